@@ -1,0 +1,91 @@
+"""Background jobs for Python applications that serve many tenants.
+
+The public names are here and are imported when they are first used, so that a short command imports little.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pinstripe.background_job import Attempt, BackgroundJob
+    from pinstripe.errors import (
+        PinstripeError,
+        RunCancelled,
+        TenantFailures,
+        TenantRequired,
+        UnknownJob,
+        UnknownTenant,
+        WorkspaceClosed,
+    )
+    from pinstripe.project import Project, open_project
+    from pinstripe.run import Execution, ExecutionStatus, Run, RunStatus, Trigger
+    from pinstripe.schedule import Schedule
+    from pinstripe.tenants import Tenant, TenantSource
+    from pinstripe.workspace import Workspace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Attempt": "background_job",
+    "BackgroundJob": "background_job",
+    "Execution": "run",
+    "ExecutionStatus": "run",
+    "PinstripeError": "errors",
+    "Project": "project",
+    "Run": "run",
+    "RunCancelled": "errors",
+    "RunStatus": "run",
+    "Schedule": "schedule",
+    "Tenant": "tenants",
+    "TenantFailures": "errors",
+    "TenantRequired": "errors",
+    "TenantSource": "tenants",
+    "Trigger": "run",
+    "UnknownJob": "errors",
+    "UnknownTenant": "errors",
+    "Workspace": "workspace",
+    "WorkspaceClosed": "errors",
+    "open_project": "project",
+}
+
+__all__ = [  # noqa: RUF022 - in the order of _HOMES
+    "Attempt",
+    "BackgroundJob",
+    "Execution",
+    "ExecutionStatus",
+    "PinstripeError",
+    "Project",
+    "Run",
+    "RunCancelled",
+    "RunStatus",
+    "Schedule",
+    "Tenant",
+    "TenantFailures",
+    "TenantRequired",
+    "TenantSource",
+    "Trigger",
+    "UnknownJob",
+    "UnknownTenant",
+    "Workspace",
+    "WorkspaceClosed",
+    "open_project",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use."""
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module 'pinstripe' has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    value = getattr(import_module(f"pinstripe.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,60 @@
+"""What loading a job's class found out: everything that is checked once, so that an attempt need not look again."""
+
+from __future__ import annotations
+
+import inspect  # noqa: TC003 - a dataclass field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pinstripe.background_job import BackgroundJob
+    from pinstripe.schedule import Schedule
+    from pinstripe.tenants import TenantSource
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A loaded job. `name` is its normalised name, `path` its file (None for one that code registered).
+
+    `services` are the names of the services it declares, in that order. `timeout` is in seconds. `runs_in` is where
+    `run` runs: on the event `loop`, in a `thread`, or in a `process`. `tenants_filter` is the author's own, if any.
+    """
+
+    name: str
+    job_class: type[BackgroundJob]
+    path: Path | None
+    multi_tenant: bool
+    runs_in: Literal["loop", "thread", "process"]
+    services: tuple[str, ...]
+    schedules: tuple[Schedule, ...]
+    signature: inspect.Signature
+    tenants_filter: Callable[[TenantSource], TenantSource] | None
+    timeout: float | None = None
+
+    @property
+    def summary(self) -> str:
+        """The first line of the class's docstring, or an empty string."""
+        lines = (self.job_class.__doc__ or "").strip().splitlines()
+        return lines[0].strip() if lines else ""
+
+    @property
+    def usage(self) -> str:
+        """The job's name with `run`'s signature, for messages: `send_newsletter(segment: str = 'all')`."""
+        return f"{self.name}{self.signature}"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenJob:
+    """A job file that can't be loaded: its name, its file, the line if known, and the reason in one sentence."""
+
+    name: str
+    path: Path | None
+    line: int | None
+    reason: str
+
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and keyword arguments of a job."""

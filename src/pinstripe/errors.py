@@ -1,0 +1,90 @@
+"""The errors that callers catch. Each message has the facts and the remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pinstripe.run import Run
+
+MAX_EXCEPTIONS = 100
+"""How many of a run's exceptions a `TenantFailures` carries; its `by_tenant` has the same ones by tenant."""
+
+
+class PinstripeError(Exception):
+    """The parent of every error that Pinstripe raises on purpose."""
+
+
+class ConfigurationError(PinstripeError):
+    """A project, a setting, a service or a tenant source is not as it must be; nothing was run."""
+
+
+class InvalidJob(ConfigurationError):
+    """A job's file can't be loaded, or its class breaks a rule; the message names file, line and reason."""
+
+
+class UnknownJob(PinstripeError, LookupError):
+    """No job has that name; the message has the nearest names."""
+
+
+class UnknownTenant(PinstripeError, LookupError):
+    """The tenant source has no tenant with that id, or the job's filter leaves it out."""
+
+
+class UnknownRun(PinstripeError, LookupError):
+    """The ledger has no such run (any more), or the short id is not unique."""
+
+
+class InvalidArguments(PinstripeError, TypeError):
+    """The arguments don't fit the job's `run`; the message has its signature."""
+
+
+class TenantRequired(PinstripeError):
+    """Something that belongs to a tenant was asked for where there is none."""
+
+
+class WorkspaceClosed(PinstripeError):
+    """A workspace or a service of it was used after the workspace had been closed."""
+
+
+class TenantSourceFailed(PinstripeError):
+    """The tenant source raised or gave something that is not a tenant; nothing was run."""
+
+
+class LedgerError(PinstripeError):
+    """The ledger can't be used: unreachable, corrupt, read-only, newer than this version, or its disk is full."""
+
+
+class RunCancelled(PinstripeError):
+    """The awaited run was cancelled; `.run` is the finished run."""
+
+    def __init__(self, run: Run) -> None:
+        """Say which `run` it was."""
+        super().__init__(f"run {run.id} of {run.job} was cancelled" + (f": {run.error}" if run.error else ""))
+        self.run = run
+
+
+class TenantFailures(ExceptionGroup[Exception]):
+    """Some tenants of a run failed, after all of them had been tried.
+
+    `.run` is the finished run, `.by_tenant` maps a tenant's id to its exception, `.exceptions` has the first 100, each
+    with a note that names its tenant.
+    """
+
+    run: Run
+    by_tenant: Mapping[str, Exception]
+
+    def __new__(cls, run: Run, by_tenant: Mapping[str, Exception]) -> TenantFailures:
+        """Group `by_tenant`, at most the first 100, under a sentence about `run`."""
+        shown = dict(list(by_tenant.items())[:MAX_EXCEPTIONS])
+        counts = run.executions
+        group = super().__new__(cls, f"{run.job} failed for {counts.failed} of {counts.total} tenants", [*shown.values()])
+        group.run = run
+        group.by_tenant = shown
+        return group
+
+    def derive(self, excs: Sequence[Exception], /) -> ExceptionGroup[Exception]:  # type: ignore[override]
+        """Make the group that `except*` and `split` need: a plain one, since a part is no longer the run's account."""
+        return ExceptionGroup(self.message, excs)

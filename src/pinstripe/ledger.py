@@ -1,0 +1,149 @@
+"""The ledger: the durable record of runs and executions, and the only truth. Each method is told as a state change.
+
+An execution is named by the ledger's own integer `id`; `epoch` grows with each start and fences its result: what a
+process that has lost the execution still reports is not accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from pinstripe.run import ExecutionStatus, RunStatus, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pinstripe.run import Counts, Execution, Run
+
+NO_TENANT = ""
+"""How the ledger writes "no tenant": no nullable column stands in a unique key."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to create. `args` and `kwargs` are JSON values; `selection` is what `Selection.to_json` gave."""
+
+    id: str
+    job: str
+    trigger: Trigger
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    selection: Mapping[str, Any]
+    retry_of: str | None = None
+    parent: str | None = None
+
+
+class Claimed(NamedTuple):
+    """An execution that this process has just started: `running`, its `attempt` counted, its `epoch` raised."""
+
+    id: int
+    tenant: str
+    epoch: int
+    attempt: int
+
+
+class Settlement(NamedTuple):
+    """How an attempt ended. `error` is the error or the reason; `result` is JSON text; `log` the output to keep."""
+
+    id: int
+    epoch: int
+    status: ExecutionStatus
+    error: str | None = None
+    traceback: str | None = None
+    result: str | None = None
+    log: str | None = None
+
+
+class Turn(NamedTuple):
+    """What one transaction of a foreground run did: what was started, and the run's counts after it."""
+
+    claimed: list[Claimed]
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list. `since` is in microseconds UTC; all that are given must hold."""
+
+    job: str | None = None
+    tenant: str | None = None
+    status: RunStatus | None = None
+    since: int | None = None
+    limit: int = 50
+
+
+class Ledger(Protocol):
+    """What every ledger does. All raise `LedgerError` where it can't be used, and lose nothing that was acknowledged."""
+
+    async def open(self, *, write: bool = True) -> None:
+        """Connect; with `write` create or migrate the schema, else only look at what is there (an absent one is empty)."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect and give up this process's ownership; what it still runs is then up for rescue."""
+        ...
+
+    async def rescue(self) -> int:
+        """Find processes that are gone: their foreground runs' `running` executions become `cancelled` ("interrupted"),
+        the `queued` ones `cancelled` ("not started"), and the runs are closed. Give how many runs. Idempotent.
+        """
+        ...
+
+    async def create(self, run: NewRun) -> Run:
+        """Nothing → a `queued` run that is `selecting`, without executions, owned by this process."""
+        ...
+
+    async def add(self, run: str, tenants: Sequence[str]) -> int:
+        """Add `queued` executions to a selecting run, one per tenant not yet in it. Give how many were new. Idempotent."""
+        ...
+
+    async def end_selection(self, run: str, *, error: str | None = None) -> Run:
+        """A selecting run → selected. With `error` its executions become `cancelled` and it is closed as `failed`;
+        without executions it is closed as `succeeded`.
+        """
+        ...
+
+    async def turn(self, run: str, settlements: Sequence[Settlement], tenants: Sequence[str]) -> Turn:
+        """In one transaction: `running` executions of `run` that still have their epoch → their settlements' states, the
+        run closed with the last of them; then those of `tenants` that are `queued` → `running`, owned by this process.
+        """
+        ...
+
+    async def end(self, run: str, status: ExecutionStatus, reason: str) -> Run:
+        """Every still `queued` execution of a foreground run → `status` (cancelled or skipped) with `reason`."""
+        ...
+
+    async def prune(self) -> int:
+        """Remove whole closed runs past their retention, and old logs, in short transactions. Give how many runs."""
+        ...
+
+    async def find_run(self, reference: str) -> Run:
+        """Give the run that `reference` names: an id, the unique end of one, or `last`. Raises `UnknownRun`."""
+        ...
+
+    async def list_runs(self, only: RunFilter) -> list[Run]:
+        """Give runs, newest first, failures without tracebacks."""
+        ...
+
+    async def last_runs(self, jobs: Sequence[str]) -> Mapping[str, Run]:
+        """Give the newest run of each of the jobs that has one."""
+        ...
+
+    async def find_execution(self, run: str, tenant: str | None) -> Execution | None:
+        """Give one execution with its log; None where the run has none for that tenant."""
+        ...
+
+    async def queued_tenants(self, run: str, *, after: str, limit: int) -> list[str]:
+        """Give the next `limit` tenants after `after`, in order, whose executions are `queued`."""
+        ...
+
+    async def retryable(self, run: str, *, skipped: bool, after: str, limit: int) -> list[str]:
+        """Give the next `limit` tenants after `after` whose execution in `run` failed or was cancelled (or, with `skipped`,
+        was skipped) and that have neither succeeded in a later retry of it nor are in one that is still open.
+        """
+        ...
+
+    async def selection_of(self, run: str) -> tuple[Mapping[str, Any], bool]:
+        """Give a run's selection as it was created with, and whether the selection was ever complete."""
+        ...
