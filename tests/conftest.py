@@ -1,0 +1,83 @@
+"""What every test may ask for: a project folder of its own, and an interpreter that forgets it afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run `async def` tests on asyncio, the loop that Pinstripe is made for."""
+    return "asyncio"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFolder:
+    """A project in a temporary folder. Text may be indented as the test is: it is dedented before it is written."""
+
+    path: Path
+
+    def configure(self, settings: str) -> Path:
+        """Write `pyproject.toml`, with `settings` as what follows its `[tool.pinstripe]` line."""
+        return self.file("pyproject.toml", "[tool.pinstripe]\n" + dedent(settings))
+
+    def job(self, name: str, source: str) -> Path:
+        """Write the job file of `name` (`billing/close_month` is in a folder)."""
+        return self.file(f"lib/background_jobs/{name}.py", source)
+
+    def service(self, name: str, source: str) -> Path:
+        """Write the service file of `name`."""
+        return self.file(f"lib/services/{name}.py", source)
+
+    def file(self, name: str, text: str) -> Path:
+        """Write any file of the project, with the folders that it needs."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def project_folder(tmp_path: Path) -> ProjectFolder:
+    """Give a project with an empty `[tool.pinstripe]` and without jobs."""
+    folder = ProjectFolder(tmp_path / "project")
+    folder.configure("")
+    (folder.path / "lib" / "background_jobs").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _forget_projects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget, after each test, what it imported and put on the path; let no setting of the developer's shell in.
+
+    Each project's jobs are imported by their real names (`lib.background_jobs.…`), so the next test's would be taken
+    for this one's.
+    """
+    for name in [name for name in os.environ if name.startswith("PINSTRIPE_")]:
+        monkeypatch.delenv(name)
+    path = list(sys.path)
+    modules = set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in [name for name in sys.modules if name not in modules and _home(name) not in {None, *path}]:
+        del sys.modules[name]
+    sys.path_importer_cache.clear()
+
+
+def _home(name: str) -> str | None:
+    """Give the folder on the path from which a module, or the package that it is in, was imported."""
+    module = sys.modules.get(name.partition(".")[0])
+    for folder in getattr(module, "__path__", ()):
+        return os.path.dirname(folder)  # noqa: PTH120 - it is compared with entries of the path, which are text
+    file = getattr(module, "__file__", None)
+    return os.path.dirname(file) if isinstance(file, str) else None  # noqa: PTH120 - as above
