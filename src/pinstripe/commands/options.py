@@ -1,0 +1,45 @@
+"""The options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def project_option(function: F) -> F:
+    """Add `--project DIR`, given to the command as `project: str | None`."""
+    return click.option(
+        "--project",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="The project's folder; else PINSTRIPE_PROJECT, else found from here upwards.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    """Add `--json`, given to the command as `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")(function)
+
+
+def example(*lines: str) -> str:
+    """Write an epilog that shows a command being used, its lines kept as they are."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
+def read_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    """Read an option's duration (`30s`, `5m`, `2h`, `7d`), or say which form was expected; a callback for click."""
+    from pinstripe.duration import parse_duration
+
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
