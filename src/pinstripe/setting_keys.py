@@ -1,0 +1,203 @@
+"""The settings there are: for each its name, its default, what it accepts, and how its text is read."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.duration import parse_duration
+from pinstripe.time_zones import find_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a setting accepts: in words, and as a function that gives the checked value or raises `ValueError`.
+
+    `from_text` turns the text of an environment variable or a flag into what would stand in `pyproject.toml`.
+    """
+
+    expected: str
+    read: Callable[[Any], object]
+    from_text: Callable[[str], object] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting: its dotted `name`, its `kind`, its `default`, and whether anything in this version uses it."""
+
+    name: str
+    kind: Kind
+    default: object
+    has_effect: bool = True
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it: `PINSTRIPE_WORKER_CONCURRENCY`."""
+        return f"PINSTRIPE_{self.name.replace('.', '_').upper()}"
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        raise ValueError
+    return raw
+
+
+def _ledger(raw: object) -> str:
+    url = _text(raw)
+    if re.match(r"postgres(ql)?://.", url):
+        return url
+    if not re.fullmatch(r"sqlite:///[^?]*[^?/]", url) or url.endswith(":memory:"):
+        raise ValueError
+    return url
+
+
+def _url(raw: object) -> str:
+    url = _text(raw)
+    if not re.match(r"[A-Za-z][\w+.-]*://", url):
+        raise ValueError
+    return url
+
+
+def _zone(raw: object) -> str:
+    name = _text(raw)
+    find_zone(name)
+    return name
+
+
+def _names(dotted: str) -> bool:
+    return all(name.isidentifier() and not keyword.iskeyword(name) for name in dotted.split("."))
+
+
+def _module(raw: object) -> str:
+    if not _names(_text(raw)):
+        raise ValueError
+    return _text(raw)
+
+
+def _reference(raw: object) -> str:
+    module, _, attribute = _text(raw).partition(":")
+    if not _names(module) or not _names(attribute):
+        raise ValueError
+    return _text(raw)
+
+
+def _attribute(raw: object) -> str:
+    if not _text(raw).isidentifier():
+        raise ValueError
+    return _text(raw)
+
+
+def _folder(raw: object) -> str:
+    path = PurePosixPath(_text(raw))
+    if path.is_absolute():
+        reason = "its files are imported by their module names, so it must lie in the project's folder"
+        raise ValueError(reason)
+    for part in path.parts:
+        if not _names(part) or "." in part:
+            reason = f"its files are imported by their module names, and {part!r} can't be a part of one"
+            raise ValueError(reason)
+    return str(path)
+
+
+def _switch(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise ValueError  # noqa: TRY004 - the caller makes one message of whatever is wrong
+    return raw
+
+
+def _count(raw: object) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
+        raise ValueError
+    return raw
+
+
+def _list(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, list | tuple):
+        raise ValueError  # noqa: TRY004 - the caller makes one message of whatever is wrong
+    return tuple(_text(item) for item in raw)
+
+
+def _one_of(*words: str) -> Kind:
+    def read(raw: object) -> str:
+        if raw not in words:
+            raise ValueError
+        return str(raw)
+
+    return Kind("one of " + ", ".join(map(repr, words)), read)
+
+
+def _switch_from_text(text: str) -> object:
+    return _SWITCHES.get(text.strip().lower(), text)
+
+
+def _count_from_text(text: str) -> object:
+    return int(text) if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else text
+
+
+def _list_from_text(text: str) -> object:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _duration(raw: Any) -> timedelta:
+    try:
+        return parse_duration(raw)
+    except ValueError:
+        raise ValueError from None  # `Kind.expected` tells the form
+
+
+_SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+LEDGER = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://…'", _ledger)
+URL = Kind("a URL such as 'sqlite:///app.db' or 'postgresql://…'", _url)
+ZONE = Kind("an IANA time zone such as 'UTC' or 'Europe/Paris'", _zone)
+MODULE = Kind("a module's name such as 'newsletter.models'", _module)
+REFERENCE = Kind("'module:attribute', such as 'newsletter.boot:setup'", _reference)
+ATTRIBUTE = Kind("the name of an attribute", _attribute)
+FOLDER = Kind("a folder in the project, such as 'lib/background_jobs'", _folder)
+TEXT = Kind("a text that is not empty", _text)
+SWITCH = Kind("true or false", _switch, _switch_from_text)
+COUNT = Kind("a whole number of at least 1", _count, _count_from_text)
+LIST = Kind("a list of names", _list, _list_from_text)
+DURATION = Kind("a duration such as '30s', '5m', '2h' or '7d'", _duration)
+
+KEYS = (
+    Key("ledger", LEDGER, "sqlite:///.pinstripe/ledger.db"),
+    Key("ledger_sync", _one_of("normal", "full"), "normal"),
+    Key("time_zone", ZONE, "UTC"),
+    Key("setup", REFERENCE, None),
+    Key("app", REFERENCE, None, has_effect=False),
+    Key("background_jobs", FOLDER, "lib/background_jobs"),
+    Key("services", FOLDER, "lib/services"),
+    Key("multi_tenant", SWITCH, default=False),
+    Key("database.url", URL, None, has_effect=False),
+    Key("database.models", MODULE, None, has_effect=False),
+    Key("database.isolation", _one_of("rows", "schemas", "databases", "none"), None, has_effect=False),
+    Key("database.tenant_column", TEXT, "tenant_id", has_effect=False),
+    Key("database.shared_tables", LIST, (), has_effect=False),
+    Key("tenants.source", REFERENCE, None),
+    Key("tenants.key", ATTRIBUTE, "id"),
+    Key("tenants.active", ATTRIBUTE, "active"),
+    Key("tenants.time_zone", ATTRIBUTE, "time_zone"),
+    Key("worker.concurrency", COUNT, 20),
+    Key("worker.processes", COUNT, 1, has_effect=False),
+    Key("worker.shutdown_grace", DURATION, timedelta(seconds=25)),
+    Key("retention.succeeded", DURATION, timedelta(days=7)),
+    Key("retention.failed", DURATION, timedelta(days=30)),
+    Key("retention.logs", DURATION, timedelta(days=1)),
+)
+
+TABLES = frozenset(key.name.partition(".")[0] for key in KEYS if "." in key.name)
+"""The names of the tables under `[tool.pinstripe]`."""
+
+
+def hide_secrets(text: str) -> str:
+    """Put `***` where a URL has a password: `postgresql://user:***@host/db`."""
+    text = re.sub(r"(://[^:@/\s]*:).*@", r"\1***@", text)
+    return re.sub(r"(?i)([?&;][^=&;]*(?:password|passwd|pwd|secret|token)[^=&;]*=)[^&;\s]*", r"\1***", text)

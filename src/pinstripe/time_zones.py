@@ -1,0 +1,34 @@
+"""Time zones by their IANA names."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+
+def find_zone(name: str) -> tzinfo:
+    """Give the time zone with the IANA name `name`, such as `"Europe/Paris"`.
+
+    Raises `ValueError`, with the nearest names, where there is none.
+    """
+    if name == "UTC":
+        return UTC  # the common case, without the several milliseconds that importing zoneinfo takes
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        return ZoneInfo(name)
+    # A folder of the database ("Europe") is an OSError, a path out of it ("../x") a ValueError.
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
+        raise ValueError(_unknown(name)) from error
+
+
+def _unknown(name: str) -> str:
+    from zoneinfo import available_timezones
+
+    from pinstripe.names import nearest
+
+    near = nearest(name, available_timezones())
+    return f"there is no time zone {name!r}" + (f"; nearest: {', '.join(near)}" if near else "")
