@@ -37,7 +37,8 @@ class BackgroundJob:
 
     A subclass defines `run`, either `async def` or `def` (which runs in a thread of its own, or with
     `runs_in = "process"` in a process that can be killed). Services are declared by annotation (`mailer: Mailer`) and
-    are there inside `run` as `self.mailer`. An object is made new for each attempt.
+    are there inside `run` as `self.mailer`; `self.database` needs no declaration. An object is made new for each
+    attempt.
     """
 
     schedule: ClassVar[str | Schedule | Sequence[str | Schedule] | None] = None
@@ -57,6 +58,9 @@ class BackgroundJob:
 
     _workspace: Workspace
     _attempt: Attempt
+
+    if TYPE_CHECKING:
+        database: Any  # what lib/services/database.py gives; a job may declare it with its type
 
     @property
     def workspace(self) -> Workspace:
