@@ -1,0 +1,17 @@
+from datetime import timedelta
+
+from newsletter import moments
+from newsletter.database import Database
+from pinstripe import BackgroundJob
+
+
+class PurgeOldSessions(BackgroundJob):
+    """Sign out users who have done nothing for a while."""
+
+    schedule = "*/5 * * * *"
+    multi_tenant = True
+    database: Database
+
+    async def run(self, minutes_until_expiry: int = 30) -> int:
+        expired = moments.written(moments.now() - timedelta(minutes=minutes_until_expiry))
+        return await self.database.sessions.where(last_accessed_at__lt=expired).delete()

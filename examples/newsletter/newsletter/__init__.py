@@ -1,0 +1,1 @@
+"""The example application: each tenant writes newsletters, and its subscribers get them by e-mail."""
