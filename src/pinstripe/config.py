@@ -38,7 +38,7 @@ __all__ = [
 class DatabaseSettings:
     """The `database` service: nothing in this version uses it yet."""
 
-    url: str | None
+    url: str | None = field(repr=False)
     models: str | None
     isolation: Literal["rows", "schemas", "databases", "none"] | None
     tenant_column: str
@@ -78,7 +78,7 @@ class Settings:
     """All settings of the project in `folder`. `origins` tells where each came from, by its dotted name."""
 
     folder: Path
-    ledger: str
+    ledger: str = field(repr=False)
     ledger_sync: Literal["normal", "full"]
     time_zone: str
     setup: str | None

@@ -1,0 +1,178 @@
+"""When a job runs by itself: a cron line with its zone, its arguments and its policies. Pure; it reads no clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, Literal
+
+from pinstripe.duration import parse_duration, write_duration
+from pinstripe.time_zones import find_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TENANT_ZONE = "tenant"
+"""The `time_zone` of a schedule that fires in each tenant's own zone."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Schedule:
+    """A cron line, with what belongs to it. It is checked when it is made.
+
+    `cron` is kept with its alias expanded and its names in capitals. `time_zone` is an IANA name, `"tenant"` for each
+    tenant's own, or None for the project's. `args` and `kwargs` are the run's arguments. `catch_up` says what becomes
+    of missed fires: `"latest"` fires the last of them once, late; `"none"` lets them go. `spread` is the window in
+    which each tenant has an offset of its own.
+    """
+
+    cron: str
+    name: str | None
+    args: tuple[Any, ...] = field(hash=False)
+    kwargs: Mapping[str, Any] = field(hash=False)
+    time_zone: str | None
+    catch_up: Literal["none", "latest"]
+    spread: timedelta | None
+
+    def __init__(
+        self,
+        cron: str,
+        *,
+        name: str | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        time_zone: str | None = None,
+        catch_up: Literal["none", "latest"] = "latest",
+        spread: str | timedelta | None = None,
+    ) -> None:
+        """Take the `cron` line: five fields, or six with the seconds in front, or an alias such as `@hourly`.
+
+        `spread` is a duration (`"30m"` or a `timedelta`). Raises `ValueError`, which names what is wrong and why, for
+        a line that is not cron or never fires, an unknown zone, arguments that aren't JSON, or a bad policy.
+        """
+        from pinstripe.cron import check_cron
+
+        given: object = name
+        if given is not None and (not isinstance(given, str) or not given.strip()):
+            message = f"name of the schedule {cron!r}: expected a text that is not empty, got {name!r}"
+            raise ValueError(message)
+        if catch_up not in {"none", "latest"}:
+            message = f"catch_up of the schedule {cron!r}: expected 'none' or 'latest', got {catch_up!r}"
+            raise ValueError(message)
+        values = {
+            "cron": check_cron(cron),
+            "name": name,
+            "args": tuple(_json(cron, "args", args, Sequence)),
+            "kwargs": _json(cron, "kwargs", {} if kwargs is None else kwargs, Mapping),
+            "time_zone": _checked_zone(cron, time_zone),
+            "catch_up": catch_up,
+            "spread": _checked_spread(cron, spread),
+        }
+        for attribute, value in values.items():
+            object.__setattr__(self, attribute, value)
+
+    @classmethod
+    def of(cls, value: str | Schedule | Sequence[str | Schedule] | None) -> tuple[Schedule, ...]:
+        """Give the schedules that a job's `schedule` attribute stands for: none, one, or several.
+
+        Raises `ValueError` for anything that is no schedule, and for two of one name.
+        """
+        if value is None:
+            return ()
+        if isinstance(value, str | Schedule):
+            return (cls._one(value),)
+        if not isinstance(value, list | tuple):
+            message = f"schedule: expected a cron line, a Schedule or a list of them, got {value!r}"
+            raise ValueError(message)  # noqa: TRY004 - one kind of error for whatever is wrong with a schedule
+        schedules = tuple(cls._one(item) for item in value)
+        names = [schedule.name for schedule in schedules if schedule.name is not None]
+        for name in names:
+            if names.count(name) > 1:
+                message = f"schedule: two schedules of one job have the name {name!r}; give each a name of its own"
+                raise ValueError(message)
+        return schedules
+
+    @classmethod
+    def _one(cls, value: object) -> Schedule:
+        if isinstance(value, Schedule):
+            return value
+        if isinstance(value, str):
+            return cls(value)
+        message = f"schedule: expected a cron line or a Schedule, got {value!r}"
+        raise ValueError(message)
+
+    def in_words(self) -> str:
+        """Say it in English: `At 09:00 on Monday, Europe/Paris time, spread over 30m`."""
+        from pinstripe.cron import explain
+
+        words = explain(self.cron)
+        if self.time_zone == TENANT_ZONE:
+            words += ", in each tenant's zone"
+        elif self.time_zone is not None:
+            words += f", {self.time_zone} time"
+        if self.spread is not None:
+            words += f", spread over {write_duration(self.spread)}"
+        return words
+
+    def fires(self, after: datetime, zone: str | tzinfo | None = None) -> Iterator[datetime]:
+        """Iterate the instants after `after` at which it fires, as aware UTC datetimes, each later than the last.
+
+        `zone` is where the cron line is read when the schedule names no zone itself (the project's, else UTC), or names
+        `"tenant"` (the tenant's, which must then be given). `spread` is not applied, since it is each tenant's own.
+        Daylight saving as in Debian's cron(8): see `pinstripe.cron.fires`. Raises `ValueError` for a naive `after`, an
+        unknown zone, or a missing one.
+        """
+        from pinstripe.cron import fires
+
+        if after.utcoffset() is None:
+            message = f"fires(): expected an aware datetime, got the naive {after!r}; add tzinfo=datetime.UTC"
+            raise ValueError(message)
+        chosen = zone if self.time_zone in {None, TENANT_ZONE} else self.time_zone
+        if chosen is None and self.time_zone == TENANT_ZONE:
+            message = "fires(): this schedule fires in each tenant's zone; give one, as zone='Europe/Paris'"
+            raise ValueError(message)
+        return fires(self.cron, after, find_zone(chosen) if isinstance(chosen, str) else chosen or UTC)
+
+
+def _json(cron: str, what: str, value: Any, kind: type) -> Any:
+    """Copy arguments through JSON, so that they are what the ledger will hold and nobody can change them."""
+    plain: Any = list(value) if isinstance(value, tuple) else value
+    copy: Any = None
+    if isinstance(value, kind) and not isinstance(value, str | bytes):
+        try:
+            copy = json.loads(json.dumps(plain, allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            copy = None
+    # A tuple or a number as a key would come back as something else: `copy` is then not what was given.
+    if copy is None or copy != plain:
+        form = "a list of JSON values" if kind is Sequence else "JSON values by name"
+        message = f"{what} of the schedule {cron!r}: expected {form}, got {value!r}"
+        raise ValueError(message)
+    return copy
+
+
+def _checked_zone(cron: str, name: str | None) -> str | None:
+    if name is None or name == TENANT_ZONE:
+        return name
+    try:
+        find_zone(name)
+    except (ValueError, TypeError) as error:
+        message = f"time_zone of the schedule {cron!r}: expected an IANA zone or 'tenant', got {name!r} ({error})"
+        raise ValueError(message) from error
+    return name
+
+
+def _checked_spread(cron: str, value: str | timedelta | None) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        spread = parse_duration(value)
+    except ValueError as error:
+        message = f"spread of the schedule {cron!r}: {error}"
+        raise ValueError(message) from None
+    if not spread:
+        message = f"spread of the schedule {cron!r}: expected a duration longer than nothing, got {value!r}"
+        raise ValueError(message)
+    return spread
