@@ -9,10 +9,15 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# A slow machine is no failure; on a build server the examples are the same each time.
+settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("steady")
 
 
 @pytest.fixture
@@ -78,6 +83,6 @@ def _home(name: str) -> str | None:
     """Give the folder on the path from which a module, or the package that it is in, was imported."""
     module = sys.modules.get(name.partition(".")[0])
     for folder in getattr(module, "__path__", ()):
-        return os.path.dirname(folder)  # noqa: PTH120 - it is compared with entries of the path, which are text
+        return os.path.dirname(str(folder))  # noqa: PTH120 - it is compared with entries of the path, which are text
     file = getattr(module, "__file__", None)
     return os.path.dirname(file) if isinstance(file, str) else None  # noqa: PTH120 - as above
