@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pinstripe.run import Run
 
@@ -18,7 +19,23 @@ class PinstripeError(Exception):
 
 
 class ConfigurationError(PinstripeError):
-    """A project, a setting, a service or a tenant source is not as it must be; nothing was run."""
+    """A project, a setting, a service or a tenant source is not as it must be; nothing was run.
+
+    `.reason` is the sentence without the place, `.path` the file and `.line` the line where that is known.
+    """
+
+    def __init__(self, reason: str, *, path: Path | None = None, line: int | None = None) -> None:
+        """Say the `reason`, and the place where it is to be mended."""
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+        self.line = line
+
+    def __str__(self) -> str:
+        """Put the place before the reason, as compilers do."""
+        if self.path is None:
+            return self.reason
+        return f"{self.path}, line {self.line}: {self.reason}" if self.line else f"{self.path}: {self.reason}"
 
 
 class InvalidJob(ConfigurationError):
@@ -76,11 +93,13 @@ class TenantFailures(ExceptionGroup[Exception]):
     run: Run
     by_tenant: Mapping[str, Exception]
 
-    def __new__(cls, run: Run, by_tenant: Mapping[str, Exception]) -> TenantFailures:
+    def __new__(cls, run: Run, by_tenant: Mapping[str, Exception]) -> Self:
         """Group `by_tenant`, at most the first 100, under a sentence about `run`."""
         shown = dict(list(by_tenant.items())[:MAX_EXCEPTIONS])
         counts = run.executions
-        group = super().__new__(cls, f"{run.job} failed for {counts.failed} of {counts.total} tenants", [*shown.values()])
+        group = super().__new__(
+            cls, f"{run.job} failed for {counts.failed} of {counts.total} tenants", [*shown.values()]
+        )
         group.run = run
         group.by_tenant = shown
         return group
