@@ -113,7 +113,7 @@ class Trial:
                 folder.mkdir(parents=True)
                 (folder / "pyproject.toml").write_text("[tool.pinstripe]\n", encoding="utf-8")
             else:
-                ignored = ignore_patterns("__pycache__", ".pinstripe", "*.db*")
+                ignored = ignore_patterns("__pycache__", ".pinstripe", "*.db*", "var")
                 copytree(ROOT / "examples" / project, folder, ignore=ignored)
         return self._where[project]
 
