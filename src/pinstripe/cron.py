@@ -40,8 +40,8 @@ def check_cron(line: str) -> str:
     fields = text.upper().split()
     if len(fields) not in _FIELD_COUNTS:
         message = (
-            f"cron line {_short(line)}: expected five fields (minute, hour, day of month, month, day of week), or six with "
-            f"the seconds in front, got {len(fields)}"
+            f"cron line {_short(line)}: expected five fields (minute, hour, day of month, month, day of week), or six "
+            f"with the seconds in front, got {len(fields)}"
         )
         raise ValueError(message)
     # The months are left out first, so that "February 30" isn't taken for a day that is written wrongly.
