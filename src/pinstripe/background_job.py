@@ -61,6 +61,13 @@ class BackgroundJob:
 
     if TYPE_CHECKING:
         database: Any  # what lib/services/database.py gives; a job may declare it with its type
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell what is wrong with a service that isn't there: not declared, or closed."""
+            if name.startswith("_") or hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # raises again what a property of the author's raised
+            return self._workspace.service(name)
 
     @property
     def workspace(self) -> Workspace:

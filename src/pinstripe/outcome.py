@@ -1,0 +1,127 @@
+"""How an attempt ended, and its exception told in text that is safe to keep."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.errors import PinstripeError
+from pinstripe.run import ExecutionStatus
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+MAX_ERROR = 2_000
+"""How many characters of an error are kept."""
+
+MAX_TRACEBACK = 64 * 1024
+"""How many characters of a traceback are kept: the first and the last half of them."""
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How an attempt ended.
+
+    `error` is the error of a failed one and the reason of a cancelled one; `result` is `value` as JSON text, where it
+    can be written so. `exception` is the job's own, wrapped where it isn't an `Exception`; `log` is the captured output
+    to keep.
+    """
+
+    status: ExecutionStatus
+    error: str | None = None
+    traceback: str | None = None
+    result: str | None = None
+    value: Any = None
+    exception: Exception | None = None
+    log: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the attempt succeeded."""
+        return self.status is ExecutionStatus.SUCCEEDED
+
+
+def failed(exception: BaseException) -> Outcome:
+    """Make the outcome of an attempt that ended with `exception`."""
+    return Outcome(
+        ExecutionStatus.FAILED,
+        error=error_text(exception),
+        traceback=traceback_text(exception),
+        exception=_raisable(exception),
+    )
+
+
+def _raisable(exception: BaseException) -> Exception:
+    """Give what a caller may raise: the exception, unless it would end the caller's process or cancel its task."""
+    if isinstance(exception, Exception):
+        return exception
+    wrapped = PinstripeError(error_text(exception))
+    wrapped.__cause__ = exception
+    return wrapped
+
+
+def error_text(exception: BaseException) -> str:
+    """Write an exception as `TypeName: message`, in at most `MAX_ERROR` characters; Pinstripe's own as its message."""
+    if isinstance(exception, SystemExit):
+        return cut(f"the job called sys.exit({_code(exception)})", MAX_ERROR)
+    name = type(exception).__qualname__
+    message = _message(exception)
+    if type(exception) is PinstripeError:
+        return cut(message, MAX_ERROR)
+    return cut(f"{name}: {message}" if message else name, MAX_ERROR)
+
+
+def traceback_text(exception: BaseException) -> str:
+    """Write an exception with its traceback and causes, without Pinstripe's own frames on top, cut in the middle."""
+    try:
+        lines = traceback.format_exception(type(exception), exception, _without_own_frames(exception.__traceback__))
+        text = "".join(lines)
+    except Exception as problem:  # noqa: BLE001 - an exception may be written so that it can't be shown
+        text = f"{error_text(exception)}\n(its traceback can't be written: {type(problem).__qualname__})\n"
+    return cut_middle(text, MAX_TRACEBACK)
+
+
+def cut(text: str, limit: int) -> str:
+    """Shorten `text` to `limit` characters, the last one then being an ellipsis."""
+    text = _clean(text[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """Shorten `text` to `limit` characters by taking out its middle, with a note of how much was taken."""
+    if len(text) <= limit:
+        return _clean(text)
+    note = f"\n… {len(text) - limit:,} characters cut …\n"
+    kept = (limit - len(note)) // 2
+    return _clean(text[:kept] + note + text[-kept:])
+
+
+def _clean(text: str) -> str:
+    """Replace what a database or a terminal can't take: NUL, and lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+
+
+def _message(exception: BaseException) -> str:
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001 - a __str__ of the author's, which may raise anything
+        return "(its message can't be written)"
+
+
+def _code(exception: SystemExit) -> str:
+    try:
+        return "" if exception.code is None else repr(exception.code)
+    except Exception:  # noqa: BLE001 - a __repr__ of the author's
+        return "…"
+
+
+def _without_own_frames(frames: TracebackType | None) -> TracebackType | None:
+    """Skip the frames on top that are Pinstripe's own, which tell an author nothing, unless there are no others."""
+    rest = frames
+    while rest is not None and rest.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        rest = rest.tb_next
+    return frames if rest is None else rest

@@ -1,0 +1,278 @@
+"""The isolated context in which one attempt happens: a tenant, services, a logger; closed at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+from dataclasses import dataclass, field, fields
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from pinstripe.errors import TenantRequired, WorkspaceClosed
+from pinstripe.executing import CURRENT
+from pinstripe.service_stack import ServiceStack
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from pinstripe.background_job import BackgroundJob
+    from pinstripe.errors import PinstripeError
+    from pinstripe.run import Run
+    from pinstripe.services import ServiceDefinition
+    from pinstripe.tenants import Tenant
+
+T = TypeVar("T")
+
+
+class Launcher(Protocol):
+    """What starts the run that is asked for in a workspace."""
+
+    async def launch(
+        self,
+        workspace: Workspace,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        """Run `job` to its end and give the finished run; raise what `Workspace.run_background_job` promises."""
+        ...
+
+
+class Workspace:
+    """The isolated context in which one attempt happens. Its tenant can't change, and it can't be used once closed.
+
+    It is an async context manager; leaving it closes it.
+    """
+
+    __slots__ = ("_closed", "_launcher", "_loop", "_progress", "_stack", "_tenant", "_waits", "job", "run_id")
+
+    def __init__(
+        self,
+        tenant: Tenant | None,
+        launcher: Launcher,
+        job: str | None = None,
+        run_id: str | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        progress: Callable[[float, float | None], None] | None = None,
+    ) -> None:
+        """Fix the `tenant` (None is the explicit global one) and what starts runs.
+
+        `job` and `run_id` say what happens in it, if anything does; `loop` is the event loop of its services, the
+        running one by default; `progress` hears of progress, on the loop's thread.
+        """
+        self._tenant = tenant
+        self._launcher = launcher
+        self.job = job
+        self.run_id = run_id
+        self._loop = loop
+        self._progress = progress
+        self._closed = False
+        self._stack: ServiceStack | None = None
+        self._waits: set[concurrent.futures.Future[Any]] | None = None
+
+    @property
+    def tenant(self) -> Tenant | None:
+        """The tenant that everything in this workspace belongs to; None in a global one."""
+        return self._tenant
+
+    def require_tenant(self) -> Tenant:
+        """Give the tenant; raises `TenantRequired` where there is none."""
+        if self._tenant is None:
+            what = f"job {self.job}" if self.job else "this workspace"
+            message = f"{what} has no tenant; a job that works for tenants says multi_tenant = True in its class"
+            raise TenantRequired(message)
+        return self._tenant
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger of the job, `pinstripe.jobs.<job>`, with dots between folders."""
+        return logging.getLogger(f"pinstripe.jobs.{self.job.replace('/', '.')}" if self.job else "pinstripe.jobs")
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._closed
+
+    def options(self, **options: Any) -> Options:
+        """Choose the `tenants`, `exclude` or `where` of the next run; an unknown option is a `TypeError`."""
+        self._check()
+        known = [each.name for each in fields(Options) if each.name != "workspace"]
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            message = f"unknown option {', '.join(unknown)}; expected one of {', '.join(known)}"
+            raise TypeError(message)
+        return Options(self, **options)
+
+    async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Run a job (its name or class) with these arguments here and now; give the finished run.
+
+        A run of one execution raises the job's own exception; one over several tenants raises `TenantFailures` after
+        all of them; one that was cancelled raises `RunCancelled`. An unknown job raises `UnknownJob`, arguments that
+        don't fit `InvalidArguments`, a closed workspace `WorkspaceClosed`.
+        """
+        return await self._launch(Options(self), job, args, kwargs)
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Await something from a plain `def run` in a thread, on the event loop that the services live on.
+
+        Raises `WorkspaceClosed` when the workspace is closed, or closes while it waits: what it waits for is then
+        cancelled. Raises `RuntimeError` on the event loop's own thread, where it could never end.
+        """
+        loop = self._loop
+        problem: Exception | None = None
+        if self._closed:
+            problem = self._closed_error()
+        elif loop is None or _running_loop() is loop:
+            problem = RuntimeError("wait() is for a plain def run, which runs in a thread; in async code use await")
+        if problem is not None or loop is None:
+            if iscoroutine(awaitable):
+                awaitable.close()
+            raise problem or self._closed_error()
+        future = asyncio.run_coroutine_threadsafe(_await(awaitable), loop)
+        if self._waits is None:
+            self._waits = set()
+        waits = self._waits
+        waits.add(future)
+        if self._closed:  # it was closed by the loop's thread while the future was on its way
+            future.cancel()
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            if self._closed:
+                raise self._closed_error() from None
+            raise asyncio.CancelledError from None
+        finally:
+            waits.discard(future)
+
+    def progress(self, done: float, total: float | None = None) -> None:
+        """Show how far the attempt is: `done` of `total`, in units of the job's own; may be called in a thread."""
+        self._check()
+        hear, loop = self._progress, self._loop
+        if hear is None or loop is None:
+            return
+        if _running_loop() is loop:
+            hear(done, total)
+        else:
+            loop.call_soon_threadsafe(hear, done, total)
+
+    def service(self, name: str) -> Any:
+        """Give an open service by its name; raises `WorkspaceClosed`, or `AttributeError` where it isn't declared."""
+        self._check()
+        if self._stack is None or name not in self._stack.values:
+            what = f"job {self.job}" if self.job else "this workspace"
+            message = (
+                f"{what} has no service {name!r}; declare it by an annotation in its class, `{name}: {name.title()}`"
+            )
+            raise AttributeError(message, name=name, obj=self)
+        return self._stack.values[name]
+
+    async def open_service(self, definition: ServiceDefinition) -> Any:
+        """Open a service here, in the calling task, from the ones that are already open; once, however often asked."""
+        self._check()
+        stack = self._services()
+        if definition.name in stack.values:
+            return stack.values[definition.name]
+        return await stack.open(definition, {"tenant": self._tenant, "logger": self.logger, "workspace": self})
+
+    def lend_service(self, name: str, value: Any) -> None:
+        """Offer a service that lives longer than this workspace, which doesn't close it."""
+        self._check()
+        self._services().values[name] = value
+
+    @property
+    def closes(self) -> int:
+        """How many services there are to close."""
+        return 0 if self._stack is None else self._stack.closes
+
+    def refuse(self) -> None:
+        """Refuse every further use, and cancel what threads wait for; the services stay open for `close`."""
+        self._closed = True
+        for future in tuple(self._waits or ()):
+            future.cancel()
+
+    async def close(self) -> list[PinstripeError]:
+        """Refuse every further use, and close the services in reverse order; give what failed to close."""
+        self.refuse()
+        return [] if self._stack is None else await self._stack.close()
+
+    async def __aenter__(self) -> Self:
+        """Enter it."""
+        self._check()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        """Close it; what failed to close is raised, or noted on the exception that is on its way."""
+        problems = await self.close()
+        if exception is not None:
+            for problem in problems:
+                exception.add_note(str(problem))
+        elif problems:
+            raise problems[0]
+
+    async def _launch(
+        self,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        self._check()
+        # What the run starts for itself isn't this job's: its tasks must not end with it.
+        token = CURRENT.set(None)
+        try:
+            return await self._launcher.launch(self, options, job, args, kwargs)
+        finally:
+            CURRENT.reset(token)
+
+    def _services(self) -> ServiceStack:
+        if self._stack is None:
+            self._stack = ServiceStack()
+        return self._stack
+
+    def _check(self) -> None:
+        if self._closed:
+            raise self._closed_error()
+
+    def _closed_error(self) -> WorkspaceClosed:
+        what = f"the workspace of job {self.job}" if self.job else "the workspace"
+        whose = f" for tenant {self._tenant.id}" if self._tenant is not None else ""
+        return WorkspaceClosed(f"{what}{whose} is closed; what outlives a job can't use its workspace or services")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The choice of tenants for one run: `await workspace.options(tenants=["acme"]).run_background_job(…)`.
+
+    `tenants` runs only these ids, `exclude` all but these, `where` those for which the lookups hold. None of them goes
+    beyond the job's own filter.
+    """
+
+    workspace: Workspace = field(repr=False)
+    tenants: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Run a job for the chosen tenants, as `Workspace.run_background_job` does; give the finished run."""
+        return await self.workspace._launch(self, job, args, kwargs)  # noqa: SLF001 - its other half
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
