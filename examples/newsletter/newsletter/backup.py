@@ -60,7 +60,7 @@ def verify(path: Path, tenant: str, expected: Contents) -> None:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             [(verdict,), *_] = connection.execute("pragma integrity_check")
-            found = _contents(connection, "main", tenant)
+            found = contents_of(connection, "main", tenant)
     except sqlite3.DatabaseError as error:
         message = f"the backup {path} can't be read: {error}"
         raise BackupDamaged(message) from error
@@ -87,12 +87,13 @@ def _copy(database: Path, tenant: str, partial: Path) -> Contents:
         for table, condition in _tables(connection, "main"):
             sql = f"insert into main.{table} select * from source.{table} where {condition}"  # noqa: S608 - own names
             connection.execute(sql, {"tenant": tenant})
-        contents = _contents(connection, "source", tenant)
+        contents = contents_of(connection, "source", tenant)
         connection.execute("commit")  # to the disk, not only to the system's memory: SQLite's own default here
     return contents
 
 
-def _contents(connection: sqlite3.Connection, schema: str, tenant: str) -> Contents:
+def contents_of(connection: sqlite3.Connection, schema: str, tenant: str) -> Contents:
+    """Count and digest what `tenant` has in each table of an opened database, whose `schema` is "main" or attached."""
     contents = {}
     for table, condition in _tables(connection, schema):
         rows = connection.execute(f"select * from {schema}.{table} where {condition}", {"tenant": tenant})  # noqa: S608

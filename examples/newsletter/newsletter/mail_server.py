@@ -40,7 +40,8 @@ async def serve(host: str, port: int, received: Received, *, port_file: Path | N
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a script's background process leaves Ctrl-C to the script
+            loop.add_signal_handler(number, stop.set)
     # A name of our own: without it aiosmtpd asks the name server at every connection.
     server = await loop.create_server(lambda: SMTP(received, hostname="localhost", loop=loop), host, port)
     port = server.sockets[0].getsockname()[1]
