@@ -218,10 +218,10 @@ class _Rules:
         """Give the job's schedules, each validated."""
         if self._class.schedule is None:
             return ()
-        from pinstripe import schedule
+        from pinstripe.schedule import Schedule
 
         try:
-            return schedule.of(self._class.schedule)
+            return Schedule.of(self._class.schedule)
         except (ValueError, TypeError) as failure:
             self._refuse(f"schedule: {failure}", "schedule", failure)
 

@@ -150,9 +150,11 @@ class Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as failure:  # an installed package's file may do anything, too
-            raise InvalidJob(f"{shown} can't be loaded: {summarise(failure)}") from failure  # noqa: EM102
+            reason = f"{shown} can't be loaded: {summarise(failure)}"
+            raise InvalidJob(reason) from failure
         if not (isinstance(job_class, type) and issubclass(job_class, BackgroundJob)):
-            raise InvalidJob(f"{shown} is no subclass of BackgroundJob")  # noqa: EM102
+            reason = f"{shown} is no subclass of BackgroundJob"
+            raise InvalidJob(reason)
         return self._define(name, job_class, None)
 
     def _define(self, name: str, job_class: type[BackgroundJob], path: Path | None) -> Definition:

@@ -1,0 +1,168 @@
+"""The arguments of a run: checked against the signature of `run`, kept as JSON, and given back as they were.
+
+`bind` takes what code gave, `bind_text` what was typed; both give JSON for the ledger, from which `restore` makes what
+`run` is called with. Defaults are not stored: they are the job's, at the time when it runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.coercion import describe, from_code, from_json, from_text
+from pinstripe.errors import InvalidArguments
+from pinstripe.json_values import MAX_BYTES, show, size, why_not_json, write_result
+from pinstripe.names import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pinstripe.definition import Arguments, Definition
+
+__all__ = ["MAX_BYTES", "bind", "bind_text", "restore", "write_result"]
+
+
+def bind(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+    """Check arguments given by code and give them as JSON: strict JSON, or what pydantic writes as such and reads back.
+
+    Raises `InvalidArguments`, with the signature and every argument that is wrong, missing or surplus.
+    """
+    return _convert(definition, args, kwargs, from_code)
+
+
+def bind_text(definition: Definition, args: Sequence[str], params: Mapping[str, str]) -> Arguments:
+    """Read arguments typed on a command line by their annotations (none: `str`; lists and models: JSON), as JSON.
+
+    Raises `InvalidArguments`, with the signature and every argument that is wrong, missing or surplus.
+    """
+    return _convert(definition, args, params, from_text)
+
+
+def restore(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+    """Give what `run` is to be called with for the JSON that `bind` gave; new lists and objects at each call.
+
+    Raises `InvalidArguments` where `run` has changed since, so that they no longer fit.
+    """
+    return _convert(definition, args, kwargs, from_json, limited=False)
+
+
+@dataclass(slots=True)
+class _Matched:
+    """Which parameter takes which argument. A parameter is None where there is none for it, and `problems` say why."""
+
+    args: list[inspect.Parameter | None] = field(default_factory=list)
+    kwargs: dict[str, inspect.Parameter | None] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def _convert(
+    definition: Definition,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    convert: Callable[[object, Any], Any],
+    *,
+    limited: bool = True,
+) -> Arguments:
+    parameters = definition.signature.parameters
+    if not parameters and not args and not kwargs:
+        return (), {}
+    matched = _match(list(parameters.values()), args, kwargs)
+    problems = matched.problems
+
+    def converted(parameter: inspect.Parameter | None, label: str, value: Any) -> Any:
+        if parameter is None:
+            return None
+        try:
+            return convert(parameter.annotation, value)
+        except ValueError as error:
+            problems.append(f"{label}: {error}")
+            return None
+
+    new_args = tuple(
+        converted(parameter, _label(parameter, index), value)
+        for index, (parameter, value) in enumerate(zip(matched.args, args, strict=True))
+    )
+    new_kwargs = {name: converted(parameter, name, kwargs[name]) for name, parameter in matched.kwargs.items()}
+    if not problems and limited:
+        problems += _too_long(new_args, new_kwargs)
+    if problems:
+        raise InvalidArguments(_message(definition, problems))
+    return new_args, new_kwargs
+
+
+def _match(parameters: list[inspect.Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Matched:
+    """Match as Python's own call does, but tell everything that doesn't fit, and not only the first of it."""
+    matched = _Matched()
+    positional = [each for each in parameters if each.kind in _POSITIONAL]
+    rest = next((each for each in parameters if each.kind is inspect.Parameter.VAR_POSITIONAL), None)
+    others = next((each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD), None)
+    by_name = {each.name: each for each in parameters if each.kind in _NAMED}
+    for index, value in enumerate(args):
+        parameter = positional[index] if index < len(positional) else rest
+        if parameter is None:
+            most = f"at most {len(positional)}" if positional else "none"
+            matched.problems.append(
+                f"argument {index + 1} is surplus: expected {most} by position, found {show(value)}"
+            )
+        matched.args.append(parameter)
+    filled = {each.name for each in positional[: len(args)]}
+    only_positional = {each.name for each in positional if each.name not in by_name}
+    for name, value in kwargs.items():
+        parameter = by_name.get(name, others)
+        if name in by_name and name in filled:
+            matched.problems.append(f"{name}: given twice, by position and by name (the latter: {show(value)})")
+            parameter = None
+        elif parameter is None and name in only_positional:
+            matched.problems.append(f"{name}: can only be given by position, not by name")
+        elif parameter is None:
+            matched.problems.append(_unknown(name, value, by_name))
+        matched.kwargs[name] = parameter
+    matched.problems += [
+        f"{each.name}: missing"
+        + (f"; expected {describe(each.annotation)}" if each.annotation is not each.empty else "")
+        for each in parameters
+        if each.default is each.empty
+        and each.kind in {*_POSITIONAL, *_NAMED}
+        and each.name not in filled
+        and (each.name not in kwargs or each.name in only_positional)
+    ]
+    return matched
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def _unknown(name: str, value: object, known: Iterable[str]) -> str:
+    known = list(known)
+    near = nearest(name, known)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = f"run takes {', '.join(known)}" if known else "run takes none by name"
+    return f"{name}: there is no such argument (found {show(value)}); {hint}"
+
+
+def _label(parameter: inspect.Parameter | None, index: int) -> str:
+    if parameter is not None and parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return f"argument {index + 1} (*{parameter.name})"
+    return parameter.name if parameter is not None else f"argument {index + 1}"
+
+
+def _too_long(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    reason = why_not_json(dict.fromkeys(kwargs))
+    if reason is not None:
+        return [f"a name is {reason}"]
+    length = size([list(args), kwargs])
+    if length <= MAX_BYTES:
+        return []
+    return [
+        f"{length:,} bytes of JSON are too long: at most {MAX_BYTES:,} are kept; store what is big, and pass its id"
+    ]
+
+
+def _message(definition: Definition, problems: list[str]) -> str:
+    if len(problems) == 1:
+        return f"{problems[0]}; the signature is {definition.usage}"
+    return "\n".join([f"{len(problems)} arguments don't fit {definition.usage}:", *(f"  {each}" for each in problems)])
