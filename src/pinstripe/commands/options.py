@@ -28,6 +28,17 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")(function)
 
 
+def run_options(function: F) -> F:
+    """Add what every run by hand takes: `--concurrency N`, `--fail-fast` and `--no-capture`."""
+    for option in (
+        click.option("--no-capture", is_flag=True, help="Leave standard input and output to the job; keep no log."),
+        click.option("--fail-fast", is_flag=True, help="Start no more after a failure; let running ones finish."),
+        click.option("--concurrency", metavar="N", type=click.IntRange(min=1), help="How many tenants at once."),
+    ):
+        function = option(function)
+    return function
+
+
 def example(*lines: str) -> str:
     """Write an epilog that shows a command being used, its lines kept as they are."""
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])

@@ -53,7 +53,7 @@ def visible_lines(text: str) -> str:
 
 
 def one_line(text: str, width: int = WIDEST_CELL) -> str:
-    """Give the first line of `text`, made `visible` and cut to `width` characters; an ellipsis says that there is more."""
+    """Give the first line of `text`, made `visible` and cut to `width` characters; an ellipsis tells of more."""
     first, _, rest = text.strip().partition("\n")
     shown = visible(first[: width + 1].rstrip("\r"))
     return shown if len(shown) <= width and not rest else f"{shown[: width - 1].rstrip()}…"

@@ -1,0 +1,145 @@
+"""A run by hand: in this process, seen as it goes on, stopped cleanly by Ctrl-C, and told of honestly at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from pinstripe.commands.live import new_screen
+from pinstripe.commands.summary import NOTHING_RAN, exit_code, summary
+from pinstripe.project import open_project
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import FrameType
+
+    from pinstripe.commands.progress import Progress
+    from pinstripe.project import Project
+    from pinstripe.run import Run
+    from pinstripe.watcher import Watcher
+
+TASKS_END_WITHIN = 1.0
+"""How many seconds tasks that a job left behind have for being cancelled, before the process ends without them."""
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def run_by_hand(
+    start: Callable[[Project, Watcher], Awaitable[Run | None]], *, project: str | None, as_json: bool, capture: bool
+) -> int:
+    """Open the project, `start` a run in it, show it and what became of it; give the exit code.
+
+    `start` gives None where there is nothing to run.
+    """
+    answer = _divert_stdout() if as_json else None
+    return asyncio.run(_HandRun(project, answer, capture=capture).go(start))
+
+
+def _divert_stdout() -> TextIO:
+    """Send what the process, its jobs and their children print to standard error; give the real standard output."""
+    sys.stdout.flush()
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answer
+
+
+class _HandRun:
+    def __init__(self, folder: str | None, answer: TextIO | None, *, capture: bool) -> None:
+        self._folder = folder
+        self._answer = answer
+        self._capture = capture
+        self._signal: int | None = None
+        self._project: Project | None = None
+        self._screen: Progress | None = None
+
+    async def go(self, start: Callable[[Project, Watcher], Awaitable[Run | None]]) -> int:
+        """Run, show, and end: also when a job left threads or tasks behind that don't end."""
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker: this is a coroutine
+        self._task = task
+        for number in CODES:
+            signal.signal(number, self._interrupt)
+        try:
+            code = await self._run(start)
+        except asyncio.CancelledError:
+            if self._signal is None:
+                raise
+            click.echo("Interrupted before anything ran.", err=True)
+            code = 0
+        if self._signal is not None:
+            code = CODES[signal.Signals(self._signal)]
+        await _leave(code)
+        return code
+
+    async def _run(self, start: Callable[[Project, Watcher], Awaitable[Run | None]]) -> int:
+        async with open_project(self._folder) as project:
+            screen = self._screen = new_screen(project.clock, captures=self._capture)
+            self._project = project
+            try:
+                run = await start(project, screen)
+            finally:
+                screen.close()
+            if run is None:
+                return NOTHING_RAN
+            # Whoever no longer reads (`| head`) still gets the true exit code.
+            with suppress(BrokenPipeError):
+                self._tell(run)
+            return exit_code(run)
+
+    def _tell(self, run: Run) -> None:
+        if self._answer is None:
+            for line in summary(run, self._folder):
+                click.echo(line)
+            return
+        import json
+
+        self._answer.write(json.dumps(run.to_json(), indent=2) + "\n")
+        self._answer.flush()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
+        """Stop cleanly at the first signal; at a second Ctrl-C end at once: the next command mends the ledger."""
+        if self._signal is not None:
+            if number == signal.SIGINT:
+                os._exit(CODES[signal.SIGINT])
+            return
+        self._signal = number
+        self._loop.call_soon_threadsafe(self._begin_stopping)
+
+    def _begin_stopping(self) -> None:
+        message = "Stopping… press Ctrl-C again to stop at once."
+        if self._project is not None and self._screen is not None and self._screen.begun:
+            self._screen.say(message)
+            # The run is in the ledger, so what becomes of it is to be recorded: it is stopped, not this task.
+            self._project.stop()
+        else:
+            click.echo(message, err=True)
+            self._task.cancel()
+
+
+async def _leave(code: int) -> None:
+    """Wait shortly for what jobs left behind; end the process with `code` where that doesn't end by itself."""
+    from pinstripe.executing import leaked_threads
+
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    stuck = [task.get_name() for task in (await asyncio.wait(tasks, timeout=TASKS_END_WITHIN))[1]] if tasks else []
+    threads = [thread.name for thread in leaked_threads()]
+    if not stuck and not threads:
+        return
+    for kind, names in (("tasks", stuck), ("threads", threads)):
+        if names:
+            click.echo(
+                f"Warning: left behind by a job and still running, abandoned: {kind} {', '.join(names)}", err=True
+            )
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)

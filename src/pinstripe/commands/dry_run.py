@@ -1,0 +1,70 @@
+"""`run-background-job --dry-run`: which tenants would run, with what, by which filter; nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pinstripe.commands.filters import filter_in_force
+from pinstripe.commands.screen import visible, write_json
+from pinstripe.commands.summary import NOTHING_RAN
+from pinstripe.project import open_project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pinstripe.runs import Request
+
+
+def show_dry_run(request: Request, *, project: str | None, as_json: bool) -> int:
+    """Print what `request` would run; give the exit code: 3 where no tenant matches."""
+    return asyncio.run(_show(request, project, as_json=as_json))
+
+
+async def _show(request: Request, folder: str | None, *, as_json: bool) -> int:
+    async with open_project(folder) as project:
+        preview = await project.preview(request)
+        definition = preview.definition
+        if as_json:
+            ids = [tenant.id async for tenant in preview.tenants]
+            total = len(ids) if definition.multi_tenant else 1
+            job = definition.name
+            write_json(
+                {"job": job, "args": [*preview.args], "kwargs": {**preview.kwargs}, "total": total, "tenants": ids}
+            )
+            return 0 if total else NOTHING_RAN
+        click.echo(f"{definition.name}({written(preview.args, preview.kwargs)}) would run, but nothing runs now.")
+        if not definition.multi_tenant:
+            click.echo("It is not multi-tenant: it would run once, without a tenant.")
+            return 0
+        click.echo(f"Filter in force: {_filter(visible(filter_in_force(definition, project) or ''), request)}")
+        count = 0
+        async for tenant in preview.tenants:
+            click.echo(f"  {visible(tenant.id)}")
+            count += 1
+        if not count:
+            click.echo("No tenant matches.")
+            return NOTHING_RAN
+        click.echo(f"{count:,} tenant{'' if count == 1 else 's'}.")
+        return 0
+
+
+def written(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Write arguments as they stand in a call, each as JSON: `"weekly", minutes=5`."""
+    import json
+
+    return ", ".join([*map(json.dumps, args), *(f"{name}={json.dumps(value)}" for name, value in kwargs.items())])
+
+
+def _filter(own: str, request: Request) -> str:
+    """Add to the job's own filter what the command line asked for."""
+    selection = request.selection
+    parts = [f"{own} (overridden by --force)" if selection.force and selection.tenants else own]
+    parts += [visible(f"--where {key}={value}") for key, value in selection.where]
+    if selection.tenants:
+        parts.append(f"--tenant, {len(selection.tenants):,} named")
+    if selection.exclude:
+        parts.append(f"--except, {len(selection.exclude):,} named")
+    return "; ".join(parts)

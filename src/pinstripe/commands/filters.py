@@ -1,0 +1,29 @@
+"""The filter by which a job chooses its tenants, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinstripe.errors import PinstripeError
+from pinstripe.tenant_sources import filter_of
+
+if TYPE_CHECKING:
+    from pinstripe.definition import Definition
+    from pinstripe.project import Project
+
+
+def filter_in_force(definition: Definition, project: Project) -> str | None:
+    """Tell which tenants a job is for: `active=True`, or `all`; None for a job that is not multi-tenant."""
+    if not definition.multi_tenant:
+        return None
+    source = project.tenants
+    if source is None:
+        return "no tenants: the project has no tenant source"
+    try:
+        narrowed = filter_of(definition.tenants_filter, source, project.settings.tenants.active, job=definition.name)
+    except PinstripeError as error:
+        return f"can't be used: {error}"
+    described = getattr(narrowed, "description", None)
+    if isinstance(described, str):
+        return described
+    return "its own tenants_filter" if definition.tenants_filter is not None else "all"

@@ -1,0 +1,185 @@
+"""What is seen of a run while it goes on: its jobs' output as it comes, and a plain line now and then of how far it is.
+
+`live.py` has the same with a bar, for a terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from pinstripe.commands.screen import span, visible
+from pinstripe.watcher import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pinstripe.clock import Clock
+    from pinstripe.run import Counts, Failure, Run
+
+WRITE_EVERY = 0.1
+"""How many seconds output may wait for more, so that thousands of lines are not thousands of writes."""
+
+LINE_EVERY = 5.0
+"""After how many seconds a plain progress line is due."""
+
+LINE_EVERY_SHARE = (0.1, 1.0)
+"""A line is also due after this share of the whole, but not before so many seconds."""
+
+_STYLES = re.compile(r"(\x1b\[[0-9;:]*m)")
+
+
+class Progress(Watcher):
+    """Shows a run as lines: jobs' output on standard output, progress on standard error."""
+
+    def __init__(self, clock: Clock, *, captures: bool = True, terminal: bool = False) -> None:
+        """Take what tells the time; whether output is captured; whether a single execution may have the terminal."""
+        self.captures = captures
+        self.begun = False
+        """Whether the ledger has the run."""
+        self._clock = clock
+        self._terminal = terminal
+        self._total = 0
+        self._counts: Counts | None = None
+        self._began = clock.monotonic()
+        self._line_at = self._began
+        self._line_done = 0
+        self._waiting: list[str] = []
+        self._written_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._reader_gone = False
+
+    def created(self, run: Run) -> None:  # noqa: ARG002 - a watcher's signature
+        """Know that the run is in the ledger."""
+        self.begun = True
+
+    def selecting(self, run: Run, found: int) -> None:
+        """Say how many tenants were found so far."""
+        if self._due(0.0):
+            self.say(f"{run.job}: selecting tenants, {found:,} so far")
+
+    def selected(self, run: Run, total: int) -> None:  # noqa: ARG002 - a watcher's signature
+        """Start the clock; a single execution on a terminal gets the terminal for itself."""
+        self._total = total
+        self._began = self._line_at = self._clock.monotonic()
+        if total == 1 and self._terminal:
+            self.captures = False
+
+    def advanced(self, run: Run, counts: Counts, failures: Sequence[Failure]) -> None:  # noqa: ARG002 - a watcher's
+        """Say how far the run is, now and then."""
+        self._counts = counts
+        if self._total > 1 and counts.done < self._total and self._due((counts.done - self._line_done) / self._total):
+            self._line_done = counts.done
+            self.say(f"{run.job}: {self.pace()}")
+
+    def output(self, tenant: str | None, text: str) -> None:
+        """Write what an execution printed; its tenant stands before each line where there are several."""
+        if tenant is not None and self._total > 1:
+            before = f"{visible(tenant)} | "
+            text = "".join(before + line for line in text.splitlines(keepends=True))
+        self._waiting.append(text)
+        now = self._clock.monotonic()
+        if now - self._written_at >= WRITE_EVERY:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_EVERY, self.flush)
+
+    def progress(self, tenant: str | None, done: float, total: float | None) -> None:
+        """Say how far a job says that it is, now and then."""
+        if self._due(0.0):
+            self.say(told(tenant, done, total))
+
+    def finished(self, run: Run) -> None:  # noqa: ARG002 - a watcher's signature
+        """Write what still waits."""
+        self.close()
+
+    def say(self, line: str) -> None:
+        """Write a line of Pinstripe's own, on standard error."""
+        self.flush()
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def flush(self) -> None:
+        """Write the output that waits for more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._written_at = self._clock.monotonic()
+        text, self._waiting = "".join(self._waiting), []
+        if text and not self._reader_gone:
+            try:
+                self.write(text)
+            except OSError:
+                # Nobody reads it (`| head`) or its disk is full; the work goes on, and the ledger keeps the output.
+                self._reader_gone = True
+
+    def write(self, text: str) -> None:
+        """Write jobs' output."""
+        stream: TextIO = sys.stdout
+        stream.write(harmless(text) if self._terminal else text)
+        stream.flush()
+
+    def close(self) -> None:
+        """Write what waits, and show nothing more; may be called again."""
+        self.flush()
+
+    def pace(self) -> str:
+        """Tell how far the run is: `1,200 of 10,000, 3 failed, 800/s, 11 s left`."""
+        counts = self._counts
+        if counts is None or not counts.done:
+            return f"0 of {self._total:,}"
+        seconds = max(self._clock.monotonic() - self._began, 0.001)
+        others = [
+            f"{number:,} {name}"
+            for name, number in (
+                ("failed", counts.failed),
+                ("cancelled", counts.cancelled),
+                ("skipped", counts.skipped),
+            )
+            if number
+        ]
+        rate = counts.done / seconds
+        left = (self._total - counts.done) / rate
+        speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"  # noqa: PLR2004 - two digits say enough
+        return ", ".join([f"{counts.done:,} of {self._total:,}", *others, speed, f"{span(left)} left"])
+
+    def _due(self, share: float) -> bool:
+        """Tell whether a progress line is due, `share` of the whole after the last one; if so, it counts as written."""
+        now = self._clock.monotonic()
+        enough, not_before = LINE_EVERY_SHARE
+        waited = now - self._line_at
+        if waited < LINE_EVERY and not (share >= enough and waited >= not_before):
+            return False
+        self._line_at = now
+        return True
+
+
+def told(tenant: str | None, done: float, total: float | None) -> str:
+    """Write what a job says by `self.progress`: `acme: 50 of 200`."""
+    whole = "" if total is None else f" of {total:,g}"
+    return f"{visible(tenant)}: {done:,g}{whole}" if tenant else f"{done:,g}{whole}"
+
+
+def harmless(text: str) -> str:
+    """Give jobs' output as a terminal may get it: colours stay, and end with their line; other controls are escaped.
+
+    Of a line that was overwritten by carriage returns, as progress bars do, the last state stays.
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(f"{_harmless_line(line)}\n" for line in text.split("\n")[:-1]) + _harmless_line(
+        text.rpartition("\n")[2]
+    )
+
+
+def _harmless_line(line: str) -> str:
+    last = line.rstrip("\r").rpartition("\r")[2]
+    if last.isprintable():
+        return last
+    parts = _STYLES.split(last)  # every second part is a style
+    shown = "".join(
+        part if number % 2 else "\t".join(map(visible, part.split("\t"))) for number, part in enumerate(parts)
+    )
+    return f"{shown}\x1b[0m" if len(parts) > 1 else shown

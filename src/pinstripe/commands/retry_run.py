@@ -1,0 +1,67 @@
+"""`pinstripe retry-run`: what failed or was cancelled in a run, once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pinstripe.commands.by_hand import run_by_hand
+from pinstripe.commands.completion import complete_run
+from pinstripe.commands.options import example, json_option, project_option, read_duration, run_options
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from pinstripe.project import Project
+    from pinstripe.run import Run
+    from pinstripe.watcher import Watcher
+
+
+@click.command(
+    "retry-run",
+    short_help="Run again what failed in a run.",
+    epilog=example("pinstripe retry-run last", "pinstripe retry-run 1f3a9c07 --skipped"),
+)
+@click.argument("reference", metavar="RUN", shell_complete=complete_run)
+@click.option("--skipped", is_flag=True, help="Also what was skipped.")
+@click.option(
+    "--timeout", metavar="DURATION", callback=read_duration, help="The limit of each execution, as 30s or 5m."
+)
+@run_options
+@json_option
+@project_option
+def command(
+    *,
+    reference: str,
+    skipped: bool,
+    timeout: timedelta | None,
+    concurrency: int | None,
+    fail_fast: bool,
+    no_capture: bool,
+    as_json: bool,
+    project: str | None,
+) -> int:
+    """Run again what failed or was cancelled in RUN and has not succeeded in a later retry, with the same arguments.
+
+    RUN is an id, the unique end of one, or `last`. The retry is a run of its own. Exit codes are those of
+    run-background-job; 3 says that there is nothing to retry.
+    """
+
+    async def start(opened: Project, watcher: Watcher) -> Run | None:
+        run = await opened.retry(
+            reference,
+            skipped=skipped,
+            concurrency=concurrency,
+            fail_fast=fail_fast,
+            timeout=timeout,
+            watcher=watcher,
+        )
+        if run is None:
+            kinds = "failed, was cancelled or was skipped" if skipped else "failed or was cancelled"
+            click.echo(
+                f"Nothing to retry: all that {kinds} in run {reference} has succeeded since, or nothing did.", err=True
+            )
+        return run
+
+    return run_by_hand(start, project=project, as_json=as_json, capture=not no_capture)

@@ -1,0 +1,168 @@
+"""`pinstripe show-run`: what became of a run, and of one tenant in it, with its log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pinstripe.clock import to_iso
+from pinstripe.commands.completion import complete_run, complete_tenant
+from pinstripe.commands.dry_run import written
+from pinstripe.commands.live import new_screen
+from pinstripe.commands.options import example, json_option, project_option
+from pinstripe.commands.progress import harmless
+from pinstripe.commands.screen import moment, span, styled_status, tally, took, visible, visible_lines, write_json
+from pinstripe.commands.summary import failures, retry_advice
+from pinstripe.errors import UnknownTenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from pinstripe.project import Project
+    from pinstripe.run import Execution, Run
+
+LOOK_EVERY = 0.5
+"""How many seconds lie between two looks into the ledger while a run is followed."""
+
+SHOWN = 1_000
+"""How many failures are shown: as many as a `Run` lists."""
+
+
+@click.command(
+    "show-run",
+    short_help="What became of a run.",
+    epilog=example("pinstripe show-run last", "pinstripe show-run 1f3a9c07 --tenant acme"),
+)
+@click.argument("reference", metavar="RUN", shell_complete=complete_run)
+@click.option("--tenant", metavar="ID", shell_complete=complete_tenant, help="One tenant: its error and its log.")
+@click.option("--follow", is_flag=True, help="Wait until it is finished, and show how far it is.")
+@json_option
+@project_option
+def command(*, reference: str, tenant: str | None, follow: bool, as_json: bool, project: str | None) -> None:
+    """Show a run: its counts, its times, each failed tenant with its error, and the line that runs those again.
+
+    RUN is an id, the unique end of one, or `last`. With --tenant: that tenant's execution, with the output it kept.
+    """
+    asyncio.run(_show(reference, tenant, project, follow=follow, as_json=as_json))
+
+
+async def _show(reference: str, tenant: str | None, folder: str | None, *, follow: bool, as_json: bool) -> None:
+    from pinstripe.project import open_project
+
+    async with open_project(folder) as project:
+        run = await project.ledger.find_run(reference)
+        if follow and not run.finished:
+            run = await _follow(project, run)
+        execution = await project.ledger.find_execution(run.id, tenant)
+        if tenant is not None and execution is None:
+            message = f"run {run.id} of {run.job} has no tenant {tenant!r}"
+            raise UnknownTenant(message)
+    if as_json:
+        write_json(run.to_json() if tenant is None or execution is None else _execution_json(execution))
+        return
+    lines = _of_run(run, execution, folder) if tenant is None or execution is None else _of_tenant(run, execution)
+    for line in lines:
+        click.echo(line)
+
+
+async def _follow(project: Project, run: Run) -> Run:
+    """Look at the run again and again until it is finished."""
+    screen = new_screen(project.clock)
+    screen.created(run)
+    selecting = True
+    try:
+        while not run.finished:
+            if run.selecting:
+                screen.selecting(run, run.executions.total)
+            elif selecting:
+                selecting = False
+                screen.selected(run, run.executions.total)
+            screen.advanced(run, run.executions, ())
+            await asyncio.sleep(LOOK_EVERY)
+            run = await project.ledger.find_run(run.id)
+    finally:
+        screen.close()
+    return run
+
+
+def _of_run(run: Run, execution: Execution | None, folder: str | None) -> Iterator[str]:
+    """Give the lines about a run; `execution` is its only one, where the job has no tenants."""
+    yield f"Run {run.id} of {visible(run.job)}"
+    yield from _fields(
+        status=styled_status(run.status),
+        trigger=str(run.trigger),
+        arguments=visible(written(run.args, run.kwargs)),
+        executions=tally(run.executions) + (", selecting tenants" if run.selecting else ""),
+        created=moment(run.created_at),
+        finished=_finished(run.finished_at, took(run)),
+        retry_of=run.retry_of,
+        parent=run.parent,
+        error=None if run.error is None else visible_lines(run.error),
+    )
+    if execution is None:
+        yield from _result(run.result)
+        yield from failures(run, folder, SHOWN)
+    else:
+        yield from _outcome(execution)
+    yield from retry_advice(run, folder)
+
+
+def _of_tenant(run: Run, execution: Execution) -> Iterator[str]:
+    """Give the lines about one tenant's execution."""
+    yield f"Run {run.id} of {visible(run.job)} for {visible(execution.tenant or '')}"
+    lasted = None
+    if execution.started_at is not None and execution.finished_at is not None:
+        lasted = span((execution.finished_at - execution.started_at).total_seconds())
+    yield from _fields(
+        status=styled_status(execution.status),
+        attempts=str(execution.attempts),
+        started=None if execution.started_at is None else moment(execution.started_at),
+        finished=_finished(execution.finished_at, lasted),
+    )
+    yield from _outcome(execution)
+
+
+def _outcome(execution: Execution) -> Iterator[str]:
+    """Give what an execution left: its error or reason, its result, its output."""
+    if execution.error is not None:
+        yield from ("", visible_lines(execution.traceback or execution.error))
+    yield from _result(execution.result)
+    if execution.log:
+        yield from ("", click.style("OUTPUT", dim=True), harmless(execution.log).rstrip("\n"))
+
+
+def _result(result: Any) -> Iterator[str]:
+    if result is not None:
+        import json
+
+        yield from _fields(result=json.dumps(result))
+
+
+def _fields(**values: str | None) -> Iterator[str]:
+    for name, value in values.items():
+        if value:
+            yield f"  {name.replace('_', ' '):<11} {value}"
+
+
+def _finished(at: datetime | None, lasted: str | None) -> str | None:
+    return None if at is None else moment(at) + (f", after {lasted}" if lasted else "")
+
+
+def _execution_json(execution: Execution) -> dict[str, Any]:
+    """Give an execution as JSON values: the fields of `Execution`, in their order."""
+    return {
+        "run": execution.run,
+        "job": execution.job,
+        "tenant": execution.tenant,
+        "status": str(execution.status),
+        "attempts": execution.attempts,
+        "error": execution.error,
+        "traceback": execution.traceback,
+        "result": execution.result,
+        "started_at": None if execution.started_at is None else to_iso(execution.started_at),
+        "finished_at": None if execution.finished_at is None else to_iso(execution.finished_at),
+        "log": execution.log,
+    }
