@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.errors import InvalidJob
 from pinstripe.names import normalise_job_name
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@dataclass(frozen=True, slots=True)
-class JobFile:
+
+class JobFile(NamedTuple):
     """A file that should hold a job: its normalised `name`, its `path`, and the `module` name it is imported by."""
 
     name: str
-    path: Path
+    path: str
     module: str
 
 
@@ -34,10 +36,10 @@ def find_files(folder: Path, package: str) -> dict[str, list[JobFile]]:
                 continue
             if entry.name.endswith(".py") and entry.is_file():
                 stem = entry.name[:-3]
-                name = _normalise(prefix + stem)
-                files.setdefault(name, []).append(JobFile(name, Path(entry.path), f"{parent}.{stem}"))
+                name = prefix + _normalise(stem)
+                files.setdefault(name, []).append(JobFile(name, entry.path, f"{parent}.{stem}"))
             elif entry.is_dir() and not _leads_back(entry):
-                pending.append((entry.path, f"{prefix}{entry.name}/", f"{parent}.{entry.name}"))
+                pending.append((entry.path, f"{prefix}{_normalise(entry.name)}/", f"{parent}.{entry.name}"))
     return files
 
 
@@ -45,7 +47,7 @@ def the_file(files: list[JobFile]) -> JobFile:
     """Give the one of `files`, or raise `InvalidJob` that names the several that share a name."""
     if len(files) == 1:
         return files[0]
-    paths = sorted(str(file.path) for file in files)
+    paths = sorted(file.path for file in files)
     reason = f"the files {' and '.join(paths)} are both the job {files[0].name!r}; rename one of them"
     raise InvalidJob(reason)
 
@@ -58,12 +60,16 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
         return []
 
 
+_NORMAL = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+
+
 def _normalise(text: str) -> str:
+    if _NORMAL.fullmatch(text):
+        return text  # nearly all are, and a project may have thousands
     try:
         return normalise_job_name(text)
     except ValueError:
-        # Kept under the name that it has, so that `check` can tell how to rename it.
-        return text
+        return text  # kept under the name that it has, so that `check` can tell how to rename it
 
 
 def _leads_back(entry: os.DirEntry[str]) -> bool:

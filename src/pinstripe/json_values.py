@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterable
 
 MAX_BYTES = 64 * 1024
@@ -56,14 +56,15 @@ def size(value: object) -> int:
     return len(_dump(value).encode())
 
 
-def write_result(value: object, logger: logging.Logger) -> str | None:
+def write_result(value: object, logger: logging.Logger | None = None) -> str | None:
     """Write what `run` returned as JSON text of at most 64 KiB; None where there is nothing to keep.
 
-    What pydantic can't write, or is too long, is dropped with a warning to `logger`, since a result must never fail
-    the run that made it.
+    What pydantic can't write, or is too long, is dropped with a warning to `logger` (that of `pinstripe`, where None is
+    given), since a result must never fail the run that made it.
     """
     if value is None:
         return None
+    logger = logger or logging.getLogger("pinstripe")
     try:
         text = _result_text(value)
         length = len(text.encode())

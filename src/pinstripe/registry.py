@@ -73,7 +73,7 @@ class Registry:
         try:
             return self._loaded.get(name) or (self._load_files(files) if files else self._find_name(name))
         except ConfigurationError as error:
-            path = error.path or (files[0].path if files else None)
+            path = error.path or (Path(files[0].path) if files else None)
             return BrokenJob(name, path, error.line, error.reason)
 
     def _find_name(self, name: str) -> Definition:
@@ -122,7 +122,7 @@ class Registry:
         source = getattr(sys.modules.get(job_class.__module__), "__file__", None)
         if source is not None:
             for files in self._files().values():
-                if any(file.module == job_class.__module__ and same_file(source, file.path) for file in files):
+                if any(file.module == job_class.__module__ and same_file(source, Path(file.path)) for file in files):
                     return files[0].name
         value = f"{job_class.__module__}:{job_class.__qualname__}"
         for name, entry_points in _entry_points().items():
@@ -135,8 +135,9 @@ class Registry:
 
     def _load_files(self, files: list[JobFile]) -> Definition:
         file = the_file(files)
-        with imported(file.path, file.module, InvalidJob) as module:
-            return self._define(file.name, the_job(module, file.path), file.path)
+        path = Path(file.path)
+        with imported(path, file.module, InvalidJob) as module:
+            return self._define(file.name, the_job(module, path), path)
 
     def _load_entry_points(self, name: str, entry_points: list[EntryPoint]) -> Definition:
         if len(entry_points) > 1:
