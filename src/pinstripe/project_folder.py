@@ -64,7 +64,7 @@ def read_table(path: Path) -> dict[str, Any] | None:
         raise ConfigurationError(message) from error
     table = tool.get("pinstripe") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
-        message = f"{path}: expected a table [tool.pinstripe], found a {type(table).__name__}"
+        message = f"{path}: expected a table [tool.pinstripe], found {table!r}"
         raise ConfigurationError(message)
     return table
 

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pinstripe.config import Settings, describe_settings, find_project, load_settings
+from pinstripe.errors import ConfigurationError
+from pinstripe.setting_keys import KEYS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import ProjectFolder
+
+EVERYTHING = """
+    ledger = "sqlite:////var/lib/ledger.db"
+    ledger_sync = "full"
+    time_zone = "Europe/Paris"
+    setup = "newsletter.boot:setup"
+    app = "newsletter.web:app"
+    background_jobs = "jobs"
+    services = "app/services"
+    multi_tenant = true
+
+    [tool.pinstripe.database]
+    url = "sqlite:///newsletter.db"
+    models = "newsletter.models"
+    isolation = "schemas"
+    tenant_column = "customer_id"
+    shared_tables = ["plans", "countries"]
+
+    [tool.pinstripe.tenants]
+    source = "newsletter.tenancy:tenants"
+    key = "slug"
+    active = "enabled"
+    time_zone = "zone"
+
+    [tool.pinstripe.worker]
+    concurrency = 5
+    processes = 2
+    shutdown_grace = "1m"
+
+    [tool.pinstripe.retention]
+    succeeded = "1d"
+    failed = "2d"
+    logs = "3h"
+"""
+
+
+def load(folder: Path, environment: dict[str, str] | None = None, **flags: object) -> Settings:
+    return load_settings(folder, environment=environment or {}, flags=flags)
+
+
+def test_every_key_has_the_default_of_the_contract(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings.folder == tmp_path
+    assert settings.ledger == "sqlite:///.pinstripe/ledger.db"
+    assert settings.ledger_path == tmp_path / ".pinstripe" / "ledger.db"
+    assert settings.ledger_sync == "normal"
+    assert settings.time_zone == "UTC"
+    assert (settings.setup, settings.app, settings.database) == (None, None, None)
+    assert settings.background_jobs == tmp_path / "lib" / "background_jobs"
+    assert settings.background_jobs_package == "lib.background_jobs"
+    assert settings.services == tmp_path / "lib" / "services"
+    assert settings.services_package == "lib.services"
+    assert settings.multi_tenant is False
+    tenants = settings.tenants
+    assert (tenants.source, tenants.key, tenants.active, tenants.time_zone) == (None, "id", "active", "time_zone")
+    worker = settings.worker
+    assert (worker.concurrency, worker.processes, worker.shutdown_grace) == (20, 1, timedelta(seconds=25))
+    retention = settings.retention
+    assert (retention.succeeded, retention.failed, retention.logs) == tuple(map(timedelta, (7, 30, 1)))
+    assert settings.without_effect() == []
+
+
+def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None:
+    project_folder.configure(EVERYTHING)
+    settings = load(project_folder.path)
+    assert settings.ledger_path.as_posix() == "/var/lib/ledger.db"
+    assert settings.ledger_sync == "full"
+    assert settings.time_zone == "Europe/Paris"
+    assert (settings.setup, settings.app) == ("newsletter.boot:setup", "newsletter.web:app")
+    assert settings.background_jobs == project_folder.path / "jobs"
+    assert settings.services_package == "app.services"
+    assert settings.multi_tenant is True
+    assert settings.database is not None
+    assert settings.database.url == "sqlite:///newsletter.db"
+    assert settings.database.models == "newsletter.models"
+    assert settings.database.isolation == "schemas"
+    assert settings.database.tenant_column == "customer_id"
+    assert settings.database.shared_tables == ("plans", "countries")
+    assert dataclasses.astuple(settings.tenants) == ("newsletter.tenancy:tenants", "slug", "enabled", "zone")
+    assert dataclasses.astuple(settings.worker) == (5, 2, timedelta(minutes=1))
+    assert dataclasses.astuple(settings.retention) == (timedelta(days=1), timedelta(days=2), timedelta(hours=3))
+    assert {origin for _, _, origin in describe_settings(settings)} == {"pyproject.toml"}
+
+
+def test_what_has_no_effect_yet_is_named(project_folder: ProjectFolder) -> None:
+    project_folder.configure(EVERYTHING)
+    assert load(project_folder.path).without_effect() == [
+        "app",
+        "database.url",
+        "database.models",
+        "database.isolation",
+        "database.tenant_column",
+        "database.shared_tables",
+        "worker.processes",
+    ]
+
+
+def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(project_folder: ProjectFolder) -> None:
+    path = project_folder.path
+    variable = {"PINSTRIPE_WORKER_CONCURRENCY": "7"}
+    flag = {"worker.concurrency": 9}
+
+    def concurrency(environment: dict[str, str], flags: dict[str, object]) -> tuple[int, str]:
+        settings = load_settings(path, environment=environment, flags=flags)
+        return settings.worker.concurrency, settings.origins["worker.concurrency"]
+
+    assert concurrency({}, {}) == (20, "default")
+    project_folder.configure("worker.concurrency = 5")
+    assert concurrency({}, {}) == (5, "pyproject.toml")
+    assert concurrency(variable, {}) == (7, "PINSTRIPE_WORKER_CONCURRENCY")
+    assert concurrency(variable, {**flag}) == (9, "flag")
+    assert concurrency({}, {**flag}) == (9, "flag")
+    assert concurrency(variable, {"worker.concurrency": None}) == (7, "PINSTRIPE_WORKER_CONCURRENCY")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "key", "value"),
+    [
+        ("PINSTRIPE_LEDGER", "sqlite:///x.db", "ledger", "sqlite:///x.db"),
+        ("PINSTRIPE_TIME_ZONE", "Europe/Paris", "time_zone", "Europe/Paris"),
+        ("PINSTRIPE_MULTI_TENANT", "Yes", "multi_tenant", True),
+        ("PINSTRIPE_MULTI_TENANT", "0", "multi_tenant", False),
+        ("PINSTRIPE_TENANTS_SOURCE", "a.b:c", "tenants.source", "a.b:c"),
+        ("PINSTRIPE_TENANTS_TIME_ZONE", "zone", "tenants.time_zone", "zone"),
+        ("PINSTRIPE_WORKER_SHUTDOWN_GRACE", "5s", "worker.shutdown_grace", "5s"),
+        ("PINSTRIPE_RETENTION_FAILED", "90d", "retention.failed", "90d"),
+        ("PINSTRIPE_DATABASE_SHARED_TABLES", "plans, countries", "database.shared_tables", ["plans", "countries"]),
+    ],
+)
+def test_variables_are_read_as_text(tmp_path: Path, variable: str, text: str, key: str, value: object) -> None:
+    described = describe_settings(load(tmp_path, {variable: text}))
+    assert (key, value, variable) in described
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    assert load(tmp_path, {"PINSTRIPE_LEDGER": ""}).origins["ledger"] == "default"
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"PINSTRIPE_LEDGR sets nothing .* nearest: PINSTRIPE_LEDGER"):
+        load(tmp_path, {"PINSTRIPE_LEDGR": "x"})
+
+
+def test_variables_that_are_no_settings_are_let_through(tmp_path: Path) -> None:
+    others = {"PINSTRIPE_PROJECT": "x", "PINSTRIPE_PYTHON": "python3", "PINSTRIPE_TEST_DSN": "y", "OTHER": "z"}
+    assert load(tmp_path, others) == load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "unknown", "near"),
+    [
+        ("ledgr = 'x'", "ledgr", "ledger"),
+        ("worker.concurency = 5", "worker.concurency", "worker.concurrency"),
+        ("[tool.pinstripe.workers]\nconcurrency = 5", "workers", "worker"),
+        ("database.worker.concurrency = 5", "database.worker", ""),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(
+    project_folder: ProjectFolder, settings: str, unknown: str, near: str
+) -> None:
+    path = project_folder.configure(settings)
+    with pytest.raises(ConfigurationError) as caught:
+        load(project_folder.path)
+    assert str(caught.value).startswith(f"unknown setting {unknown} in {path}")
+    assert near in str(caught.value)
+
+
+def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="unknown setting ledgr as a flag; nearest: ledger"):
+        load(tmp_path, ledgr="x")
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "expected"),
+    [
+        ("ledger = 5", "ledger", "'sqlite:///FILE'"),
+        ("ledger = 'mysql://host/db'", "ledger", "'sqlite:///FILE'"),
+        ("ledger = 'sqlite://ledger.db'", "ledger", "'sqlite:///FILE'"),
+        ("ledger = 'sqlite:///'", "ledger", "'sqlite:///FILE'"),
+        ("ledger = 'sqlite:///:memory:'", "ledger", "'sqlite:///FILE'"),
+        ("ledger = 'sqlite:///a.db?mode=ro'", "ledger", "'sqlite:///FILE'"),
+        ("ledger_sync = 'off'", "ledger_sync", "one of 'normal', 'full'"),
+        ("time_zone = 'CET/Berlin'", "time_zone", "an IANA time zone"),
+        ("time_zone = 1", "time_zone", "an IANA time zone"),
+        ("setup = 'newsletter.boot'", "setup", "'module:attribute'"),
+        ("app = 'newsletter web:app'", "app", "'module:attribute'"),
+        ("multi_tenant = 'yes'", "multi_tenant", "true or false"),
+        ("background_jobs = '/jobs'", "background_jobs", "a folder in the project"),
+        ("background_jobs = '../jobs'", "background_jobs", "a folder in the project"),
+        ("background_jobs = 'lib/my-jobs'", "background_jobs", "a folder in the project"),
+        ("services = 'lib/class'", "services", "a folder in the project"),
+        ("worker = 5", "worker", "a table [tool.pinstripe.worker]"),
+        ("worker.concurrency = 0", "worker.concurrency", "a whole number of at least 1"),
+        ("worker.concurrency = true", "worker.concurrency", "a whole number of at least 1"),
+        ("worker.concurrency = '5'", "worker.concurrency", "a whole number of at least 1"),
+        ("worker.processes = 1.5", "worker.processes", "a whole number of at least 1"),
+        ("worker.shutdown_grace = 25", "worker.shutdown_grace", "a duration such as '30s'"),
+        ("retention.logs = '1 day'", "retention.logs", "a duration such as '30s'"),
+        ("tenants.source = 'newsletter.tenancy:1'", "tenants.source", "'module:attribute'"),
+        ("tenants.key = 'the id'", "tenants.key", "the name of an attribute"),
+        ("database.url = 'newsletter.db'", "database.url", "a URL"),
+        ("database.models = 'newsletter/models'", "database.models", "a module's name"),
+        ("database.isolation = 'row'", "database.isolation", "one of 'rows', 'schemas', 'databases', 'none'"),
+        ("database.tenant_column = ''", "database.tenant_column", "a text that is not empty"),
+        ("database.shared_tables = 'plans'", "database.shared_tables", "a list of names"),
+        ("database.shared_tables = [1]", "database.shared_tables", "a list of names"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_was_expected_and_found(
+    project_folder: ProjectFolder, settings: str, key: str, expected: str
+) -> None:
+    path = project_folder.configure(settings)
+    with pytest.raises(ConfigurationError) as caught:
+        load(project_folder.path)
+    message = str(caught.value)
+    assert message.startswith(f"{key} in {path}: expected {expected}")
+    assert ", found " in message
+
+
+def test_a_bad_variable_or_flag_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^worker.concurrency from PINSTRIPE_WORKER_CONCURRENCY: .*found 'many'"
+    ):
+        load(tmp_path, {"PINSTRIPE_WORKER_CONCURRENCY": "many"})
+    with pytest.raises(ConfigurationError, match=r"^ledger as a flag: .*found 5"):
+        load(tmp_path, ledger=5)
+
+
+def test_a_wrong_zone_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nearest: Europe/Paris"):
+        load(tmp_path, time_zone="Europe/Pariss")
+
+
+def test_a_password_is_in_no_message_and_no_repr(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, ledger="mysql://user:pa55@host/db")
+    assert "pa55" not in str(caught.value)
+    secret = "postgresql://user:pa55@host/db"
+    settings = load(tmp_path, {"PINSTRIPE_LEDGER": secret, "PINSTRIPE_DATABASE_URL": secret})
+    assert "pa55" not in repr(settings)
+    described = {key: value for key, value, _ in describe_settings(settings)}
+    assert described["ledger"] == described["database.url"] == "postgresql://user:***@host/db"
+
+
+def test_a_ledger_that_is_not_sqlite_is_refused_when_it_is_asked_for(tmp_path: Path) -> None:
+    settings = load(tmp_path, ledger="postgresql://user:pa55@host/db")
+    with pytest.raises(ConfigurationError, match=r"SQLite only, found 'postgresql://user:\*\*\*@host/db'"):
+        _ = settings.ledger_path
+
+
+def test_every_setting_is_described(tmp_path: Path) -> None:
+    described = describe_settings(load(tmp_path))
+    assert [key for key, _, _ in described] == [key.name for key in KEYS]
+    values: dict[str, Any] = {key: value for key, value, _ in described}
+    assert values["worker.shutdown_grace"] == "25s"
+    assert values["background_jobs"] == "lib/background_jobs"
+    assert values["database.shared_tables"] == []
+    assert values["setup"] is None
+
+
+def test_settings_are_fixed(tmp_path: Path) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load(tmp_path).time_zone = "UTC"  # type: ignore[misc]
+
+
+def test_the_environment_of_the_process_is_read_by_default(
+    project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PINSTRIPE_PROJECT", str(project_folder.path))
+    monkeypatch.setenv("PINSTRIPE_TIME_ZONE", "Asia/Tokyo")
+    assert load_settings(find_project()).time_zone == "Asia/Tokyo"
+
+
+def test_loading_imports_nothing_slow(project_folder: ProjectFolder) -> None:
+    code = (
+        "import sys; from pinstripe.config import *; load_settings(find_project()); "
+        "slow = {'pydantic', 'zoneinfo', 'difflib', 'subprocess', 'cronsim', 'asyncio'}; "
+        "sys.exit(' '.join(slow & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project_folder.path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
