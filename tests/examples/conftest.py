@@ -63,6 +63,10 @@ class MailServer:
     connections: int = 0
     refused: str | None = None
     """A recipient that it refuses."""
+    taking: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a message has come."""
+    may_take: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared by who wants the answer to a message to wait."""
 
     @property
     def recipients(self) -> list[str]:
@@ -78,6 +82,8 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
         assert isinstance(envelope.content, bytes)
+        self.taking.set()
+        await self.may_take.wait()
         self.messages.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.content))
         return "250 OK"
 
@@ -90,6 +96,7 @@ class MailServer:
 async def mail_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MailServer]:
     """Run a mail server, which is where the example sends to."""
     received = MailServer()
+    received.may_take.set()
     server = await asyncio.get_running_loop().create_server(received.connected, "127.0.0.1", 0)
     received.port = server.sockets[0].getsockname()[1]
     monkeypatch.setenv("NEWSLETTER_SMTP", f"127.0.0.1:{received.port}")

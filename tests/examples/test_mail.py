@@ -51,7 +51,7 @@ async def test_no_server_is_an_error() -> None:
 
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises(ConnectionRefusedError, match="no mail server at 127"):
             await Mailer("127.0.0.1", taken.getsockname()[1]).send("a@a.example", "b@b.example", b"")
 
 

@@ -37,10 +37,17 @@ class Mailer:
     def _send(self, sender: str, recipient: str, message: bytes) -> None:
         with self._turn:
             if self._smtp is None:
-                # A name of our own: without it smtplib asks the name server, which can take seconds.
-                self._smtp = smtplib.SMTP(self._host, self._port, local_hostname="localhost", timeout=self._timeout)
+                self._smtp = self._connect()
             self._smtp.sendmail(sender, [recipient], message)
             self.sent += 1
+
+    def _connect(self) -> smtplib.SMTP:
+        try:
+            # A name of our own: without it smtplib asks the name server, which can take seconds.
+            return smtplib.SMTP(self._host, self._port, local_hostname="localhost", timeout=self._timeout)
+        except ConnectionRefusedError as error:
+            message = f"no mail server at {self._host}:{self._port}; start one, or set NEWSLETTER_SMTP to its host:port"
+            raise ConnectionRefusedError(error.errno, message) from None
 
     def _close(self) -> None:
         with self._turn:
