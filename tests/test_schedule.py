@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from pinstripe.schedule import Schedule
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def test_a_schedule_says_nothing_more_than_its_cron_line() -> None:
+    schedule = Schedule("@hourly")
+    assert schedule.cron == "0 * * * *"
+    assert (schedule.name, schedule.args, schedule.kwargs) == (None, (), {})
+    assert (schedule.time_zone, schedule.catch_up, schedule.spread) == (None, "latest", None)
+
+
+def test_a_schedule_with_everything() -> None:
+    schedule = Schedule(
+        "0 9 * * 1",
+        name="weekly",
+        args=("weekly", {"limit": 5}),
+        kwargs={"dry": True},
+        time_zone="tenant",
+        catch_up="none",
+        spread="30m",
+    )
+    assert (schedule.name, schedule.args, schedule.kwargs) == ("weekly", ("weekly", {"limit": 5}), {"dry": True})
+    assert (schedule.time_zone, schedule.catch_up, schedule.spread) == ("tenant", "none", timedelta(minutes=30))
+
+
+def test_a_schedule_is_a_fixed_value() -> None:
+    items = [1, 2]
+    schedule = Schedule("0 * * * *", args=(items,), kwargs={"a": 1})
+    items.append(3)
+    assert schedule.args == ([1, 2],)
+    same = Schedule("0  *  * * *", args=[[1, 2]], kwargs={"a": 1})
+    assert schedule == same
+    assert hash(schedule) == hash(same)
+    assert schedule != Schedule("0 * * * *")
+    assert pickle.loads(pickle.dumps(schedule)) == schedule
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        schedule.cron = "1 * * * *"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"name": ""}, "^name of the schedule .*: expected a text"),
+        ({"name": 5}, "^name of the schedule .*: expected a text .* got 5"),
+        ({"args": "weekly"}, "^args of the schedule .*: expected a list of JSON values, got 'weekly'"),
+        ({"args": 5}, "^args of the schedule"),
+        ({"args": (object(),)}, "^args of the schedule"),
+        ({"args": (float("nan"),)}, "^args of the schedule"),
+        ({"args": ((1, 2),)}, "^args of the schedule"),
+        ({"kwargs": [1]}, "^kwargs of the schedule .*: expected JSON values by name"),
+        ({"kwargs": {1: 2}}, "^kwargs of the schedule"),
+        ({"kwargs": {"at": NOON}}, "^kwargs of the schedule"),
+        ({"time_zone": "Europe/Pariss"}, "^time_zone of the schedule .*'tenant', got .* nearest: Europe/Paris"),
+        ({"time_zone": 5}, "^time_zone of the schedule"),
+        ({"catch_up": "all"}, "^catch_up of the schedule .*: expected 'none' or 'latest', got 'all'"),
+        ({"spread": 30}, "^spread of the schedule .*: expected a duration"),
+        ({"spread": "0s"}, "^spread of the schedule .*: expected a duration longer than nothing"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_refused_by_name(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Schedule("0 * * * *", **options)
+
+
+def test_a_circular_argument_is_refused() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    with pytest.raises(ValueError, match=r"^args of the schedule"):
+        Schedule("0 * * * *", args=circle)
+
+
+def test_a_line_that_is_no_cron_is_refused() -> None:
+    with pytest.raises(ValueError, match="minute is '60'"):
+        Schedule("60 * * * *")
+
+
+def test_what_a_job_may_say() -> None:
+    weekly = Schedule("@weekly", name="weekly")
+    assert Schedule.of(None) == ()
+    assert Schedule.of("@hourly") == (Schedule("@hourly"),)
+    assert Schedule.of(weekly) == (weekly,)
+    assert Schedule.of(["@hourly", weekly]) == (Schedule("@hourly"), weekly)
+    assert Schedule.of([]) == ()
+
+
+@pytest.mark.parametrize("value", [5, {"cron": "0 * * * *"}, ["0 * * * *", 5], [None]], ids=str)
+def test_what_a_job_may_not_say(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^schedule: expected a cron line"):
+        Schedule.of(value)
+
+
+def test_two_schedules_of_a_job_have_two_names() -> None:
+    with pytest.raises(ValueError, match="two schedules of one job have the name 'weekly'"):
+        Schedule.of([Schedule("@weekly", name="weekly"), Schedule("@daily", name="weekly")])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (Schedule("@hourly"), "At the start of every hour"),
+        (Schedule("0 9 * * 1", time_zone="tenant"), "At 09:00 on Monday, in each tenant's zone"),
+        (
+            Schedule("0 9 * * 1", time_zone="Europe/Paris", spread="30m"),
+            "At 09:00 on Monday, Europe/Paris time, spread over 30m",
+        ),
+    ],
+    ids=["plain", "tenant", "spread"],
+)
+def test_it_is_put_in_words(schedule: Schedule, words: str) -> None:
+    assert schedule.in_words() == words
+
+
+def first(schedule: Schedule, zone: Any = None) -> str:
+    return next(schedule.fires(NOON, zone)).strftime("%H:%M")
+
+
+def test_a_zone_is_the_schedules_own_or_else_the_given_one_or_else_utc() -> None:
+    assert first(Schedule("0 20 * * *")) == "20:00"
+    assert first(Schedule("0 20 * * *"), "Europe/Paris") == "18:00"
+    assert first(Schedule("0 20 * * *"), ZoneInfo("Europe/Paris")) == "18:00"
+    assert first(Schedule("0 20 * * *", time_zone="Asia/Tokyo"), "Europe/Paris") == "11:00"
+    assert first(Schedule("0 20 * * *", time_zone="tenant"), "Europe/Paris") == "18:00"
+
+
+def test_a_tenants_zone_must_be_given() -> None:
+    with pytest.raises(ValueError, match="fires in each tenant's zone; give one"):
+        Schedule("0 20 * * *", time_zone="tenant").fires(NOON)
+
+
+def test_a_naive_time_and_an_unknown_zone_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="expected an aware datetime"):
+        Schedule("@daily").fires(NOON.replace(tzinfo=None))
+    with pytest.raises(ValueError, match="no time zone 'Nowhere'"):
+        Schedule("@daily").fires(NOON, "Nowhere")
+
+
+def test_any_aware_time_will_do() -> None:
+    there = NOON.astimezone(ZoneInfo("Asia/Tokyo"))
+    schedule = Schedule("*/7 * * * *")
+    assert list(islice(schedule.fires(there), 20)) == list(islice(schedule.fires(NOON), 20))
