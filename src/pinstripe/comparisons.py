@@ -26,6 +26,8 @@ from pinstripe.text_values import TextValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+__all__ = ["COMPARISONS", "Checks", "Lookup", "TextValue", "parse_condition", "parse_key", "read_lookups"]
+
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "": operator.eq,
     "ne": operator.ne,

@@ -51,27 +51,23 @@ class Selector:
         for item in items:
             self.count += 1
             read = readers[type(item)]
-            for name, check, optional in checks:
+            fits = True
+            for name, check, optional in checks:  # all of them, so that a wrong one is always told, whatever the order
                 value = read(item, name, MISSING)
-                if value is MISSING:
-                    if optional:
-                        continue
+                if value is not MISSING:
+                    try:
+                        if not check[type(value)](value):
+                            fits = False
+                    except ConfigurationError as error:
+                        message = f"tenant {self._id(item)!r} of {self._name}: {error}"
+                        raise ConfigurationError(message) from error.__cause__
+                elif not optional:
                     raise self._missing(item, name)
-                try:
-                    holds = check[type(value)](value)
-                except ConfigurationError as error:
-                    message = f"tenant {self._id(item)!r} of {self._name}: {error}"
-                    raise ConfigurationError(message) from error.__cause__
-                if not holds:
-                    break
-            else:
+            if fits:
                 value = read(item, key, MISSING)
                 if type(value) is not str or not value or not value.isascii() or "\0" in value:
                     value = self._id(item)
-                if read is dict.get or read is getattr:
-                    add(Tenant(value, item))
-                else:
-                    add(_tenant(value, item, read))
+                add(Tenant(value, item) if read is dict.get or read is getattr else _tenant(value, item, read))
 
     def _id(self, item: object) -> str:
         """Give the id of an item as text, after every check of it."""
@@ -87,7 +83,7 @@ class Selector:
             has = ", ".join(_names(item)[:20]) or "nothing to read"
             reason = (
                 f"has no {self._key!r}, which is to hold the id; expected a mapping or an object that has it, "
-                f"or a plain id, got a {type(item).__name__} with {has}"
+                f"or a plain id, got {type(item).__name__} with {has}"
             )
         else:
             kind = "None" if value is None else type(value).__name__

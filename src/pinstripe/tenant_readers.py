@@ -104,7 +104,7 @@ async def open_reader(source: object) -> Reader:
 
 
 async def _awaited(given: object) -> object:
-    return await given if isinstance(given, Awaitable) else given
+    return await given if isinstance(given, Awaitable) and not isinstance(given, AsyncIterable) else given
 
 
 async def _reader_of(given: object, thread: _OneThread | None) -> Reader:

@@ -44,7 +44,9 @@ class Tenant:
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse: a tenant is a fixed value."""
-        message = f"tenant {self.id!r} can't be changed (tried to set {name!r}); change it where your application keeps it"
+        message = (
+            f"tenant {self.id!r} can't be changed (tried to set {name!r}); change it where your application keeps it"
+        )
         raise AttributeError(message)
 
     __delattr__ = None  # type: ignore[assignment]
@@ -70,8 +72,14 @@ class Tenant:
 class TenantSource(Protocol):
     """What tells which tenants there are. It is immutable; iterating it again reads it again.
 
-    `where(active=True, seats__ge=5)` narrows it. A key is an attribute, alone or with one of the eight suffixes `__ne`,
-    `__lt`, `__gt`, `__le`, `__ge`, `__begins_with`, `__ends_with`, `__contains`. Iterating gives `Tenant`s.
+    `where(active=True, seats__ge=5)` narrows it. A key is an attribute, alone or with one of the eight suffixes
+    `__ne`, `__lt`, `__gt`, `__le`, `__ge`, `__begins_with`, `__ends_with`, `__contains`; comparisons.py has their exact
+    meaning, and a value from the command line is a `TextValue`. An attribute that there isn't is an error. Iterating
+    gives `Tenant`s.
+
+    A source may also have, for speed and for the screens: `pages(size)`, an async generator of lists of about `size`
+    tenants; `where_active(attribute)`, the tenants for which it is true or that have no such attribute; and
+    `description`, the filter in words.
     """
 
     def where(self, **lookups: Any) -> Self:
