@@ -7,6 +7,8 @@ from string import Template
 
 import click
 
+from pinstripe.commands.screen import visible
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -16,21 +18,20 @@ def write_file(path: Path, template: str, **words: str) -> None:
     Raises `click.ClickException` where that can't be done; an existing file is never overwritten.
     """
     text = Template((TEMPLATES / f"{template}.template").read_text(encoding="utf-8")).substitute(words)
+    if path.exists():
+        message = f"{visible(str(path))} exists already; it was left as it is."
+        raise click.ClickException(message)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        message = f"{path} exists already; it was left as it is."
-        raise click.ClickException(message) from None
     except OSError as error:
-        message = f"{error.filename or path} can't be written: {error.strerror}"
+        message = f"{visible(str(path))} can't be written: {error.strerror}"
         raise click.ClickException(message) from None
 
 
 def warn_if_ignored(path: Path) -> None:
     """Say on standard error which rule of git's ignores the new file at `path`, if one does."""
-    from pinstripe.commands.screen import visible
     from pinstripe.git import ignoring_rule
 
     rule = ignoring_rule(path)
