@@ -29,7 +29,7 @@ class Attempt:
         self.fence = fence
         self.scheduled_for = scheduled_for
         self.cancelled = False
-        """Becomes True when the attempt should stop: a plain `def` in a thread looks here, since a thread can't be stopped."""
+        """Becomes True when the attempt should stop: a plain `def` looks here, since its thread can't be stopped."""
 
 
 class BackgroundJob:
@@ -81,7 +81,7 @@ class BackgroundJob:
 
     @property
     def attempt(self) -> Attempt:
-        """This try: its `.number`, `.key`, `.fence`, `.cancelled` and `.scheduled_for`."""
+        """The present try: its `.number`, `.key`, `.fence`, `.cancelled` and `.scheduled_for`."""
         return self._attempt
 
     @property
@@ -98,7 +98,7 @@ class BackgroundJob:
         self._workspace.progress(done, total)
 
     def options(self, **options: Any) -> Options:
-        """Choose the `tenants`, `exclude` or `where` of the next run: `await self.options(tenants=["a"]).run_background_job(…)`."""
+        """Choose the `tenants`, `exclude` or `where` of one run: `self.options(tenants=["a"]).run_background_job(…)`."""
         return self._workspace.options(**options)
 
     async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:

@@ -1,7 +1,8 @@
-"""What a job prints and logs, kept in bounded memory and shown as it comes."""
+"""What one execution prints and logs, kept in bounded memory and shown as it comes."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ HEAD = 64 * 1024
 TAIL = 192 * 1024
 """How many characters of the end are kept, at least."""
 
+MAX_WAITING = 256 * 1024
+"""How many characters may wait to be shown, where a thread prints faster than the event loop can show it."""
+
 _NUL = "\0"
 
 
@@ -24,18 +28,33 @@ class Capture:
     One that nothing is written to costs next to nothing, since each execution has one.
     """
 
-    __slots__ = ("_decoder", "_head", "_lock", "_partial", "_sink", "_tail", "_tail_size", "_tenant", "_total")
+    __slots__ = (
+        "_decoder",
+        "_head",
+        "_lock",
+        "_partial",
+        "_sink",
+        "_tail",
+        "_tail_size",
+        "_tenant",
+        "_total",
+        "_unseen",
+        "_waiting",
+        "_waiting_size",
+        "loop",
+    )
 
     def __init__(self, tenant: str | None = None, sink: Callable[[str | None, str], None] | None = None) -> None:
         """Take the id of the `tenant` and the `sink` that is called with it and with whole lines, as they come.
 
-        The sink is called in the thread that writes, and gets an unfinished last line, with a line end, at the close.
+        The sink is called on the thread of `loop`, once that is set, and gets an unfinished last line at the close.
         """
         self._tenant = tenant
         self._sink = sink
         self._total = 0
         self._decoder: codecs.BufferedIncrementalDecoder | None = None
         self._lock = threading.Lock()
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def write(self, text: str) -> None:
         """Take some output."""
@@ -48,8 +67,8 @@ class Capture:
                 self._begin()
             self._keep(text)
             lines = "" if self._sink is None else self._whole_lines(text)
-        if lines and self._sink is not None:
-            self._sink(self._tenant, lines)
+        if lines:
+            self._show(lines)
 
     def write_bytes(self, data: bytes | bytearray | memoryview) -> None:
         """Take some output as bytes, of which what isn't UTF-8 is replaced; a character may come in two writes."""
@@ -62,39 +81,45 @@ class Capture:
         self.write(text)
 
     def close(self, limit: int) -> str | None:
-        """Give the sink what it hasn't got yet, and give the kept text, as `text` does."""
+        """Give the sink what it hasn't got yet, and give the kept text, as `text` does. Called on the loop's thread."""
+        if self._decoder is not None:
+            self.write(self._decoder.decode(b"", final=True))
         if not self._total:
             return None
         with self._lock:
             rest = "".join(self._partial)
             self._partial.clear()
+        self._show_waiting()
         if rest and self._sink is not None:
             self._sink(self._tenant, rest + "\n")
         return self.text(limit)
 
     def text(self, limit: int) -> str | None:
-        """Give the output in about `limit` bytes of UTF-8 at most, with a note of what was cut; None if there is none."""
+        """Give the output in at most about `limit` bytes of UTF-8, with a note of what was cut; None if it is empty."""
         if not self._total:
             return None
         with self._lock:
             head, tail = "".join(self._head), "".join(self._tail)
             dropped = self._total - len(head) - len(tail)
         first, last = head.encode("utf-8", "replace"), tail.encode("utf-8", "replace")
-        if not dropped and len(first) + len(last) <= limit:
-            return (first + last).decode("utf-8")
         if not dropped:
-            first, last = first + last, b""
-        kept_first = first[: limit // 4]
-        kept_last = (first + last)[-(limit - limit // 4) :]
-        cut = dropped + len(first) + len(last) - len(kept_first) - len(kept_last)
-        note = f"\n… {cut:,} bytes of output cut …\n"
-        return kept_first.decode("utf-8", "ignore") + note + kept_last.decode("utf-8", "ignore")
+            whole = first + last
+            if len(whole) <= limit:
+                return whole.decode("utf-8")
+            first = last = whole
+            dropped = len(whole) - limit
+        else:
+            dropped += max(0, len(first) - limit // 4) + max(0, len(last) - (limit - limit // 4))
+        note = f"\n… {dropped:,} bytes of output cut …\n"
+        first, last = first[: limit // 4], last[-(limit - limit // 4) :]
+        return first.decode("utf-8", "ignore") + note + last.decode("utf-8", "ignore")
 
     def _begin(self) -> None:
         self._head: list[str] = []
         self._tail: list[str] = []
         self._partial: list[str] = []
-        self._tail_size = 0
+        self._waiting: list[str] = []
+        self._tail_size = self._waiting_size = self._unseen = 0
 
     def _keep(self, text: str) -> None:
         room = HEAD - self._total
@@ -108,11 +133,12 @@ class Capture:
             text = text[-TAIL:]
         self._tail.append(text)
         self._tail_size += len(text)
-        if self._tail_size > 2 * TAIL:  # seldom enough that a character is copied about once
+        if self._tail_size > 2 * TAIL:  # seldom enough that each character is copied about once
             self._tail = ["".join(self._tail)[-TAIL:]]
             self._tail_size = TAIL
 
     def _whole_lines(self, text: str) -> str:
+        """Give what is complete up to the last line end, and keep the rest until it is."""
         end = text.rfind("\n") + 1
         if not end:
             self._partial.append(text)
@@ -122,3 +148,41 @@ class Capture:
         if end < len(text):
             self._partial.append(text[end:])
         return lines
+
+    def _show(self, lines: str) -> None:
+        """Give lines to the sink: at once on the loop's thread, else together with others when the loop gets to it."""
+        loop, sink = self.loop, self._sink
+        if sink is None:
+            return
+        if loop is None or _running_loop() is loop:
+            self._show_waiting()
+            sink(self._tenant, lines)
+            return
+        with self._lock:
+            first = not self._waiting and not self._unseen
+            if self._waiting_size > MAX_WAITING:
+                self._unseen += len(lines)
+            else:
+                self._waiting.append(lines)
+                self._waiting_size += len(lines)
+        if first and not loop.is_closed():
+            loop.call_soon_threadsafe(self._show_waiting)
+
+    def _show_waiting(self) -> None:
+        if not self._waiting:
+            return
+        with self._lock:
+            lines, unseen = "".join(self._waiting), self._unseen
+            self._waiting.clear()
+            self._waiting_size = self._unseen = 0
+        if unseen:
+            lines += f"… {unseen:,} characters of output not shown, for they came too fast …\n"
+        if lines and self._sink is not None:
+            self._sink(self._tenant, lines)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,14 +25,16 @@ from pinstripe.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pinstripe.background_job import Attempt, BackgroundJob
+    from pinstripe.assignment import Assignment
+    from pinstripe.background_job import BackgroundJob
     from pinstripe.capture import Capture
-    from pinstripe.definition import Definition
     from pinstripe.executor import Executor
-    from pinstripe.tenants import Tenant
 
 SWEEP_LIMIT = 1.0
 """How many seconds the tasks that a job left behind get to end, once cancelled."""
+
+KILL_AFTER = 1.0
+"""How many seconds after its timeout the process of a job that has one is killed."""
 
 SUCCEEDED_LOG = 16 * 1024
 """How many bytes of output are kept of an execution that succeeded."""
@@ -43,24 +44,6 @@ FAILED_LOG = 256 * 1024
 
 _log = logging.getLogger("pinstripe")
 _SUCCEEDED = ExecutionStatus.SUCCEEDED
-
-
-@dataclass(slots=True)
-class Assignment:
-    """What to execute. `args` and `kwargs` are the values that `run` is called with; `timeout` is in seconds.
-
-    `progress` hears, on the event loop's thread, what the job says by `self.progress(done, total)`.
-    """
-
-    definition: Definition
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    run_id: str
-    tenant: Tenant | None
-    attempt: Attempt
-    timeout: float | None = None
-    capture: Capture | None = None
-    progress: Callable[[float, float | None], None] | None = None
 
 
 Phase = Literal["new", "running", "closing", "ended", "abandoned"]
@@ -180,10 +163,10 @@ class Execution:
         """Open the services and call `run` where it belongs; give what it returned, for a process the outcome there."""
         assignment = self.assignment
         definition = assignment.definition
-        if assignment.timeout is not None:
-            self._timer = self._loop.call_later(assignment.timeout, self._expire)
         if definition.runs_in == "process":
             return await self._call_in_process()
+        if assignment.timeout is not None:
+            self._timer = self._loop.call_later(assignment.timeout, self._expire)
         job = self._prepare()
         if definition.services:
             await self._open(job)
@@ -244,7 +227,13 @@ class Execution:
         if processes is None:
             message = f'{self.job} has runs_in = "process", and there are no processes here'
             raise PinstripeError(message)
-        return await processes.call(self.assignment)
+        return await processes.call(self.assignment, self._started_in_process)
+
+    def _started_in_process(self) -> None:
+        timeout = self.assignment.timeout
+        if timeout is not None:
+            # The job is told at its timeout, there; only if it then doesn't end by itself is its process killed.
+            self._timer = self._loop.call_later(timeout + KILL_AFTER, self._expire)
 
     async def _sweep(self, tasks: set[asyncio.Future[Any]]) -> None:
         """Cancel the tasks that the job left behind, and wait for them a little."""
@@ -306,13 +295,20 @@ class Execution:
             return _with_notes(problems[0], problems[1:])
         if isinstance(value, Outcome):
             return value
-        return Outcome(_SUCCEEDED, None, None, None if value is None else _write(value), value)
+        return Outcome(_SUCCEEDED, None, None, None if value is None else self._write(value), value)
+
+    def _write(self, value: Any) -> str | None:
+        from pinstripe.arguments import write_result  # only where a job returns something
+
+        return write_result(
+            value, logging.getLogger("pinstripe") if self._workspace is None else self._workspace.logger
+        )
 
     def _report(self, outcome: Outcome) -> None:
         """Tell the outcome, with the output that is to be kept."""
         capture = self.assignment.capture
         if capture is not None:
-            outcome.log = capture.close(SUCCEEDED_LOG if outcome.status is _SUCCEEDED else FAILED_LOG)
+            outcome.log = capture.close(SUCCEEDED_LOG if outcome.succeeded else FAILED_LOG)
         self._done(self.assignment, outcome)
 
     def _forget(self) -> None:
@@ -381,9 +377,3 @@ def _with_notes(exception: BaseException, problems: list[PinstripeError]) -> Out
     for problem in problems:
         exception.add_note(str(problem))
     return failed(exception)
-
-
-def _write(value: Any) -> str | None:
-    from pinstripe.arguments import write_result  # it is imported only where a job returns something
-
-    return write_result(value)

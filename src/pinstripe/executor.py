@@ -9,8 +9,9 @@ import asyncio
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.assignment import Assignment
 from pinstripe.executing import CURRENT, TaskTracker
-from pinstripe.execution import Assignment, Execution
+from pinstripe.execution import Execution
 from pinstripe.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Executor:
         loop = self._loop or self._bind()
         execution = Execution(self, assignment, done, loop)
         self.executions.add(execution)
+        if assignment.capture is not None:
+            assignment.capture.loop = loop
         execution.task = asyncio.Task(
             execution.run(),
             loop=loop,

@@ -1,0 +1,32 @@
+"""What an executor is given to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinstripe.background_job import Attempt
+    from pinstripe.capture import Capture
+    from pinstripe.definition import Definition
+    from pinstripe.tenants import Tenant
+
+
+@dataclass(slots=True)
+class Assignment:
+    """What to execute. `args` and `kwargs` are the values that `run` is called with; `timeout` is in seconds.
+
+    `progress` hears, on the event loop's thread, what the job says by `self.progress(done, total)`.
+    """
+
+    definition: Definition
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    run_id: str
+    tenant: Tenant | None
+    attempt: Attempt
+    timeout: float | None = None
+    capture: Capture | None = None
+    progress: Callable[[float, float | None], None] | None = None

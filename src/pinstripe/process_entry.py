@@ -1,0 +1,146 @@
+"""The child of a job with `runs_in = "process"`: it opens the project once, then executes what it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+import pickle
+import socket
+import threading
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from pinstripe.assignment import Assignment
+from pinstripe.background_job import Attempt
+from pinstripe.capture import Capture
+from pinstripe.errors import UnknownJob
+from pinstripe.outcome import Outcome, failed
+from pinstripe.processes import message, write_answer
+from pinstripe.redirection import redirected
+
+if TYPE_CHECKING:
+    from pinstripe.config import Settings
+    from pinstripe.definition import Definition
+    from pinstripe.project import Opening, Project
+
+_child: _Child | None = None
+"""The state of this process. It has no other place: what runs in a pool's process is a function found by its name."""
+
+
+def perform(address: str, token: str, request: bytes) -> None:
+    """Execute one request, and tell the parent over the socket at `address`, as the call `token`."""
+    global _child  # noqa: PLW0603 - see above
+    with _Line(address, token) as line:
+        try:
+            settings, facts, written = pickle.loads(request)  # noqa: S301 - from our own parent
+            if _child is None:
+                _child = _Child(settings)
+            outcome = _child.execute(facts, written, line)
+        except BaseException as exception:  # noqa: BLE001 - whatever it is, the parent waits for an answer
+            outcome = failed(exception)
+        line.send(b"r", write_answer(outcome))
+
+
+class _Line:
+    """The line to the parent. Any thread may speak; once the parent is gone, nobody listens."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(address)
+        self._lock = threading.Lock()
+        self.send(b"h", token.encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._socket.close()
+
+    def send(self, kind: bytes, body: bytes = b"") -> None:
+        """Send one message."""
+        with self._lock, suppress(OSError):
+            self._socket.sendall(message(kind, body))
+
+
+class _Told(Capture):
+    """A capture that keeps nothing here: the parent gets each write as it comes, so that a kill loses nothing."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: _Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def write(self, text: str) -> None:
+        """Send it on."""
+        self._line.send(b"o", text.encode("utf-8", "replace"))
+
+
+class _Child:
+    """The project in this process, open from the first request to the last, and the event loop that it lives on."""
+
+    def __init__(self, settings: Settings) -> None:
+        threading.Thread(target=_end_with_parent, name="pinstripe lifeline", daemon=True).start()
+        self._settings = settings
+        self._runner = asyncio.Runner()
+        self._opening: Opening | None = None
+        self._project: Project | None = None
+
+    def execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
+        """Execute one attempt in a workspace of this process, in a thread, as any plain `def run`."""
+        return self._runner.run(self._execute(facts, written, line))
+
+    async def _execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
+        from pinstripe.project import Opening
+
+        if self._project is None:
+            self._opening = Opening(self._settings)
+            self._project = await self._opening.__aenter__()
+            multiprocessing.util.Finalize(self, self._close, exitpriority=10)
+        project = self._project
+        definition = _find(project, facts["job"], written.get("class"))
+        args, kwargs = pickle.loads(written["arguments"])  # noqa: S301 - as above
+        number, key, fence, scheduled_for = facts["attempt"]
+        assignment = Assignment(
+            replace(definition, runs_in="thread"),
+            args,
+            kwargs,
+            facts["run_id"],
+            pickle.loads(written["tenant"]),  # noqa: S301 - as above
+            Attempt(number=number, key=key, fence=fence, scheduled_for=scheduled_for),
+            facts["timeout"],
+            _Told(line) if facts["captures"] else None,
+            lambda done, total: line.send(b"p", json.dumps([done, total]).encode()),
+        )
+        executor = (await project._started()).executor  # noqa: SLF001 - the project in this process is ours
+        line.send(b"s")
+        with redirected() if facts["captures"] else nullcontext():
+            return await executor.execute(assignment)
+
+    def _close(self) -> None:
+        """Close the project when this process is told to go, unless a job is still at work in it."""
+        if self._opening is not None and not self._runner.get_loop().is_running():
+            self._runner.run(self._opening.__aexit__(None, None, None))
+            self._runner.close()
+
+
+def _find(project: Project, name: str, job_class: bytes | None) -> Definition:
+    """Find the job by its name; one that the parent's code had added is added here too."""
+    try:
+        return project.registry.find(name)
+    except UnknownJob:
+        if job_class is None:
+            raise
+        project.registry.add(name, pickle.loads(job_class))  # noqa: S301 - as above
+        return project.registry.find(name)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone: nobody would take its result, and another may do the work again."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

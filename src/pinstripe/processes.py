@@ -1,0 +1,283 @@
+"""Processes for jobs with `runs_in = "process"`: reused from one execution to the next, and killed when one won't stop.
+
+The child opens the project by itself, and with it the workspace and its services. It tells what happens over a socket:
+its end is seen at once, whatever ended it, and what it printed until then is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pickle
+import signal
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.errors import PinstripeError
+from pinstripe.executing import CURRENT
+from pinstripe.outcome import Outcome, error_text
+from pinstripe.run import ExecutionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from pinstripe.assignment import Assignment
+    from pinstripe.config import Settings
+
+MAX_TASKS = 100
+"""How many executions a process serves before it makes room for a new one, so that what leaks has an end."""
+
+START_LIMIT = 60.0
+"""How many seconds a new process may take to say that it is there."""
+
+EXIT_LIMIT = 5.0
+"""How many seconds to wait for the news of a process that is gone, or was told to go."""
+
+HEADER = 5
+"""Bytes before each message: its kind, and its length as a big-endian integer of four."""
+
+
+class Processes:
+    """The processes of one executor; none is there before the first job needs one."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the project's `settings`, for the children to open it by the same ones.
+
+        There are at most as many processes as executions at once, and as processors (or two); the rest waits its turn.
+        """
+        self._settings = settings
+        self._size = min(settings.worker.concurrency, max(2, os.cpu_count() or 1))
+        self._room = asyncio.Semaphore(self._size)
+        self._calls: dict[str, _Call] = {}
+        self._pool: Any = None
+        self._server: asyncio.Server | None = None
+        self._address = ""
+
+    async def call(self, assignment: Assignment, started: Callable[[], None]) -> Outcome:
+        """Execute an assignment in a process; `started` is called when the job is about to start there.
+
+        Cancelling this kills the process, and waits until it is gone. Raises `PinstripeError` where the arguments can't
+        be sent, or the process dies.
+        """
+        request = self._pack(assignment)
+        async with self._room:
+            await self._open()
+            token = os.urandom(16).hex()
+            call = self._calls[token] = _Call(assignment, started, asyncio.get_running_loop())
+            future = self._schedule(token, request)
+            try:
+                return await call.wait(asyncio.wrap_future(future))
+            except asyncio.CancelledError:
+                future.cancel()
+                await call.end()
+                raise
+            finally:
+                del self._calls[token]
+
+    async def close(self) -> None:
+        """End all processes, and what goes on in them."""
+        pool, self._pool = self._pool, None
+        server, self._server = self._server, None
+        if pool is not None:
+            pool.stop()
+            await asyncio.get_running_loop().run_in_executor(None, pool.join)
+        if server is not None:
+            server.close()
+            with contextlib.suppress(OSError):
+                os.unlink(self._address)  # noqa: PTH108 - a path as text, for a socket
+                os.rmdir(os.path.dirname(self._address))  # noqa: PTH106, PTH120
+
+    def _pack(self, assignment: Assignment) -> bytes:
+        """Write what the child needs to know; what may be the author's is written apart, to be read after `setup`."""
+        definition, attempt = assignment.definition, assignment.attempt
+        parts: dict[str, object] = {"tenant": assignment.tenant, "arguments": (assignment.args, assignment.kwargs)}
+        if definition.path is None:
+            parts["class"] = definition.job_class
+        written = {name: _pickle(definition.name, name, part) for name, part in parts.items()}
+        facts = {
+            "job": definition.name,
+            "run_id": assignment.run_id,
+            "attempt": (attempt.number, attempt.key, attempt.fence, attempt.scheduled_for),
+            "timeout": assignment.timeout,
+            "captures": assignment.capture is not None,
+        }
+        return pickle.dumps((self._settings, facts, written))
+
+    def _schedule(self, token: str, request: bytes) -> Future[None]:
+        from importlib import import_module
+
+        # It stands above this module, with the project that it opens, and is found by its name here as in the child.
+        perform = import_module("pinstripe.process_entry").perform
+        if not self._pool.active:
+            self._pool = _new_pool(self._size)
+        future: Future[None] = self._pool.schedule(perform, args=(self._address, token, request))
+        return future
+
+    async def _open(self) -> None:
+        if self._pool is None:
+            self._pool = _new_pool(self._size)
+        if self._server is None:
+            context = copy_context()
+            context.run(CURRENT.set, None)  # the server's tasks are no job's
+            await asyncio.Task(self._serve(), loop=asyncio.get_running_loop(), context=context)
+
+    async def _serve(self) -> None:
+        import tempfile
+
+        folder = tempfile.mkdtemp(prefix="pinstripe-")  # only its owner may enter it
+        self._address = os.path.join(folder, "socket")  # noqa: PTH118 - as above
+        self._server = await asyncio.start_unix_server(self._listen, self._address)
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Hear one child through one call, until it has ended or is gone."""
+        call: _Call | None = None
+        try:
+            while True:
+                kind, size = _header(await reader.readexactly(HEADER))
+                body = await reader.readexactly(size)
+                if call is None:
+                    call = self._calls[body.decode()]
+                    call.connected.set()
+                else:
+                    call.hear(kind, body)
+        except (asyncio.IncompleteReadError, ConnectionError, KeyError):
+            pass
+        finally:
+            writer.close()
+            if call is not None:
+                call.gone.set()
+
+
+class _Call:
+    """One execution in a child, as its parent hears of it."""
+
+    def __init__(self, assignment: Assignment, started: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+        self._assignment = assignment
+        self._started = started
+        self._loop = loop
+        self._answer: Outcome | None = None
+        self._lines: Any = None
+        self.connected = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    def hear(self, kind: bytes, body: bytes) -> None:
+        """Take one message."""
+        capture, progress = self._assignment.capture, self._assignment.progress
+        match kind:
+            case b"s":
+                self._started()
+            case b"o" if capture is not None:
+                capture.write(body.decode("utf-8", "replace"))
+            case b"p" if progress is not None:
+                progress(*json.loads(body))
+            case b"r":
+                self._answer = _read_answer(body)
+
+    async def wait(self, ended: asyncio.Future[None]) -> Outcome:
+        """Wait for the outcome, or find out why there is none."""
+        connected = self._loop.create_task(self.connected.wait())
+        waited: set[asyncio.Future[Any]] = {connected, ended}
+        try:
+            await asyncio.wait(waited, timeout=START_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            connected.cancel()
+        if self.connected.is_set():
+            await self.gone.wait()
+        if self._answer is not None:
+            return self._answer
+        await asyncio.wait([ended], timeout=EXIT_LIMIT)
+        raise PinstripeError(self._death(ended))
+
+    async def end(self) -> None:
+        """Wait until the process that was told to go is gone."""
+        if self.connected.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.gone.wait(), EXIT_LIMIT)
+
+    def _death(self, ended: asyncio.Future[None]) -> str:
+        """Tell how the process died."""
+        if not ended.done():
+            when = "" if self.connected.is_set() else f", or did not start within {START_LIMIT:g}s"
+            return f"the process died: exit code 0{when}"  # the only one that the pool doesn't tell
+        exception = None if ended.cancelled() else ended.exception()
+        code = getattr(exception, "exitcode", None)
+        if isinstance(code, int):
+            how = f"signal {_signal(-code)}" if code < 0 else f"exit code {code}"
+            return f"the process died: {how}"
+        return f"the process died before it could tell: {'cancelled' if exception is None else error_text(exception)}"
+
+
+def write_answer(outcome: Outcome) -> bytes:
+    """Write an outcome for the parent; a value or an exception that can't be pickled is left out."""
+    return pickle.dumps(
+        (
+            str(outcome.status),
+            outcome.error,
+            outcome.traceback,
+            outcome.result,
+            _try_pickle(outcome.value),
+            _try_pickle(outcome.exception),
+        )
+    )
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    """Write a message: `h` who it is, `s` started, `o` output, `p` progress, `r` the result."""
+    return kind + len(body).to_bytes(HEADER - 1) + body
+
+
+def _header(data: bytes) -> tuple[bytes, int]:
+    return data[:1], int.from_bytes(data[1:])
+
+
+def _read_answer(body: bytes) -> Outcome:
+    status, error, traceback, result, value, exception = pickle.loads(body)  # noqa: S301 - from our own child
+    outcome = Outcome(ExecutionStatus(status), error, traceback, result, _try_unpickle(value))
+    if outcome.status is not ExecutionStatus.SUCCEEDED:
+        found = _try_unpickle(exception)
+        outcome.exception = found if isinstance(found, Exception) else PinstripeError(error or "")
+    return outcome
+
+
+def _pickle(job: str, what: str, part: object) -> bytes:
+    try:
+        return pickle.dumps(part)
+    except Exception as exception:
+        if what == "tenant":
+            remedy = "let the tenant source give mappings or plain objects"
+        else:
+            remedy = f"its {what} must be importable by name, or plain data"
+        message = f"the {what} of {job} can't be sent to its process ({error_text(exception)}); {remedy}"
+        raise PinstripeError(message) from exception
+
+
+def _try_pickle(part: object) -> bytes | None:
+    try:
+        return pickle.dumps(part)
+    except Exception:  # noqa: BLE001 - an author's own __reduce__ may raise anything
+        return None
+
+
+def _try_unpickle(data: bytes | None) -> Any:
+    try:
+        return None if data is None else pickle.loads(data)  # noqa: S301 - as above
+    except Exception:  # noqa: BLE001 - an exception whose __init__ takes other arguments, for one
+        return None
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def _new_pool(size: int) -> Any:
+    import multiprocessing
+
+    from pebble import ProcessPool
+
+    return ProcessPool(max_workers=size, max_tasks=MAX_TASKS, context=multiprocessing.get_context("spawn"))
