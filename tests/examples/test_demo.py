@@ -152,7 +152,7 @@ def test_a_missing_database_fails_the_run_and_is_not_no_tenants(tmp_path: Path) 
     run = command("run-background-job", "purge_old_sessions", exits=1)
 
     assert run["status"] == "failed"
-    assert "unable to open database file" in run["error"]
+    assert "there is no database at" in run["error"]
 
 
 @pytest.mark.usefixtures("ledger")

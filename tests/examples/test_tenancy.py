@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +29,6 @@ async def test_all_tenants_come_once_whatever_the_page(
 async def test_a_missing_database_is_an_error_and_never_no_tenants(tmp_path: Path) -> None:
     from newsletter import tenancy
 
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(FileNotFoundError, match="there is no database at"):
         [tenant async for tenant in tenancy.tenants()]
     assert not (tmp_path / "newsletter.db").exists()

@@ -13,6 +13,13 @@ def database_path() -> Path:
     return Path(os.environ.get("NEWSLETTER_DATABASE") or PROJECT / "var" / "newsletter.db")
 
 
+def check_database(path: Path) -> None:
+    """Raise `FileNotFoundError` when there is no database at `path`: SQLite would make one without tenants."""
+    if not path.is_file():
+        message = f"there is no database at {path}; make one with: python -m newsletter.seed"
+        raise FileNotFoundError(message)
+
+
 def backups_folder() -> Path:
     """Give the folder for backups: `NEWSLETTER_BACKUPS`, or `var/backups` in the project."""
     return Path(os.environ.get("NEWSLETTER_BACKUPS") or PROJECT / "var" / "backups")

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from newsletter.places import check_database
+
 Value = str | int | None
 T = TypeVar("T")
 
@@ -22,9 +24,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         """Open the database at `path`. Raises `FileNotFoundError` when there is none."""
-        if not path.is_file():
-            message = f"there is no database at {path}; make one with: python -m newsletter.seed"
-            raise FileNotFoundError(message)
+        check_database(path)
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="newsletter-store")
         try:

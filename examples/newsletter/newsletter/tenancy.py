@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
-from newsletter.places import database_path
+from newsletter.places import check_database, database_path
 
 PAGE = 1_000
 """How many tenants are read at once."""
@@ -25,7 +25,7 @@ async def tenants() -> AsyncIterator[dict[str, object]]:
 
 
 def _read_page(path: Path, after: str) -> list[dict[str, object]]:
-    # Read-only: a missing database is an error then, and not a new one that has no tenants.
+    check_database(path)
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         rows = connection.execute(
             "select id, name, plan, active, time_zone, owner_email from tenants where id > ? order by id limit ?",
