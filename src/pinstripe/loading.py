@@ -12,6 +12,7 @@ from pinstripe.background_job import BackgroundJob
 from pinstripe.definition import Definition
 from pinstripe.errors import InvalidJob
 from pinstripe.importing import line_of, summarise
+from pinstripe.json_values import article
 from pinstripe.names import nearest
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def suspicious_attributes(job_class: type[BackgroundJob]) -> list[str]:
     return found
 
 
-_SUSPICIOUS = 0.85
+_SUSPICIOUS = 0.88
 """How alike two names are that differ in a letter or an underscore, by difflib's ratio; `runs` and `run` are less."""
 
 
@@ -149,8 +150,8 @@ class _Rules:
         """Give the signature of `run` without `self`, its annotations resolved."""
         run = inspect.getattr_static(self._class, "run")
         if not inspect.isfunction(run):
-            kind = type(run).__name__
-            self._refuse(f"run is a {kind}; expected def run(self, …) or async def run(self, …)", "run")
+            kind = article(type(run).__name__)
+            self._refuse(f"run is {kind}; expected def run(self, …) or async def run(self, …)", "run")
         if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in _layers(run)):
             self._refuse("run is a generator (it has a yield), which nobody would iterate; return a value", "run")
         try:
@@ -256,9 +257,8 @@ class _Rules:
                     "a value, or annotate it as ClassVar",
                     name,
                 )
-        if known is not None and "database" in known and not hasattr(self._class, "database"):
-            return ("database", *(name for name in declared if name != "database"))
-        return declared
+        undeclared = "database" not in declared and not hasattr(self._class, "database")
+        return ("database", *declared) if undeclared and known is not None and "database" in known else declared
 
     def _refuse(self, reason: str, member: str | None = None, cause: Exception | None = None) -> NoReturn:
         names = [self._class.__qualname__, *([member] if member else [])]

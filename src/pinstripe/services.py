@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from pinstripe.errors import ConfigurationError
 from pinstripe.importing import imported, line_of
+from pinstripe.json_values import article
 from pinstripe.names import nearest
 
 if TYPE_CHECKING:
@@ -123,14 +124,14 @@ class Services:
     def _define(self, name: str, module: ModuleType, path: Path) -> ServiceDefinition:
         function = vars(module).get(name)
         if not inspect.isfunction(function):
-            found = "nothing of that name" if function is None else f"a {type(function).__name__}"
+            found = "nothing of that name" if function is None else article(type(function).__name__)
             reason = f"expected a function {name}(…), named as its file, that makes the service; found {found}"
             raise ConfigurationError(reason, path=path, line=line_of(path, name))
         if _yields(inspect.unwrap(function)) and not _yields(function):
             reason = f"a decorator hides that {name} yields; take it away, since no @contextmanager is needed here"
             raise ConfigurationError(reason, path=path, line=line_of(path, name))
         scope = vars(module).get("scope", "workspace")
-        if scope not in {"workspace", "project"}:
+        if scope not in ("workspace", "project"):  # a tuple: what is there may have no hash
             reason = f"scope: expected 'project' or 'workspace' (the default), got {scope!r}"
             raise ConfigurationError(reason, path=path, line=line_of(path, "scope"))
         parameters = self._parameters(name, function, path)
