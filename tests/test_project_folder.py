@@ -77,7 +77,7 @@ def test_a_broken_file_that_is_not_about_pinstripe_is_passed_by(tmp_path: Path) 
 def test_a_file_that_is_not_toml_is_named_with_the_line(tmp_path: Path, text: str, line: int) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_text(text)
-    with pytest.raises(ConfigurationError, match=f"pyproject.toml:{line} is not valid TOML"):
+    with pytest.raises(ConfigurationError, match=f"pyproject.toml, line {line}: it is not valid TOML"):
         find_project(tmp_path, {})
 
 

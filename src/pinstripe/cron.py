@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -141,21 +140,16 @@ def _expand(text: str) -> str:
     raise ValueError(message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    expected: str
-
-
 _NUMBERS = "alone, as a list 1,2, as a range 1-5, or with a step as in */5"
 _FIELDS = {
-    "second": _Field("second", f"* or 0 to 59 {_NUMBERS}"),
-    "minute": _Field("minute", f"* or 0 to 59 {_NUMBERS}"),
-    "hour": _Field("hour", f"* or 0 to 23 {_NUMBERS}"),
-    "day-of-month": _Field("day of month", f"* or 1 to 31 {_NUMBERS}, or L for the last day, LW for the last weekday"),
-    "month": _Field("month", f"* or 1 to 12 or JAN to DEC {_NUMBERS}"),
-    "day-of-week": _Field(
-        "day of week", f"* or 0 to 7 or SUN to SAT {_NUMBERS}, or 5L for the last Friday, 5#2 for the second"
+    "second": ("second", f"* or 0 to 59 {_NUMBERS}"),
+    "minute": ("minute", f"* or 0 to 59 {_NUMBERS}"),
+    "hour": ("hour", f"* or 0 to 23 {_NUMBERS}"),
+    "day-of-month": ("day of month", f"* or 1 to 31 {_NUMBERS}, or L for the last day, LW for the last weekday"),
+    "month": ("month", f"* or 1 to 12 or JAN to DEC {_NUMBERS}"),
+    "day-of-week": (
+        "day of week",
+        f"* or 0 to 7 or SUN to SAT {_NUMBERS}, or 5L for the last Friday, 5#2 for the second",
     ),
 }
 
@@ -176,8 +170,8 @@ def _complaint(fields: list[str], fault: str) -> str:
     if bad not in names:
         return fault
     value = fields[names.index(bad)]
-    known = _FIELDS[bad]
-    return f"{known.name} is {_short(value)}{_reason(bad, value)}; expected {known.expected}"
+    name, expected = _FIELDS[bad]
+    return f"{name} is {_short(value)}{_reason(bad, value)}; expected {expected}"
 
 
 def _reason(bad: str, value: str) -> str:

@@ -53,19 +53,18 @@ def read_table(path: Path) -> dict[str, Any] | None:
     try:
         text = _bytes(path).decode()
     except UnicodeDecodeError as error:
-        message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
-        raise ConfigurationError(message) from error
+        message = f"it is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise ConfigurationError(message, path=path) from error
     try:
         tool = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"at line (\d+)", str(error))
-        line = at[1] if at else text.count("\n") + 1
-        message = f"{path}:{line} is not valid TOML: {error}"
-        raise ConfigurationError(message) from error
+        message = f"it is not valid TOML: {error}"
+        raise ConfigurationError(message, path=path, line=int(at[1]) if at else text.count("\n") + 1) from error
     table = tool.get("pinstripe") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
-        message = f"{path}: expected a table [tool.pinstripe], found {table!r}"
-        raise ConfigurationError(message)
+        message = f"expected a table [tool.pinstripe], found {table!r}"
+        raise ConfigurationError(message, path=path)
     return table
 
 
@@ -73,5 +72,5 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        message = f"{path} can't be read: {error.strerror}"
-        raise ConfigurationError(message) from error
+        message = f"it can't be read: {error.strerror}"
+        raise ConfigurationError(message, path=path) from error

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.duration import parse_duration
 from pinstripe.time_zones import find_zone
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What a setting accepts: in words, and as a function that gives the checked value or raises `ValueError`.
 
     `from_text` turns the text of an environment variable or a flag into what would stand in `pyproject.toml`.
@@ -28,8 +26,7 @@ class Kind:
     from_text: Callable[[str], object] = str
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One setting: its dotted `name`, its `kind`, its `default`, and whether anything in this version uses it."""
 
     name: str
