@@ -5,6 +5,7 @@ import email
 import email.policy
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,15 @@ async def test_purge_old_sessions(store: Store, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(moments, "now", lambda: NOW)
     expired = {30: "2026-11-21T19:30:00Z", 60: "2026-11-21T19:00:00Z"}[minutes]
     with closing(sqlite3.connect(store.path)) as connection:
+        for moment in (
+            NOW - timedelta(minutes=minutes, seconds=1),
+            NOW - timedelta(minutes=minutes),
+        ):  # out, and just not
+            connection.execute(
+                "insert into sessions (tenant_id, user_id, last_accessed_at) select tenant_id, id, ? from users",
+                [moments.written(moment)],
+            )
+        connection.commit()
         count = "select count(*) from sessions where (tenant_id = ?) = ? and (last_accessed_at < ?) = ?"
         [ours_old, ours_new, theirs_old] = [
             connection.execute(count, (TENANT, ours, expired, old)).fetchone()[0]
