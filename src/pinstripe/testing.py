@@ -1,0 +1,190 @@
+"""Testing a job by itself: no project, no ledger, and services that the test gives.
+
+async with pinstripe.testing.workspace(tenant={"id": "acme"}, services={"mailer": fake}) as workspace:
+    assert await workspace.perform(SendNewsletter, "weekly") == 3
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pinstripe.arguments import bind, restore
+from pinstripe.assignment import Assignment
+from pinstripe.background_job import Attempt
+from pinstripe.clock import SystemClock
+from pinstripe.errors import ConfigurationError, TenantRequired, UnknownJob
+from pinstripe.executor import Executor
+from pinstripe.loading import define
+from pinstripe.names import nearest, normalise_job_name
+from pinstripe.project_services import ProjectServices
+from pinstripe.run import Counts, Run, RunStatus, Trigger, new_run_id
+from pinstripe.services import ServiceDefinition, Services
+from pinstripe.tenant_sources import Tenants
+from pinstripe.tenants import Tenant
+from pinstripe.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from pinstripe.background_job import BackgroundJob
+    from pinstripe.definition import Definition
+    from pinstripe.workspace import Options
+
+__all__ = ["TestingWorkspace", "workspace"]
+
+
+@asynccontextmanager
+async def workspace(
+    *,
+    tenant: object = None,
+    services: Mapping[str, Any] | None = None,
+    jobs: Mapping[str, type[BackgroundJob]] | None = None,
+) -> AsyncIterator[TestingWorkspace]:
+    """Open a workspace to perform jobs in.
+
+    `tenant` is an id, a mapping or object with an `id`, a `Tenant`, or None. `services` are ready to use, by name, and
+    are not closed. `jobs` are those that a job under test runs by name; one that it runs by class needs no mention.
+    """
+    found = None if tenant is None else tenant if isinstance(tenant, Tenant) else await _tenant(tenant)
+    bench = _Bench(services or {}, jobs or {})
+    async with TestingWorkspace(found, bench) as opened:
+        try:
+            yield opened
+        finally:
+            await bench.executor.close()
+
+
+class TestingWorkspace(Workspace):
+    """A workspace of a test. Jobs that are run from inside a job are performed in the same way."""
+
+    __slots__ = ("_bench",)
+    __test__: ClassVar[bool] = False  # so that pytest doesn't take it for a test
+
+    def __init__(self, tenant: Tenant | None, bench: _Bench) -> None:
+        """Take the tenant, and what performs jobs."""
+        super().__init__(tenant, bench)
+        self._bench = bench
+
+    async def perform(self, job_class: type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Any:
+        """Run a job with these arguments; give what its `run` returned, or raise what it raised.
+
+        The class is checked as when a project loads it, and the arguments as when a run is started: they reach `run` as
+        JSON would bring them. Services are those that were given; one that the job declares and that isn't there is a
+        `ConfigurationError`. A job with `runs_in = "process"` runs in a thread here. What isn't an `Exception`, such as
+        `SystemExit`, comes wrapped in a `PinstripeError`.
+        """
+        self._check()
+        return await self._bench.perform(self, job_class, args, kwargs)
+
+
+class _Bench:
+    """What performs jobs without a project; also what launches those that a job runs."""
+
+    def __init__(self, services: Mapping[str, Any], jobs: Mapping[str, type[BackgroundJob]]) -> None:
+        self._services = services
+        self._jobs = {normalise_job_name(name): job_class for name, job_class in jobs.items()}
+        self.executor = Executor(_GivenServices(services), ProjectServices(), self)
+
+    async def perform(
+        self, inside: Workspace, job_class: type[BackgroundJob], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        definition = self._define(job_class, inside.tenant)
+        values, named = restore(definition, *bind(definition, args, kwargs))
+        run_id = new_run_id(SystemClock().now())
+        assignment = Assignment(
+            definition,
+            tuple(values),
+            dict(named),
+            run_id,
+            inside.tenant if definition.multi_tenant else None,
+            Attempt(number=1, key=run_id, fence=1),
+            definition.timeout,
+        )
+        outcome = await self.executor.execute(assignment)
+        if outcome.succeeded:
+            return outcome.value
+        raise outcome.exception or RuntimeError(f"{definition.name} was cancelled: {outcome.error}")
+
+    async def launch(
+        self,
+        workspace: Workspace,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        """Perform a job that another one runs, for the same tenant, and give a finished run."""
+        if options.tenants is not None or options.exclude or options.where:
+            message = (
+                "pinstripe.testing has one tenant and no source, so a job under test can't choose tenants by options"
+            )
+            raise ConfigurationError(message)
+        job_class = self._find(job) if isinstance(job, str) else job
+        started = datetime.now(UTC)
+        value = await self.perform(workspace, job_class, args, kwargs)
+        return Run(
+            id=new_run_id(SystemClock().now()),
+            job=_name(job_class),
+            status=RunStatus.SUCCEEDED,
+            trigger=Trigger.CODE,
+            args=args,
+            kwargs=kwargs,
+            created_at=started,
+            parent=workspace.run_id,
+            result=value,
+            started_at=started,
+            finished_at=datetime.now(UTC),
+            executions=Counts(total=1, succeeded=1),
+        )
+
+    def _find(self, name: str) -> type[BackgroundJob]:
+        found = self._jobs.get(normalise_job_name(name))
+        if found is None:
+            near = nearest(name, self._jobs)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            message = f"the test knows no job {name!r}{hint}; give it by workspace(jobs={{{name!r}: ItsClass}})"
+            raise UnknownJob(message)
+        return found
+
+    def _define(self, job_class: type[BackgroundJob], tenant: Tenant | None) -> Definition:
+        definition = define(_name(job_class), job_class, multi_tenant=tenant is not None)
+        if definition.multi_tenant and tenant is None:
+            message = f"{job_class.__name__} is multi-tenant: expected pinstripe.testing.workspace(tenant=…)"
+            raise TenantRequired(message)
+        names = definition.services
+        if "database" in self._services and "database" not in names:
+            names = ("database", *names)
+        missing = [name for name in names if name not in self._services]
+        if missing:
+            given = ", ".join(f"{name!r}: …" for name in missing)
+            message = f"{job_class.__name__} declares {', '.join(missing)}: expected workspace(services={{{given}}})"
+            raise ConfigurationError(message)
+        return replace(definition, services=names, runs_in="loop" if definition.runs_in == "loop" else "thread")
+
+
+class _GivenServices(Services):
+    """Services that the test made."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(Path(), "")
+        self._values = values
+
+    def order(self, names: Iterable[str]) -> list[ServiceDefinition]:
+        return [
+            ServiceDefinition(name, lambda name=name: self._values[name], (), "workspace", Path()) for name in names
+        ]
+
+
+def _name(job_class: type[BackgroundJob]) -> str:
+    return normalise_job_name(job_class.__name__)
+
+
+async def _tenant(item: object) -> Tenant:
+    """Make a tenant as a source would."""
+    async for tenant in Tenants([item]):
+        return tenant
+    raise AssertionError  # a list of one item has one tenant, or has raised
