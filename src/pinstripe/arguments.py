@@ -164,5 +164,5 @@ def _too_long(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
 
 def _message(definition: Definition, problems: list[str]) -> str:
     if len(problems) == 1:
-        return f"{problems[0]}; the signature is {definition.usage}"
+        return f"an argument doesn't fit {definition.usage}: {problems[0]}"
     return "\n".join([f"{len(problems)} arguments don't fit {definition.usage}:", *(f"  {each}" for each in problems)])

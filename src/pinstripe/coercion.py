@@ -13,7 +13,7 @@ import re
 from datetime import date
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pinstripe.json_values import copy_of, show, why_not_json
 
@@ -92,7 +92,11 @@ def from_json(annotation: object, value: object) -> Any:
 
 def describe(annotation: object) -> str:
     """Write an annotation as an author would."""
-    return "JSON" if _is_anything(annotation) else inspect.formatannotation(annotation)
+    if _is_anything(annotation):
+        return "JSON"
+    if get_origin(annotation) is Annotated:
+        return inspect.formatannotation(get_args(annotation)[0])  # what is wrong with the value says the rest
+    return inspect.formatannotation(annotation)
 
 
 def _is_anything(annotation: object) -> bool:
@@ -234,7 +238,7 @@ def _found(value: object) -> str:
 
 
 def _line(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text.partition("For further information visit")[0].split())
     return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
 
 
