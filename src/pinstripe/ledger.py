@@ -110,8 +110,21 @@ class Ledger(Protocol):
         """
         ...
 
-    async def end(self, run: str, status: ExecutionStatus, reason: str) -> Run:
-        """Every still `queued` execution of a foreground run → `status` (cancelled or skipped) with `reason`."""
+    async def end(self, run: str, status: ExecutionStatus, reason: str, *, error: str | None = None) -> Run:
+        """Every still `queued` execution of a foreground run → `status` (cancelled or skipped) with `reason`.
+
+        With `error` the run has failed by it, and is closed so with the last of its executions.
+        """
+        ...
+
+    async def abandon(self, run: str) -> Run:
+        """A run of this process whose selection was interrupted → closed as `cancelled`, and never selected: its executions
+        become `cancelled` ("interrupted" or "not started").
+        """
+        ...
+
+    def beat(self) -> None:
+        """Say that this process lives; from any thread."""
         ...
 
     async def prune(self) -> int:
@@ -134,14 +147,18 @@ class Ledger(Protocol):
         """Give one execution with its log; None where the run has none for that tenant."""
         ...
 
-    async def queued_tenants(self, run: str, *, after: str, limit: int) -> list[str]:
+    async def queued_tenants(self, run: str, *, after: str | None, limit: int) -> list[str]:
         """Give the next `limit` tenants after `after`, in order, whose executions are `queued`."""
         ...
 
-    async def retryable(self, run: str, *, skipped: bool, after: str, limit: int) -> list[str]:
+    async def retryable(self, run: str, *, skipped: bool, after: str | None, limit: int) -> list[str]:
         """Give the next `limit` tenants after `after` whose execution in `run` failed or was cancelled (or, with `skipped`,
         was skipped) and that have neither succeeded in a later retry of it nor are in one that is still open.
         """
+        ...
+
+    async def succeeded(self, run: str, tenants: Sequence[str]) -> set[str]:
+        """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one that is still open."""
         ...
 
     async def selection_of(self, run: str) -> tuple[Mapping[str, Any], bool]:

@@ -1,0 +1,127 @@
+"""Owners: each process that runs something has one row and one lock file; who is gone is found by both."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pinstripe.ledgers.sqlite import locks
+from pinstripe.ledgers.sqlite.statements import statement
+
+if TYPE_CHECKING:
+    import apsw
+
+    from pinstripe.clock import Clock
+    from pinstripe.ledgers.sqlite.writer import Writer
+
+LEASE = 60_000_000
+"""Microseconds after which an owner that hasn't beaten is dead, where its lock can't tell: a child may have kept it."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Owner(NamedTuple):
+    """A row of the table `owners`. `beat` is in microseconds UTC."""
+
+    id: int
+    name: str
+    host: str
+    boot_id: str
+    pid: int
+    beat: int
+
+
+class Owners:
+    """This process's own row and lock, and the search for those whose process is gone."""
+
+    def __init__(self, ledger: Path, writer: Writer, clock: Clock) -> None:
+        """Keep the lock files beside the `ledger`, in a folder of their own."""
+        self._folder = ledger.with_name(f"{ledger.name}-owners")
+        self._writer = writer
+        self._clock = clock
+        self._lock: locks.Lock | None = None
+        self._id: int | None = None
+
+    @property
+    def id(self) -> int | None:
+        """The number of this process's row; None before it has one."""
+        return self._id
+
+    def register(self, code_version: str) -> int:
+        """Give this process's number, after taking a lock file and a row if it has none yet."""
+        if self._id is not None:
+            return self._id
+        name = uuid.uuid4().hex
+        self._lock = locks.hold(self._path(name))
+        values = {
+            "name": name,
+            "host": os.uname().nodename if hasattr(os, "uname") else "",
+            "boot_id": boot_id(),
+            "pid": os.getpid(),
+            "code_version": code_version,
+            "now": self._clock.now(),
+        }
+        rows: list[Any] = self._writer.write_now(lambda tx: tx.execute(statement("register_owner"), values).fetchall())
+        self._id = int(rows[0][0])
+        return self._id
+
+    def beat(self) -> None:
+        """Say that this process lives; called from a thread that a blocked event loop doesn't stop."""
+        if self._id is not None:
+            values = {"now": self._clock.now(), "owner": self._id}
+            self._writer.write_now(lambda tx: tx.execute(statement("beat"), values))
+
+    def leave(self) -> None:
+        """Remove this process's row and lock file."""
+        if self._id is not None:
+            values = {"owner": self._id}
+            self._writer.write_now(lambda tx: tx.execute(statement("delete_owner"), values))
+            self._id = None
+        if self._lock is not None:
+            self._lock.remove()
+            self._lock = None
+
+    def others(self, connection: apsw.Connection) -> list[Owner]:
+        """Read the rows of the other processes."""
+        values = {"owner": -1 if self._id is None else self._id}
+        return [Owner(*row) for row in connection.execute(statement("other_owners"), values)]
+
+    def seize(self, owner: Owner) -> locks.Lock | bool:
+        """Tell whether `owner` is dead: its lock, now ours, or True where its file is gone; False while it lives."""
+        path = self._path(owner.name)
+        try:
+            lock = locks.take(path)
+        except FileNotFoundError:
+            return self._is_gone(owner)
+        if lock is not None:
+            return lock
+        # Someone holds it: the process itself, however long it has been stopped; or a child that inherited it.
+        silent = self._clock.now() - owner.beat > LEASE
+        return silent and self._is_gone(owner)
+
+    def _is_gone(self, owner: Owner) -> bool:
+        """Tell whether its process can't be there: another boot, or no such process on this host."""
+        if owner.boot_id != boot_id():
+            return True
+        if owner.host != (os.uname().nodename if hasattr(os, "uname") else ""):
+            return self._clock.now() - owner.beat > LEASE  # a container of this machine: its pids mean nothing here
+        try:
+            os.kill(owner.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return owner.pid == os.getpid()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
+
+
+def boot_id() -> str:
+    """Name the current boot of this machine, where it tells (Linux: proc_sys_kernel(5))."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,79 @@
+"""Retention: whole closed runs go once their time has passed, in transactions so short that nobody waits for them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pinstripe.ledgers.sqlite.statements import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import timedelta
+
+    import apsw
+
+    from pinstripe.clock import Clock
+    from pinstripe.config import RetentionSettings
+
+T = TypeVar("T")
+
+ROWS = 50
+"""How many rows one transaction removes at most."""
+
+TRANSACTION_TIME = 0.003
+"""Seconds after which a transaction removes no more."""
+
+PASS_TIME = 0.25
+"""Seconds that one call takes at most: it is made at the end of a command, and the next one carries on."""
+
+
+class Write(Protocol):
+    """Runs a request in a transaction, as `Writer.write` does."""
+
+    def __call__(self, request: Callable[[apsw.Connection], T]) -> Awaitable[T]:
+        """Run the request; give what it gave."""
+        ...
+
+
+async def prune(write: Write, settings: RetentionSettings, clock: Clock) -> int:
+    """Remove closed runs and logs past their time, for at most `PASS_TIME`; give how many runs went."""
+    now = clock.now()
+    until = time.monotonic() + PASS_TIME
+    marks = {"succeeded": _before(now, settings.succeeded), "failed": _before(now, settings.failed), "limit": ROWS}
+    logs = {"before": _before(now, settings.logs), "limit": ROWS}
+    pruned = 0
+    while time.monotonic() < until:
+        removed, finished = await write(lambda tx: _remove(tx, marks, logs))
+        pruned += finished
+        if not removed:
+            break
+    return pruned
+
+
+def _remove(connection: apsw.Connection, marks: dict[str, Any], logs: dict[str, Any]) -> tuple[int, int]:
+    """One transaction: some rows of pruned runs, or some logs. Gives how many rows and how many whole runs went."""
+    until = time.monotonic() + TRANSACTION_TIME
+    connection.execute(statement("mark_for_pruning"), marks)
+    removed = finished = 0
+    while removed < ROWS and time.monotonic() < until:
+        row = connection.execute(statement("next_pruned")).fetchone()
+        if row is None:
+            break
+        ids = [id_ for (id_,) in connection.execute(statement("executions_to_prune"), {"run": row[0], "limit": ROWS})]
+        if ids:
+            connection.execute(statement("prune_logs"), {"ids": json.dumps(ids)})
+            connection.execute(statement("prune_executions"), {"ids": json.dumps(ids)})
+        else:
+            connection.execute(statement("prune_run"), {"run": row[0]})
+            finished += 1
+        removed += len(ids) + 1
+    if not removed:
+        connection.execute(statement("old_logs"), logs)
+        removed = connection.changes()
+    return removed, finished
+
+
+def _before(now: int, kept: timedelta) -> int:
+    return now - int(kept.total_seconds() * 1_000_000)

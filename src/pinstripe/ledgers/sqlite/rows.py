@@ -1,0 +1,76 @@
+"""From the ledger's rows to runs and executions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.clock import to_datetime
+from pinstripe.ledger import NO_TENANT
+from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.run import MAX_FAILURES, Counts, Execution, ExecutionStatus, Failure, Run, RunStatus, Trigger
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import apsw
+
+
+def read_run(connection: apsw.Connection, row: tuple[Any, ...], *, tracebacks: bool = True) -> Run:
+    """Make a `Run` of a row of `columns_of_run`, with its failures."""
+    (n, id_, job, state, trigger, args, kwargs, selected, retry_of, parent, scheduled_for, error, *rest) = row
+    created_at, started_at, finished_at, total, open_, succeeded, failed, cancelled, skipped, running, result = rest
+    failures: tuple[Failure, ...] = ()
+    if failed:
+        name = "failures" if tracebacks else "failures_without_tracebacks"
+        found = connection.execute(statement(name), {"run": n, "limit": MAX_FAILURES})
+        failures = tuple(Failure(tenant or None, attempts, text, trace) for tenant, attempts, text, trace in found)
+    status = RunStatus(state)
+    return Run(
+        id=id_,
+        job=job,
+        status=status,
+        trigger=Trigger(trigger),
+        args=tuple(json.loads(args)),
+        kwargs=json.loads(kwargs),
+        selecting=not selected and status in {RunStatus.QUEUED, RunStatus.RUNNING},
+        retry_of=retry_of,
+        parent=parent,
+        scheduled_for=moment(scheduled_for),
+        error=error,
+        result=None if result is None else json.loads(result),
+        created_at=to_datetime(created_at),
+        started_at=moment(started_at),
+        finished_at=moment(finished_at),
+        executions=Counts(total, open_ - running, running, succeeded, failed, cancelled, skipped),
+        failures=failures,
+    )
+
+
+def read_counts(row: tuple[int, ...]) -> Counts:
+    """Make `Counts` of a row of the statement `counts`."""
+    total, open_, succeeded, failed, cancelled, skipped, running = row
+    return Counts(total, open_ - running, running, succeeded, failed, cancelled, skipped)
+
+
+def read_execution(run: str, row: tuple[Any, ...]) -> Execution:
+    """Make an `Execution` of a row of the statement `find_execution`."""
+    job, tenant, state, attempts, error, traceback, result, started_at, finished_at, log = row
+    return Execution(
+        run=run,
+        job=job,
+        tenant=None if tenant == NO_TENANT else tenant,
+        status=ExecutionStatus(state),
+        attempts=attempts,
+        error=error,
+        traceback=traceback,
+        result=None if result is None else json.loads(result),
+        started_at=moment(started_at),
+        finished_at=moment(finished_at),
+        log=log,
+    )
+
+
+def moment(microseconds: int | None) -> datetime | None:
+    """Turn microseconds UTC into a datetime; None stays None."""
+    return None if microseconds is None else to_datetime(microseconds)

@@ -1,0 +1,106 @@
+"""The moves of executions, as functions of a connection inside a transaction: start, settle, end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.ledger import Claimed, Settlement
+from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.run import ExecutionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import apsw
+
+PAGE = 2_000
+"""How many executions are ended in one transaction: some 10 ms, so that other processes get their turn."""
+
+
+def start(connection: apsw.Connection, run: int, owner: int, tenants: Sequence[str], now: int) -> list[Claimed]:
+    """Queued executions of `tenants` → running, owned by `owner`, with a new epoch."""
+    values = {"run": run, "owner": owner, "now": now, "tenants": json.dumps(tenants)}
+    claimed = [Claimed(*row) for row in connection.execute(statement("start_executions"), values)]
+    if claimed:
+        connection.execute(statement("run_started"), {"run": run, "now": now})
+    return claimed
+
+
+def settle(connection: apsw.Connection, run: int, settlements: Sequence[Settlement], now: int) -> None:
+    """Running executions that still have their epoch → their settlements' states; the last one closes the run."""
+    ended: dict[ExecutionStatus, int] = {}
+    plain: dict[tuple[ExecutionStatus, int], list[int]] = {}
+    for settlement in settlements:
+        if settlement.error is None and settlement.result is None and settlement.log is None:
+            plain.setdefault((settlement.status, settlement.epoch), []).append(settlement.id)
+        else:
+            ended[settlement.status] = ended.get(settlement.status, 0) + _settle_one(connection, settlement, now)
+    for (status, epoch), ids in plain.items():
+        values = {"state": str(status), "epoch": epoch, "ids": json.dumps(ids), "now": now}
+        connection.execute(statement("settle_plain"), values)
+        ended[status] = ended.get(status, 0) + connection.changes()
+    count(connection, run, ended, now)
+
+
+def count(connection: apsw.Connection, run: int, ended: dict[ExecutionStatus, int], now: int) -> None:
+    """Count executions that have reached a final state into their run, and close it with the last one."""
+    done = sum(ended.values())
+    if done:
+        values = {
+            "run": run,
+            "done": done,
+            "succeeded": ended.get(ExecutionStatus.SUCCEEDED, 0),
+            "failed": ended.get(ExecutionStatus.FAILED, 0),
+            "cancelled": ended.get(ExecutionStatus.CANCELLED, 0),
+            "skipped": ended.get(ExecutionStatus.SKIPPED, 0),
+            "now": now,
+        }
+        connection.execute(statement("settled"), values)
+
+
+def end_page(
+    connection: apsw.Connection,
+    run: int,
+    after: str | None,
+    ends: dict[ExecutionStatus, tuple[ExecutionStatus, str]],
+    now: int,
+) -> str | None:
+    """Open executions of one page, from each state in `ends` → the state and reason it names there.
+
+    `after` is the tenant that the page before ended with, None at first; gives the next, or None after the last page.
+    """
+    values = {"run": run, "first": following(after), "limit": PAGE}
+    rows: list[tuple[Any, ...]] = connection.execute(statement("open_executions"), values).fetchall()
+    ended: dict[ExecutionStatus, int] = {}
+    for was, (state, reason) in ends.items():
+        ids = json.dumps([id_ for _, id_, found in rows if found == was])
+        change = {"state": str(state), "was": str(was), "reason": reason, "now": now, "ids": ids}
+        connection.execute(statement("end_executions"), change)
+        ended[state] = ended.get(state, 0) + connection.changes()
+    count(connection, run, ended, now)
+    return rows[-1][0] if len(rows) == PAGE else None
+
+
+def following(after: str | None) -> str:
+    """Give the least text that sorts after `after`; None comes before all, the empty one included."""
+    return "" if after is None else after + "\0"
+
+
+def _settle_one(connection: apsw.Connection, settlement: Settlement, now: int) -> int:
+    values = {
+        "id": settlement.id,
+        "epoch": settlement.epoch,
+        "state": str(settlement.status),
+        "error": settlement.error,
+        "traceback": settlement.traceback,
+        "result": settlement.result,
+        "now": now,
+    }
+    connection.execute(statement("settle_one"), values)
+    changed = connection.changes()
+    if changed and settlement.log is not None:
+        succeeded_at = now if settlement.status == ExecutionStatus.SUCCEEDED else None
+        kept = {"id": settlement.id, "text": settlement.log, "succeeded_at": succeeded_at}
+        connection.execute(statement("keep_log"), kept)
+    return changed

@@ -1,0 +1,63 @@
+-- name: add_executions
+insert into executions(run, tenant, job)
+select :run, value, :job from json_each(:tenants) where true
+on conflict(run, tenant) do nothing
+
+-- name: start_executions
+update executions set state = 'running', owner = :owner, epoch = epoch + 1, attempts = attempts + 1, started_at = :now
+where run = :run and tenant in (select value from json_each(:tenants)) and state = 'queued'
+returning id, tenant, epoch, attempts
+
+-- name: settle_plain
+-- Many that ended alike, with nothing to keep. A row that is queued again with its epoch unchanged was given back while
+-- its process was thought to be gone: its work is done all the same.
+update executions set state = :state, owner = null, finished_at = :now
+where id in (select value from json_each(:ids)) and epoch = :epoch and state in ('running', 'queued')
+
+-- name: settle_one
+update executions set state = :state, owner = null, finished_at = :now, error = :error, traceback = :traceback,
+  result = :result
+where id = :id and epoch = :epoch and state in ('running', 'queued')
+
+-- name: keep_log
+insert or replace into logs(execution, text, succeeded_at) values (:id, :text, :succeeded_at)
+
+-- name: open_executions
+select tenant, id, state from executions
+where run = :run and tenant >= :first and state in ('queued', 'running') order by tenant limit :limit
+
+-- name: end_executions
+update executions set state = :state, owner = null, error = :reason, finished_at = :now
+where id in (select value from json_each(:ids)) and state = :was
+
+-- name: queued_tenants
+select tenant from executions where run = :run and tenant >= :first and state = 'queued' order by tenant limit :limit
+
+-- name: retryable_failed
+select tenant from executions x where run = :run and tenant >= :first and state = 'failed' and {not_since} order by tenant limit :limit
+
+-- name: retryable_cancelled
+select tenant from executions x where run = :run and tenant >= :first and state = 'cancelled' and {not_since} order by tenant limit :limit
+
+-- name: retryable_skipped
+select tenant from executions x where run = :run and tenant >= :first and state = 'skipped' and {not_since} order by tenant limit :limit
+
+-- name: not_since
+not exists (select 1 from executions y where y.tenant = x.tenant and y.state in ('succeeded', 'queued', 'running')
+  and y.run in (select value from json_each(:later)))
+
+-- name: later_retries
+with recursive later(n, id) as (
+  select n, id from runs where retry_of = :id
+  union
+  select r.n, r.id from runs r join later on r.retry_of = later.id)
+select n from later
+
+-- name: find_execution
+select x.job, x.tenant, x.state, x.attempts, x.error, x.traceback, x.result, x.started_at, x.finished_at, l.text
+from executions x left join logs l on l.execution = x.id where x.run = :run and x.tenant = :tenant
+
+-- name: succeeded
+select tenant from executions x
+where x.run in (select n from runs where id = :id union select value from json_each(:later))
+  and x.tenant in (select value from json_each(:tenants)) and x.state in ('succeeded', 'queued', 'running')

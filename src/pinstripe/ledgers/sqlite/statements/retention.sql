@@ -1,0 +1,27 @@
+-- name: mark_for_pruning
+-- Runs that ended long enough ago leave the screen whole, before their rows go.
+update runs set pruning = 1 where n in (
+  select n from runs where state = 'succeeded' and finished_at < :succeeded and pruning = 0 limit :limit)
+or n in (
+  select n from runs where state = 'failed' and finished_at < :failed and pruning = 0 limit :limit)
+or n in (
+  select n from runs where state = 'cancelled' and finished_at < :failed and pruning = 0 limit :limit)
+
+-- name: next_pruned
+select n from runs where pruning = 1 order by n limit 1
+
+-- name: executions_to_prune
+select id from executions where run = :run limit :limit
+
+-- name: prune_logs
+delete from logs where execution in (select value from json_each(:ids))
+
+-- name: prune_executions
+delete from executions where id in (select value from json_each(:ids))
+
+-- name: prune_run
+delete from runs where n = :run
+
+-- name: old_logs
+delete from logs where execution in (
+  select execution from logs where succeeded_at < :before order by succeeded_at limit :limit)

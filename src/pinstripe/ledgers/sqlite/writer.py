@@ -1,0 +1,224 @@
+"""Writing to the ledger's file: one transaction at a time, and many requests in one where they arrive together.
+
+An idle writer runs a request at once, on the thread that asks (the inline path). When another process holds the file, or
+requests have piled up, a thread takes what has arrived, commits it together, and takes the next: nothing lingers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import apsw
+
+from pinstripe.errors import LedgerError
+from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, Patience, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+MAX_BATCH = 200
+"""How many requests one transaction holds at most."""
+
+MAX_BATCH_TIME = 0.003
+"""Seconds after which a transaction takes no further request, so that other processes get their turn."""
+
+CHECKPOINT_PAGES = 1_000
+"""Pages of 4 KiB in the write-ahead log after which it is copied into the file, between two requests."""
+
+
+class Writer:
+    """The one writer of this process: runs requests (functions of the connection) in transactions."""
+
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        """Take the `connection`, which nothing else may write with, and the `path` for messages."""
+        self._connection = connection
+        self._path = path
+        self._patience = Patience()
+        connection.set_busy_handler(self._patience)
+        connection.set_wal_hook(self._committed)
+        self._turn = threading.Lock()
+        self._arrived = threading.Condition()
+        self._waiting: deque[_Request[Any]] = deque()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._wal_pages = 0
+        self._checkpoint_asked = False
+
+    async def write(self, request: Callable[[apsw.Connection], T], *, long: bool = False) -> T:
+        """Run `request` in a transaction and give what it gave, once that is committed.
+
+        A `long` one (milliseconds and more) runs on the writer's thread, so that the event loop goes on. Raises
+        `LedgerError` where the file can't be written.
+        """
+        if not long and not self._waiting and self._turn.acquire(blocking=False):
+            try:
+                self._patience.limit = 0
+                return self._transaction(request)
+            except apsw.BusyError:
+                pass  # another process is writing: the thread waits for it
+            finally:
+                self._patience.limit = LOCK_WAIT
+                self._turn.release()
+                if self._wal_pages >= CHECKPOINT_PAGES and not self._checkpoint_asked:
+                    self._checkpoint_asked = True
+                    self._submit(_Request(None, None))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._submit(_Request(request, _Waiter(loop, future)))
+        return await future
+
+    def write_now(self, request: Callable[[apsw.Connection], T]) -> T:
+        """Run `request` in a transaction on this thread, waiting for its turn: for what has no event loop."""
+        with self._turn, translated(self._path):
+            return self._transaction(request)
+
+    def close(self) -> None:
+        """Finish what has been asked for, and close the connection."""
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        with self._turn, translated(self._path):
+            self._checkpoint()
+            self._connection.close()
+
+    def _transaction(self, request: Callable[[apsw.Connection], T]) -> T:
+        connection = self._connection
+        try:
+            connection.execute("begin immediate")
+            answer = request(connection)
+            connection.execute("commit")
+        except apsw.BusyError:
+            self._undo()
+            raise
+        except apsw.Error:
+            self._undo()
+            with translated(self._path):
+                raise
+        except BaseException:
+            self._undo()
+            raise
+        return answer
+
+    def _undo(self) -> None:
+        if not self._connection.get_autocommit():
+            self._connection.execute("rollback")
+
+    def _submit(self, request: _Request[Any]) -> None:
+        with self._arrived:
+            if self._closing:
+                message = f"the ledger {self._path} has been closed"
+                raise LedgerError(message)
+            self._waiting.append(request)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="pinstripe-ledger-writer", daemon=True)
+                self._thread.start()
+            self._arrived.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._arrived:
+                self._arrived.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            with self._turn:
+                left = self._commit([request for request in batch if request.run is not None])
+                if self._wal_pages >= CHECKPOINT_PAGES:
+                    self._checkpoint()
+            if left:
+                with self._arrived:
+                    self._waiting.extendleft(reversed(left))
+
+    def _commit(self, batch: list[_Request[Any]]) -> list[_Request[Any]]:
+        """Commit as many of `batch` as fit into one transaction; give those left over. No failure spoils a neighbour."""
+        if not batch:
+            return []
+        done: list[tuple[_Request[Any], Any, BaseException | None]] = []
+        until = time.monotonic() + MAX_BATCH_TIME
+        try:
+            with translated(self._path):
+                self._connection.execute("begin immediate")
+                for request in batch:
+                    done.append((request, *self._attempt(request)))
+                    if time.monotonic() > until:
+                        break
+                self._connection.execute("commit")
+        except LedgerError as error:
+            self._undo()
+            done = [(request, None, error) for request in batch]
+        for request, answer, failure in done:
+            request.answer(answer, failure)
+        return batch[len(done) :]
+
+    def _attempt(self, request: _Request[T]) -> tuple[T | None, BaseException | None]:
+        connection = self._connection
+        connection.execute("savepoint request")
+        try:
+            answer = request.run(connection) if request.run is not None else None
+        except (apsw.FullError, apsw.IOError, apsw.CorruptError):
+            raise  # these end the whole transaction
+        except Exception as failure:  # noqa: BLE001 - it is given to whoever asked
+            connection.execute("rollback to request")
+            connection.execute("release request")
+            return None, failure
+        connection.execute("release request")
+        return answer, None
+
+    def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        """Copy the write-ahead log into the file, as far as readers let it; a failure only leaves it for later."""
+        self._wal_pages = 0
+        self._checkpoint_asked = False
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error:
+            return
+
+
+class _Waiter:
+    """Someone on an event loop who awaits an answer."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:
+        self.loop = loop
+        self.future = future
+
+
+class _Request(Generic[T]):
+    """What to run, and who waits for it; without a `run` it only asks for a checkpoint."""
+
+    __slots__ = ("run", "waiter")
+
+    def __init__(self, run: Callable[[apsw.Connection], T] | None, waiter: _Waiter | None) -> None:
+        self.run = run
+        self.waiter = waiter
+
+    def answer(self, answer: T | None, failure: BaseException | None) -> None:
+        """Hand the answer over to the waiter's event loop, unless that is gone or the waiter has left."""
+        waiter = self.waiter
+        if waiter is None:
+            return
+
+        def deliver() -> None:
+            if waiter.future.done():
+                return
+            if failure is not None:
+                waiter.future.set_exception(failure)
+            else:
+                waiter.future.set_result(answer)
+
+        if not waiter.loop.is_closed():
+            waiter.loop.call_soon_threadsafe(deliver)

@@ -1,0 +1,139 @@
+"""A project with plain calls: the same one, on an event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pinstripe.errors import PinstripeError
+from pinstripe.project import _UNSET, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from types import TracebackType
+
+    from pinstripe.background_job import BackgroundJob
+    from pinstripe.config import Settings
+    from pinstripe.registry import Registry
+    from pinstripe.run import Run
+    from pinstripe.tenants import Tenant
+    from pinstripe.workspace import Options, Workspace
+
+T = TypeVar("T")
+
+
+class PlainProject:
+    """An open project whose calls are plain ones; any thread may make them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the `settings`; `open` starts the loop."""
+        self.settings = settings
+        self._project = Project(settings)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="pinstripe-project", daemon=True)
+
+    @property
+    def registry(self) -> Registry:
+        """The jobs, by name."""
+        return self._project.registry
+
+    def open(self) -> None:
+        """Start the event loop and open the project on it."""
+        self._thread.start()
+        try:
+            self.call(self._project.open())
+        except BaseException:
+            self._end()
+            raise
+
+    def close(self) -> None:
+        """Close the project, and end the loop and its thread."""
+        try:
+            self.call(self._project.close())
+        finally:
+            self._end()
+
+    def workspace(self, *, tenant: str | None = _UNSET) -> PlainWorkspace:
+        """Open a workspace for the tenant with this id, by `with`; see `Project.workspace`."""
+        return PlainWorkspace(self, self._project, tenant)
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the project's loop and wait for it; Ctrl-C here cancels it there."""
+        if threading.current_thread() is self._thread or not self._loop.is_running():
+            coroutine.close()
+            message = (
+                "a plain project's call was made from inside one of its jobs; use `self.run_background_job` there"
+                if threading.current_thread() is self._thread
+                else "the project is closed"
+            )
+            raise PinstripeError(message)
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+class PlainWorkspace:
+    """A workspace whose calls are plain ones; it is opened by `with`."""
+
+    def __init__(self, owner: PlainProject, project: Project, tenant: str | None) -> None:
+        """Take the project and the tenant's id."""
+        self._owner = owner
+        self._opening = project.workspace(tenant=tenant)
+        self._workspace: Workspace | None = None
+
+    @property
+    def tenant(self) -> Tenant | None:
+        """The tenant that everything in this workspace belongs to; None in a global one."""
+        return self._open().tenant
+
+    def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Run a job here and now and give the finished run; raises as `Workspace.run_background_job` does."""
+        return self._owner.call(self._open().run_background_job(job, *args, **kwargs))
+
+    def options(self, **options: Any) -> PlainOptions:
+        """Choose the `tenants`, `exclude` or `where` of the next run."""
+        return PlainOptions(self._owner, self._open().options(**options))
+
+    def __enter__(self) -> Self:
+        """Open it; raises `UnknownTenant`."""
+        self._workspace = self._owner.call(self._opening.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self._owner.call(self._opening.__aexit__(kind, error, frames))
+
+    def _open(self) -> Workspace:
+        if self._workspace is None:
+            message = "the workspace is not open: use `with project.workspace(tenant=…) as workspace:`"
+            raise PinstripeError(message)
+        return self._workspace
+
+
+class PlainOptions:
+    """Options whose run is a plain call."""
+
+    def __init__(self, owner: PlainProject, options: Options) -> None:
+        """Take the chosen `options`."""
+        self._owner = owner
+        self._options = options
+
+    def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Run a job with these options; give the finished run."""
+        return self._owner.call(self._options.run_background_job(job, *args, **kwargs))

@@ -1,0 +1,32 @@
+"""What a run would do, told without doing any of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pinstripe.definition import Definition
+    from pinstripe.selection import Choice
+    from pinstripe.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The job that would run, with its arguments as the ledger would keep them, and the tenants it would run for."""
+
+    definition: Definition
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    choice: Choice
+
+    async def tenants(self) -> AsyncIterator[Tenant]:
+        """Read the tenants one after another, each once; none for a job that is not multi-tenant."""
+        seen: set[str] = set()
+        async for page in self.choice.pages():
+            for tenant in page:
+                if tenant.id not in seen:
+                    seen.add(tenant.id)
+                    yield tenant

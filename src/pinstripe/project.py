@@ -1,0 +1,319 @@
+"""The composition root: from settings to a wired project. The only place that knows concrete classes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.clock import SystemClock
+from pinstripe.config import find_project, load_settings
+from pinstripe.discovery import find_files
+from pinstripe.errors import ConfigurationError, TenantRequired, UnknownTenant
+from pinstripe.executor import Executor
+from pinstripe.foreground import Foreground
+from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
+from pinstripe.preview import Preview
+from pinstripe.project_services import ProjectServices
+from pinstripe.registry import Registry
+from pinstripe.runs import Request, Runs
+from pinstripe.services import Services
+from pinstripe.tenant_sources import load_tenant_source
+from pinstripe.watcher import Watcher
+from pinstripe.workspace import Workspace
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+    from types import TracebackType
+
+    from pinstripe.clock import Clock
+    from pinstripe.config import Settings
+    from pinstripe.ledger import Ledger
+    from pinstripe.plain import PlainProject
+    from pinstripe.run import Run
+    from pinstripe.tenants import Tenant, TenantSource
+
+_UNSET: Any = object()
+
+
+class Project:
+    """An open project: its settings, jobs, services, tenants and ledger, wired together. One for a process.
+
+    It is made by `open_project`. Everything that imports the project's own code does so after its `setup` was called.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        """Wire a project by its `settings`; nothing is opened or imported yet."""
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.ledger: Ledger = SQLiteLedger(
+            settings.ledger_path,
+            clock=self.clock,
+            retention=settings.retention,
+            sync=settings.ledger_sync,
+            code_version=_code_version(),
+        )
+        self._services = Services(settings.services, _package(settings, settings.services))
+        self._registry = Registry(
+            settings.background_jobs,
+            package=_package(settings, settings.background_jobs),
+            multi_tenant=settings.multi_tenant,
+            services=self._services,
+        )
+        self._project_services = ProjectServices()
+        self._tenants: TenantSource | None = _UNSET
+        self._foreground: Foreground | None = None
+        self._executor: Executor | None = None
+        self._prepared = False
+        self._pulse: Any = None
+
+    @property
+    def registry(self) -> Registry:
+        """The jobs, by name."""
+        self._prepare()
+        return self._registry
+
+    @property
+    def services(self) -> Services:
+        """The services, by name."""
+        self._prepare()
+        return self._services
+
+    @property
+    def tenants(self) -> TenantSource | None:
+        """What tells which tenants there are; None where nothing is configured."""
+        if self._tenants is _UNSET:
+            self._prepare()
+            self._tenants = load_tenant_source(self.settings)
+        return self._tenants
+
+    def job_names(self) -> list[str]:
+        """List the names of the jobs in files, without importing or setting up anything."""
+        settings = self.settings
+        return sorted(find_files(settings.background_jobs, _package(settings, settings.background_jobs)))
+
+    async def open(self) -> None:
+        """Look at the ledger, and close the runs of processes that are gone."""
+        folder = str(self.settings.folder)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        await self.ledger.open(write=False)
+        await self.ledger.rescue()
+
+    async def close(self) -> None:
+        """Stop what still runs, close the services and the ledger."""
+        try:
+            if self._executor is not None:
+                await self._executor.close()
+            if self._pulse is not None:
+                self._pulse.stop()
+            await self._project_services.close()
+            if self._foreground is not None:
+                await self.ledger.prune()
+        finally:
+            await self.ledger.close()
+
+    async def run(self, request: Request, watcher: Watcher | None = None) -> Run:
+        """Run a job here and now; give the finished run, whatever became of its executions.
+
+        Raises, before anything is recorded, `UnknownJob`, `InvalidJob`, `InvalidArguments`, `UnknownTenant`,
+        `ConfigurationError`, `TenantSourceFailed` and `LedgerError`; and `LedgerError` where the ledger fails later.
+        """
+        return await (await self._started()).run(request, watcher or Watcher())
+
+    async def retry(
+        self,
+        reference: str,
+        *,
+        skipped: bool = False,
+        concurrency: int | None = None,
+        fail_fast: bool = False,
+        timeout: timedelta | None = None,
+        watcher: Watcher | None = None,
+    ) -> Run | None:
+        """Run again what failed or was cancelled in a run (with `skipped`: what was skipped too) and has not succeeded in
+        a later retry; give the finished retry, or None where there is nothing to retry. Raises `UnknownRun`.
+        """
+        request = Request(reference, concurrency=concurrency, fail_fast=fail_fast, timeout=timeout)
+        foreground = await self._started()
+        return await foreground.retry(reference, request, skipped=skipped, watcher=watcher or Watcher())
+
+    async def preview(self, request: Request) -> Preview:
+        """Tell what `run` would do, and do nothing of it: no run is recorded."""
+        plan = await self._runs().plan(request)
+        args, kwargs = plan.written
+        return Preview(plan.definition, args, kwargs, plan.choice)
+
+    def stop(self, reason: str = "interrupted") -> None:
+        """Stop every run cleanly: what runs is cancelled, what has not started is cancelled as "not started"."""
+        if self._foreground is not None:
+            self._foreground.stop(reason)
+
+    def workspace(self, *, tenant: str | None = _UNSET) -> OpeningWorkspace:
+        """Open a workspace for the tenant with this id; None is the explicit global one.
+
+        Raises `TenantRequired` where the project has tenants and none of the two was said, and on entering
+        `UnknownTenant`.
+        """
+        if tenant is _UNSET:
+            if self.tenants is not None:
+                message = (
+                    "this project has tenants: expected workspace(tenant=ID), or workspace(tenant=None) for the global one"
+                )
+                raise TenantRequired(message)
+            tenant = None
+        return OpeningWorkspace(self, tenant)
+
+    async def find_tenant(self, id_: str) -> Tenant:
+        """Give the tenant with this id; raises `UnknownTenant`."""
+        source = self.tenants
+        if source is None:
+            message = f"no tenant {id_!r}: the project has no tenants; expected `source` under [tool.pinstripe.tenants]"
+            raise UnknownTenant(message)
+        if not isinstance(id_, str):
+            message = f"expected the tenant's id as text, got {id_!r}"
+            raise UnknownTenant(message)
+        found = await source.by_ids([id_])
+        if id_ not in found:
+            message = f"unknown tenant {id_!r}: `pinstripe list-tenants` shows those there are"
+            raise UnknownTenant(message)
+        return found[id_]
+
+    async def _started(self) -> Foreground:
+        """Give what runs jobs, with the ledger open for writing."""
+        await self.ledger.open(write=True)
+        if self._foreground is None:
+            from pinstripe.pulse import Pulse
+
+            settings = self.settings
+            runs = self._runs()
+            self._foreground = Foreground(runs, self.ledger, concurrency=settings.worker.concurrency)
+            self._executor = self._make_executor(self._foreground)
+            self._foreground.executor = self._executor
+            self._pulse = Pulse(self._executor, beat=self.ledger.beat)
+            self._pulse.start()
+        return self._foreground
+
+    def _runs(self) -> Runs:
+        return Runs(self.registry, self.tenants, self.ledger, self.clock, self.settings.tenants.active)
+
+    def _prepare(self) -> None:
+        """Call the application's own `setup`, once, before anything of it is imported."""
+        if self._prepared:
+            return
+        self._prepared = True
+        if self.settings.setup is not None:
+            set_up(self.settings.setup)
+
+
+    def _make_executor(self, foreground: Foreground) -> Executor:
+        settings = self.settings
+        return Executor(
+            self.services,
+            self._project_services,
+            foreground,
+            shutdown_grace=settings.worker.shutdown_grace.total_seconds(),
+        )
+
+
+class OpeningWorkspace:
+    """A workspace that is opened by `async with`."""
+
+    def __init__(self, project: Project, tenant: str | None) -> None:
+        """Take the tenant's id; None is the global workspace."""
+        self._project = project
+        self._tenant = tenant
+        self._workspace: Workspace | None = None
+
+    async def __aenter__(self) -> Workspace:
+        """Find the tenant and open its workspace; raises `UnknownTenant`."""
+        project = self._project
+        tenant = None if self._tenant is None else await project.find_tenant(self._tenant)
+        foreground = await project._started()  # noqa: SLF001 - the other half of the project
+        self._workspace = Workspace(tenant, foreground)
+        return await self._workspace.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        """Close it."""
+        if self._workspace is not None:
+            await self._workspace.__aexit__(kind, error, frames)
+
+
+class Opening:
+    """A project that is opened by `async with` (giving a `Project`) or by `with` (giving a `PlainProject`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the `settings`; nothing happens before it is entered."""
+        self.settings = settings
+        self._project: Project | None = None
+        self._plain: PlainProject | None = None
+
+    async def __aenter__(self) -> Project:
+        """Open the project on the running event loop."""
+        self._project = Project(self.settings)
+        await self._project.open()
+        return self._project
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        """Close it."""
+        if self._project is not None:
+            await self._project.close()
+
+    def __enter__(self) -> PlainProject:
+        """Open the project on an event loop of its own, in a thread of its own."""
+        from pinstripe.plain import PlainProject
+
+        self._plain = PlainProject(self.settings)
+        self._plain.open()
+        return self._plain
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        """Close it."""
+        if self._plain is not None:
+            self._plain.close()
+
+
+def open_project(folder: str | Path | None = None, *, flags: dict[str, object] | None = None) -> Opening:
+    """Open a project: `async with open_project() as project:`, or with plain calls `with open_project() as project:`.
+
+    `folder` is the project's own, or one inside it; by default it is found from the working directory. `flags` are settings
+    that come before all others, by dotted name. Raises `ConfigurationError` where there is no project or a setting is wrong.
+    """
+    return Opening(load_settings(find_project(folder), flags=flags))
+
+
+def _package(settings: Settings, folder: Path) -> str:
+    """Give the module name that a folder of the project is imported by."""
+    return ".".join(folder.relative_to(settings.folder).parts)
+
+
+def _code_version() -> str:
+    from pinstripe import __version__
+
+    return __version__
+
+
+def set_up(target: str) -> None:
+    """Call the function that the setting `setup` names, as `"module:function"`; raises `ConfigurationError`."""
+    module, _, name = target.partition(":")
+    try:
+        function = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        message = f'setting `setup`: expected "module:function" that can be imported, got {target!r} ({error})'
+        raise ConfigurationError(message) from error
+    try:
+        answer = function()
+    except Exception as error:
+        message = f"setting `setup`: {target} raised {type(error).__name__}: {error}"
+        raise ConfigurationError(message) from error
+    if hasattr(answer, "__await__"):
+        answer.close()
+        message = f"setting `setup`: expected a plain function, got the async {target}; run async set-up inside it"
+        raise ConfigurationError(message)

@@ -1,0 +1,289 @@
+"""The one door through which the command line, code and jobs create runs: check first, then record, then select."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pinstripe import arguments
+from pinstripe.errors import ConfigurationError, TenantSourceFailed
+from pinstripe.ledger import NO_TENANT, NewRun
+from pinstripe.run import Run, Trigger, new_run_id
+from pinstripe.selection import PAGE, Choice, Selection, choose
+from pinstripe.tenant_sources import Tenants
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import timedelta
+
+    from pinstripe.background_job import BackgroundJob
+    from pinstripe.clock import Clock
+    from pinstripe.definition import Arguments, Definition
+    from pinstripe.ledger import Ledger
+    from pinstripe.registry import Registry
+    from pinstripe.tenants import Tenant, TenantSource
+    from pinstripe.watcher import Watcher
+
+KEPT = 10_000
+"""How many selected tenants are held in memory until they start; a larger selection is read from its source once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to run: a `job` (its name or class), its `args` and `kwargs`, and for whom.
+
+    With `text` the arguments are text from a command line, read by the annotations of `run`. `concurrency` is how many
+    executions go on at once, `timeout` bounds each beside the job's own; `fail_fast` starts no more after a failure.
+    """
+
+    job: str | type[BackgroundJob]
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    text: bool = False
+    selection: Selection = field(default_factory=Selection)
+    trigger: Trigger = Trigger.CODE
+    concurrency: int | None = None
+    fail_fast: bool = False
+    timeout: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request that has been checked: nothing is recorded yet. `written` are the arguments as the ledger keeps them."""
+
+    definition: Definition
+    written: Arguments
+    selection: Selection
+    choice: Choice
+    trigger: Trigger
+    parent: str | None = None
+    retry_of: str | None = None
+
+    def arguments(self) -> Arguments:
+        """Give the arguments to call `run` with, made anew."""
+        return arguments.restore(self.definition, *self.written)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A recorded run whose selection is complete (or has failed: then it is closed), and its tenants, page by page."""
+
+    run: Run
+    pages: AsyncIterator[list[Tenant | None]]
+
+
+class Interrupted(Exception):  # noqa: N818 - it says what happened
+    """A run was stopped while its tenants were being selected; `.run` is the closed run."""
+
+    def __init__(self, run: Run) -> None:
+        """Take the closed `run`."""
+        super().__init__(run.id)
+        self.run = run
+
+
+class Runs:
+    """Creates runs: new ones, and retries of old ones."""
+
+    def __init__(
+        self, registry: Registry, source: TenantSource | None, ledger: Ledger, clock: Clock, active: str
+    ) -> None:
+        """Take what a run is made from; `active` names the attribute that tells whether a tenant is active."""
+        self._registry = registry
+        self._source = source
+        self._ledger = ledger
+        self._clock = clock
+        self._active = active
+
+    async def plan(self, request: Request, *, parent: str | None = None, only: Tenant | None = None) -> Plan:
+        """Check a request, and record nothing.
+
+        `only` is the tenant in whose workspace it was made: a multi-tenant job is then for that one alone. Raises
+        `UnknownJob`, `InvalidJob`, `InvalidArguments`, `UnknownTenant`, `ConfigurationError` and `TenantSourceFailed`.
+        """
+        definition = self._registry.find(request.job)
+        bind = arguments.bind_text if request.text else arguments.bind
+        written = bind(definition, request.args, request.kwargs)
+        selection = request.selection
+        if only is not None and definition.multi_tenant:
+            selection = _only(definition, selection, only)
+            choice = await choose(definition, Selection(), Tenants([only]), self._active)
+        else:
+            choice = await choose(definition, selection, self._source, self._active)
+        return Plan(definition, written, selection, choice, request.trigger, parent)
+
+    async def start(self, plan: Plan, watcher: Watcher) -> Started:
+        """Record the run, select its tenants, and give them.
+
+        A tenant source that fails closes the run as failed: it never looks like "no tenants".
+        """
+        selected = plan.choice.pages()
+        first, failure = await _first(selected)
+        run = await self._create(plan, watcher)
+        return await self._select(run, plan, first, failure, selected, watcher, leave_out=None)
+
+    async def retry(self, reference: str, *, skipped: bool, watcher: Watcher) -> tuple[Plan, Started] | None:
+        """Record a run for what failed or was cancelled in another (or, with `skipped`, was skipped) and has not succeeded
+        in a later retry of it; None where there is nothing of that kind.
+
+        A run whose selection never was complete is selected again, without the tenants that succeeded. Raises
+        `UnknownRun`, and what `plan` raises.
+        """
+        old, written, complete = await self._retried(reference)
+        selection = Selection.from_json(written)
+        definition = self._registry.find(old.job)
+        stored = (tuple(old.args), dict(old.kwargs))
+        arguments.restore(definition, *stored)  # raises where the job's signature has changed meanwhile
+        choice = await self._choice_of_retry(definition, selection)
+        plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id)
+        if not complete:
+            selected = choice.pages()
+            first, failure = await _first(selected)
+            run = await self._create(plan, watcher)
+            return plan, await self._select(run, plan, first, failure, selected, watcher, leave_out=old.id)
+        page = await self._ledger.retryable(old.id, skipped=skipped, after=None, limit=PAGE)
+        if not page:
+            return None
+        run = await self._create(plan, watcher)
+        found = 0
+        async with self._selecting(run, watcher):
+            while page:
+                found += await self._ledger.add(run.id, page)
+                watcher.selecting(run, found)
+                page = await self._ledger.retryable(old.id, skipped=skipped, after=page[-1], limit=PAGE)
+        run = await self._ledger.end_selection(run.id)
+        watcher.selected(run, found)
+        return plan, Started(run, self._recalled(run.id, plan.choice))
+
+    async def _retried(self, reference: str) -> tuple[Run, Mapping[str, Any], bool]:
+        """Find the run to retry, its selection, and whether that was complete.
+
+        A retry that was interrupted before it knew its own tenants stands for the run that it was to retry.
+        """
+        old = await self._ledger.find_run(reference)
+        if not old.finished:
+            message = f"run {old.id} of {old.job} is still {old.status}: wait for its end, or stop it, before you retry it"
+            raise ConfigurationError(message)
+        written, complete = await self._ledger.selection_of(old.id)
+        if not complete and old.retry_of is not None:
+            return await self._retried(old.retry_of)
+        return old, written, complete
+
+    async def _choice_of_retry(self, definition: Definition, selection: Selection) -> Choice:
+        """Choose from the source as it is today: who is gone or no longer matches is then skipped, not refused."""
+        if not definition.multi_tenant:
+            return await choose(definition, Selection(), self._source, self._active)
+        if selection.force:
+            open_selection = Selection(tenants=(), force=True, where=selection.where)
+            return Choice((await choose(definition, open_selection, self._source, self._active)).source, None, frozenset())
+        return await choose(definition, Selection(where=selection.where), self._source, self._active)
+
+    async def _create(self, plan: Plan, watcher: Watcher) -> Run:
+        args, kwargs = plan.written
+        run = await self._ledger.create(
+            NewRun(
+                id=new_run_id(self._clock.now()),
+                job=plan.definition.name,
+                trigger=plan.trigger,
+                args=args,
+                kwargs=kwargs,
+                selection=plan.selection.to_json(),
+                retry_of=plan.retry_of,
+                parent=plan.parent,
+            ),
+        )
+        watcher.created(run)
+        return run
+
+    async def _select(
+        self,
+        run: Run,
+        plan: Plan,
+        first: list[Tenant] | None,
+        failure: TenantSourceFailed | None,
+        selected: AsyncIterator[list[Tenant]],
+        watcher: Watcher,
+        leave_out: str | None,
+    ) -> Started:
+        kept: list[list[Tenant | None]] | None = []
+        found = 0
+        async with self._selecting(run, watcher):
+            if not plan.definition.multi_tenant:
+                kept = [[None]]
+                found = await self._ledger.add(run.id, [NO_TENANT])
+            page = first
+            while page is not None:
+                if leave_out is not None:
+                    page = await self._not_succeeded(leave_out, page)
+                found += await self._ledger.add(run.id, [tenant.id for tenant in page])
+                watcher.selecting(run, found)
+                if kept is not None:
+                    kept.append([*page])
+                    kept = kept if found <= KEPT else None
+                page, failure = await _first(selected)
+        run = await self._ledger.end_selection(run.id, error=None if failure is None else str(failure))
+        watcher.selected(run, found)
+        return Started(run, _each(kept) if kept is not None else _optional(plan.choice.pages()))
+
+    @asynccontextmanager
+    async def _selecting(self, run: Run, watcher: Watcher) -> AsyncIterator[None]:
+        """Leave no run behind that selects for ever, whatever happens inside."""
+        try:
+            yield
+        except ConfigurationError as error:
+            await self._ledger.end_selection(run.id, error=str(error))
+            raise
+        except BaseException as error:
+            abandoned = await self._ledger.abandon(run.id)
+            if isinstance(error, asyncio.CancelledError):
+                watcher.finished(abandoned)
+                raise Interrupted(abandoned) from None
+            raise
+
+    async def _not_succeeded(self, run: str, page: list[Tenant]) -> list[Tenant]:
+        succeeded = await self._ledger.succeeded(run, [tenant.id for tenant in page])
+        return [tenant for tenant in page if tenant.id not in succeeded]
+
+    async def _recalled(self, run: str, choice: Choice) -> AsyncIterator[list[Tenant | None]]:
+        """Find the tenants of executions that are known by id: by id for a few, else in one reading of the source."""
+        if choice.source is None:
+            yield [None]
+            return
+        ids = await self._ledger.queued_tenants(run, after=None, limit=PAGE)
+        if len(ids) < PAGE:
+            yield [*await choice.by_ids(ids)]
+            return
+        async for page in choice.pages():
+            yield [*page]
+
+
+def _only(definition: Definition, selection: Selection, only: Tenant) -> Selection:
+    """Refuse other tenants than the workspace's own, and give the selection of that one."""
+    others = sorted({*(selection.tenants or ()), *selection.exclude} - {only.id})
+    if others or selection.where:
+        what = f"tenants {', '.join(map(repr, others))}" if others else "a choice by `where`"
+        message = (
+            f"{definition.name} was asked for {what} from the workspace of tenant {only.id!r}; expected that tenant alone: "
+            "other tenants are chosen in a global workspace, `project.workspace(tenant=None)`"
+        )
+        raise ConfigurationError(message)
+    return Selection(tenants=(only.id,))
+
+
+async def _first(pages: AsyncIterator[list[Tenant]]) -> tuple[list[Tenant] | None, TenantSourceFailed | None]:
+    """Read the next page, None after the last; a source's failure is given, not raised: the run must record it."""
+    try:
+        return await anext(pages, None), None
+    except TenantSourceFailed as failure:
+        return None, failure
+
+
+async def _each(pages: list[list[Tenant | None]]) -> AsyncIterator[list[Tenant | None]]:
+    for page in pages:
+        yield page
+
+
+async def _optional(pages: AsyncIterator[list[Tenant]]) -> AsyncIterator[list[Tenant | None]]:
+    async for page in pages:
+        yield [*page]

@@ -1,0 +1,207 @@
+"""Which tenants a run is for: what was asked for, checked against the source, and read from it in pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.errors import ConfigurationError, InvalidArguments, TenantSourceFailed, UnknownTenant
+from pinstripe.tenant_sources import filter_of
+from pinstripe.text_values import TextValue
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+
+    from pinstripe.definition import Definition
+    from pinstripe.tenants import Tenant, TenantSource
+
+PAGE = 1_000
+"""How many tenants are read from a source, and written to the ledger, at a time."""
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a caller asked for, on top of the job's own filter.
+
+    `tenants` are the only ids wanted (None: all; empty: none), `exclude` those left out, `where` pairs of a lookup and its
+    value, of which all must hold. `force` also takes named tenants that the job's filter leaves out.
+    """
+
+    tenants: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    where: tuple[tuple[str, Any], ...] = ()
+    force: bool = False
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything was asked for at all."""
+        return self.tenants is not None or bool(self.exclude or self.where)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the selection as the ledger keeps it; raises `InvalidArguments` where a value isn't JSON."""
+        return {
+            "tenants": None if self.tenants is None else list(self.tenants),
+            "exclude": list(self.exclude),
+            "where": [[key, _written(key, value)] for key, value in self.where],
+            "force": self.force,
+        }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Selection:
+        """Make the selection that `to_json` wrote."""
+        tenants = written["tenants"]
+        return cls(
+            tenants=None if tenants is None else tuple(tenants),
+            exclude=tuple(written["exclude"]),
+            where=tuple((key, _read(value)) for key, value in written["where"]),
+            force=written["force"],
+        )
+
+
+class Choice:
+    """A selection that has been checked: the tenants it stands for, read anew each time they are asked for."""
+
+    def __init__(self, source: TenantSource | None, ids: Sequence[str] | None, exclude: frozenset[str]) -> None:
+        """Take the narrowed `source` (None: one execution without a tenant), the only `ids`, and those to `exclude`."""
+        self.source = source
+        self._ids = ids
+        self._exclude = exclude
+
+    async def pages(self) -> AsyncGenerator[list[Tenant]]:
+        """Read the tenants in pages; raises `TenantSourceFailed` where the source fails."""
+        if self.source is None:
+            return
+        if self._ids is not None:
+            for first in range(0, len(self._ids), PAGE):
+                yield await self.by_ids(self._ids[first : first + PAGE])
+            return
+        async for page in _pages(self.source):
+            yield [tenant for tenant in page if tenant.id not in self._exclude] if self._exclude else page
+
+    async def by_ids(self, ids: Sequence[str]) -> list[Tenant]:
+        """Give those of the tenants with these ids that the source still has, in this order."""
+        wanted = [id_ for id_ in ids if id_ not in self._exclude]
+        if self.source is None or not wanted:
+            return []
+        found = await _by_ids(self.source, wanted)
+        return [found[id_] for id_ in wanted if id_ in found]
+
+
+async def choose(
+    definition: Definition,
+    selection: Selection,
+    source: TenantSource | None,
+    active: str,
+) -> Choice:
+    """Check `selection` for a job: `source` is the project's, `active` names the attribute that tells who is active.
+
+    Raises `ConfigurationError` for a selection of tenants where there are none, `UnknownTenant` for a named tenant that the
+    source doesn't have or that the job's filter leaves out, and `TenantSourceFailed`.
+    """
+    if not definition.multi_tenant:
+        if selection.narrows:
+            message = (
+                f"{definition.name} is not multi-tenant, so it has no tenants to choose from; expected no choice of tenants, "
+                "or `multi_tenant = True` in the job"
+            )
+            raise ConfigurationError(message)
+        return Choice(None, None, frozenset())
+    if source is None:
+        raise ConfigurationError(_no_source(definition))
+    filtered = filter_of(definition.tenants_filter, source, active, job=definition.name)
+    named = tuple(dict.fromkeys((*(selection.tenants or ()), *selection.exclude)))
+    if named:
+        await _refuse_unknown(definition, selection, source, filtered)
+    narrowed = source if selection.force and selection.tenants is not None else filtered
+    for key, value in selection.where:
+        narrowed = narrowed.where(**{key: value})
+    ids = None if selection.tenants is None else tuple(dict.fromkeys(selection.tenants))
+    return Choice(narrowed, ids, frozenset(selection.exclude))
+
+
+async def _refuse_unknown(
+    definition: Definition, selection: Selection, source: TenantSource, filtered: TenantSource
+) -> None:
+    wanted = list(dict.fromkeys(selection.tenants or ()))
+    inside = await _by_ids(filtered, wanted) if wanted else {}
+    left = [id_ for id_ in wanted if id_ not in inside]
+    asked = list(dict.fromkeys((*left, *selection.exclude)))
+    known = await _by_ids(source, asked) if asked else {}
+    unknown = [id_ for id_ in asked if id_ not in known]
+    if unknown:
+        message = f"unknown {_tenants(unknown)}: `pinstripe list-tenants` shows those there are"
+        raise UnknownTenant(message)
+    if left and not selection.force:
+        message = (
+            f"{_tenants(left)} left out by the filter of {definition.name}: --force runs it all the same, "
+            f"`pinstripe list-tenants {definition.name}` shows those inside"
+        )
+        raise UnknownTenant(message)
+
+
+async def _pages(source: TenantSource) -> AsyncIterator[list[Tenant]]:
+    """Read a source in pages: by its own `pages` where it has that faster way."""
+    faster = getattr(source, "pages", None)
+    try:
+        if faster is not None:
+            async for page in faster(PAGE):
+                yield page
+            return
+        page = []
+        async for tenant in source:
+            page.append(tenant)
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+    except (TenantSourceFailed, ConfigurationError):
+        raise
+    except Exception as error:
+        raise _failed(error) from error
+
+
+async def _by_ids(source: TenantSource, ids: Sequence[str]) -> Mapping[str, Tenant]:
+    try:
+        return await source.by_ids(ids)
+    except (TenantSourceFailed, ConfigurationError):
+        raise
+    except Exception as error:
+        raise _failed(error) from error
+
+
+def _failed(error: Exception) -> TenantSourceFailed:
+    return TenantSourceFailed(f"the tenant source failed: {type(error).__name__}: {error}")
+
+
+def _tenants(ids: Sequence[str]) -> str:
+    shown = ", ".join(repr(id_) for id_ in ids[:_NAMED])
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return f"{'tenant' if len(ids) == 1 else 'tenants'} {shown}{more}"
+
+
+def _no_source(definition: Definition) -> str:
+    return (
+        f"{definition.name} is multi-tenant, but the project says nothing of its tenants; expected `source` under "
+        '[tool.pinstripe.tenants], as "module:attribute", naming a function, a generator function, a list or a TenantSource'
+    )
+
+
+def _written(key: str, value: object) -> object:
+    """Write a value of a lookup as JSON: text from the command line keeps that it is such."""
+    if isinstance(value, TextValue):
+        return {"text": str(value)}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_written(key, one) for one in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    message = f"{key}={value!r} can't be kept with the run; expected a text, a number, True, False, None or a list of those"
+    raise InvalidArguments(message)
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return TextValue(value["text"])
+    return [_read(one) for one in value] if isinstance(value, list) else value

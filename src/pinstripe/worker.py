@@ -1,0 +1,242 @@
+"""The worker of a foreground run: start what there are free slots for, execute, settle, and so on until nothing is left.
+
+Each turn is one transaction: it settles what has ended since the last one and starts as many executions as slots are free,
+so `running` in the ledger always means started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from pinstripe.background_job import Attempt
+from pinstripe.errors import ConfigurationError, TenantSourceFailed
+from pinstripe.executor import Assignment
+from pinstripe.ledger import NO_TENANT, Claimed, Settlement
+from pinstripe.run import Counts, ExecutionStatus, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from pinstripe.capture import Capture
+    from pinstripe.executor import Execution, Executor
+    from pinstripe.ledger import Ledger
+    from pinstripe.outcome import Outcome
+    from pinstripe.run import Run
+    from pinstripe.runs import Plan, Started
+    from pinstripe.tenants import Tenant
+    from pinstripe.watcher import Watcher
+
+MAX_EXCEPTIONS = 100
+"""How many exceptions of failed executions are held for whoever awaits the run."""
+
+NOT_STARTED = "not started"
+GONE = "no longer a tenant that the job's filter lets through"
+
+
+class Worker:
+    """Executes one foreground run, and forgets it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        plan: Plan,
+        started: Started,
+        watcher: Watcher,
+        *,
+        concurrency: int,
+        timeout: float | None,
+        fail_fast: bool,
+    ) -> None:
+        """Take the run that was `started` by `plan`; at most `concurrency` executions go on at once.
+
+        `timeout` bounds each, in seconds, beside the job's own; `fail_fast` starts no more after a failure.
+        """
+        self._ledger = ledger
+        self._executor = executor
+        self._plan = plan
+        self._run = started.run
+        self._watcher = watcher
+        self._concurrency = concurrency
+        self._timeout = _smaller(plan.definition.timeout, timeout)
+        self._fail_fast = fail_fast
+        self._feed = _Feed(started.pages)
+        self._running: dict[int, Execution] = {}
+        self._ended: list[Settlement] = []
+        self._failures: list[Failure] = []
+        self._wake = asyncio.Event()
+        self._halted: str | None = None
+        self._counts: Counts = started.run.executions
+        self.exceptions: dict[str | None, BaseException] = {}
+        """The first exceptions of failed executions, by tenant."""
+        self.value: object = None
+        """What `run` returned, as the ledger would give it, where the run is one execution."""
+
+    def stop(self, reason: str = "interrupted") -> None:
+        """Start no more, and cancel what runs; `execute` then ends cleanly."""
+        self._halt(NOT_STARTED)
+        for execution in tuple(self._running.values()):
+            execution.cancel(reason)
+
+    async def execute(self) -> Run:
+        """Execute the run to its end; give it as the ledger has it then."""
+        run = self._run
+        if run.finished:
+            return run
+        self._feed.open(self._wake)
+        try:
+            while await self._turn():
+                await self._wake.wait()
+                self._wake.clear()
+        finally:
+            await self._feed.close()
+        return await self._finish()
+
+    async def _turn(self) -> bool:
+        """One pass: settle what has ended, start what there is room for. Tells whether anything is left to wait for."""
+        ended, self._ended = self._ended, []
+        failures, self._failures = self._failures, []
+        wanted = {} if self._halted else self._feed.take(self._concurrency - len(self._running))
+        if ended or wanted:
+            turn = await self._ledger.turn(self._run.id, ended, list(wanted))
+            for claimed in turn.claimed:
+                self._start(claimed, wanted[claimed.tenant])
+            self._counts = turn.counts
+            self._watcher.advanced(self._run, turn.counts, failures)
+            if self._halted and turn.claimed:  # stopped while the transaction was on its way
+                self.stop()
+            if wanted and len(turn.claimed) < len(wanted):
+                self._wake.set()  # some were not to be started, such as one that came twice: there is room left
+        more = not self._halted and not self._feed.exhausted
+        return bool(self._running or self._ended or more)
+
+    def _start(self, claimed: Claimed, tenant: Tenant | None) -> None:
+        plan, run = self._plan, self._run
+        args, kwargs = plan.arguments() if plan.written != ((), {}) else ((), {})
+        name = None if tenant is None else tenant.id
+        assignment = Assignment(
+            plan.definition,
+            args,
+            kwargs,
+            run.id,
+            tenant,
+            Attempt(number=claimed.attempt, key=f"{run.id}/{claimed.tenant}", fence=claimed.epoch),
+            self._timeout,
+            self._capture(name),
+            lambda done, total: self._watcher.progress(name, done, total),
+        )
+        self._running[claimed.id] = self._executor.start(assignment, lambda _, outcome: self._end(claimed, outcome))
+
+    def _capture(self, tenant: str | None) -> Capture | None:
+        if not self._watcher.captures:
+            return None
+        from pinstripe.capture import Capture
+
+        return Capture(tenant, self._watcher.output)
+
+    def _end(self, claimed: Claimed, outcome: Outcome) -> None:
+        """Take an execution's outcome; called on the event loop."""
+        self._running.pop(claimed.id, None)
+        self._ended.append(
+            Settlement(
+                claimed.id,
+                claimed.epoch,
+                outcome.status,
+                outcome.error,
+                outcome.traceback,
+                outcome.result,
+                outcome.log,
+            ),
+        )
+        if outcome.status is not ExecutionStatus.SUCCEEDED:
+            self._fail(claimed, outcome)
+        self._wake.set()
+
+    def _fail(self, claimed: Claimed, outcome: Outcome) -> None:
+        if outcome.status is not ExecutionStatus.FAILED:
+            return
+        tenant = claimed.tenant or None
+        self._failures.append(Failure(tenant, claimed.attempt, outcome.error or "", outcome.traceback))
+        if outcome.exception is not None and len(self.exceptions) < MAX_EXCEPTIONS:
+            self.exceptions[tenant] = outcome.exception
+        if self._fail_fast:
+            self._halt("not started: another tenant failed (--fail-fast)")
+
+    def _halt(self, reason: str) -> None:
+        self._halted = self._halted or reason
+        self._wake.set()
+
+    async def _finish(self) -> Run:
+        """Close what never started: cancelled where the run was halted, skipped where its tenant is gone."""
+        failure = self._feed.failure
+        if failure is not None:
+            error = f"{NOT_STARTED}: the tenant source failed on its second reading"
+            return await self._ledger.end(self._run.id, ExecutionStatus.CANCELLED, error, error=str(failure))
+        if self._halted is not None:
+            return await self._ledger.end(self._run.id, ExecutionStatus.CANCELLED, self._halted)
+        return await self._ledger.end(self._run.id, ExecutionStatus.SKIPPED, GONE)
+
+
+class _Feed:
+    """Pages of tenants, read ahead of the worker so that it never waits for the source while there is something to do."""
+
+    def __init__(self, pages: AsyncIterator[list[Tenant | None]]) -> None:
+        self._pages = pages
+        self._ready: deque[Tenant | None] = deque()
+        self._room = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._done = False
+        self.failure: TenantSourceFailed | ConfigurationError | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything has been read and taken."""
+        return self._done and not self._ready
+
+    def open(self, wake: asyncio.Event) -> None:
+        """Begin to read; `wake` is set whenever there is something new."""
+        self._reader = asyncio.get_running_loop().create_task(self._read(wake.set))
+
+    def take(self, most: int) -> Mapping[str, Tenant | None]:
+        """Give up to `most` tenants by id (the empty one stands for "no tenant")."""
+        ready = self._ready
+        taken: dict[str, Tenant | None] = {}
+        while ready and len(taken) < most:
+            tenant = ready.popleft()
+            taken[NO_TENANT if tenant is None else tenant.id] = tenant
+        if len(ready) < _AHEAD:
+            self._room.set()
+        return taken
+
+    async def close(self) -> None:
+        """Stop reading, and close the source."""
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.cancel()
+            await asyncio.wait([reader])
+
+    async def _read(self, wake: Callable[[], None]) -> None:
+        try:
+            async with aclosing(self._pages) as pages:  # type: ignore[type-var]
+                async for page in pages:
+                    self._ready.extend(page)
+                    wake()
+                    if len(self._ready) >= _AHEAD:
+                        self._room.clear()
+                        await self._room.wait()
+        except (TenantSourceFailed, ConfigurationError) as failure:
+            self.failure = failure
+        finally:
+            self._done = True
+            wake()
+
+
+_AHEAD = 1_000
+
+
+def _smaller(one: float | None, other: float | None) -> float | None:
+    given = [value for value in (one, other) if value is not None]
+    return min(given) if given else None
