@@ -365,11 +365,11 @@ class Execution:
 
     def _refuse(self) -> None:
         """Let every further use of the workspace and of its services raise `WorkspaceClosed`."""
-        if self._workspace is not None:
-            self._workspace.refuse()
         if self._job is not None:
             for name in self.assignment.definition.services:
                 vars(self._job).pop(name, None)
+        if self._workspace is not None:
+            self._workspace.refuse()  # last, for it wakes a thread that waits, which must find no service any more
 
 
 def _with_notes(exception: BaseException, problems: list[PinstripeError]) -> Outcome:
