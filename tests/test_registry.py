@@ -252,5 +252,5 @@ def test_finding_a_job_stays_cheap(project_folder: ProjectFolder) -> None:
         costly = {{"pydantic", "pydantic_core", "importlib.metadata", "cronsim", "difflib", "asyncio"}}
         print(sorted(costly & {{*sys.modules}}))
         """
-    result = subprocess.run([sys.executable, "-I", "-c", source], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
