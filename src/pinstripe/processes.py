@@ -34,7 +34,10 @@ START_LIMIT = 60.0
 """How many seconds a new process may take to say that it is there."""
 
 EXIT_LIMIT = 5.0
-"""How many seconds to wait for the news of a process that is gone, or was told to go."""
+"""How many seconds to wait until a process that was told to go is gone."""
+
+NEWS_LIMIT = 1.0
+"""How many seconds to wait until the pool, which looks ten times a second, tells how a process ended."""
 
 HEADER = 5
 """Bytes before each message: its kind, and its length as a big-endian integer of four."""
@@ -53,7 +56,9 @@ class Processes:
         self._room = asyncio.Semaphore(self._size)
         self._calls: dict[str, _Call] = {}
         self._pool: Any = None
+        self._opening = asyncio.Lock()
         self._server: asyncio.Server | None = None
+        self._listening: set[asyncio.Task[Any]] = set()
         self._address = ""
 
     async def call(self, assignment: Assignment, started: Callable[[], None]) -> Outcome:
@@ -86,6 +91,8 @@ class Processes:
             await asyncio.get_running_loop().run_in_executor(None, pool.join)
         if server is not None:
             server.close()
+            if self._listening:  # the children are gone, so each of these is about to see the end of its line
+                await asyncio.wait(self._listening, timeout=EXIT_LIMIT)
             with contextlib.suppress(OSError):
                 os.unlink(self._address)  # noqa: PTH108 - a path as text, for a socket
                 os.rmdir(os.path.dirname(self._address))  # noqa: PTH106, PTH120
@@ -119,10 +126,11 @@ class Processes:
     async def _open(self) -> None:
         if self._pool is None:
             self._pool = _new_pool(self._size)
-        if self._server is None:
-            context = copy_context()
-            context.run(CURRENT.set, None)  # the server's tasks are no job's
-            await asyncio.Task(self._serve(), loop=asyncio.get_running_loop(), context=context)
+        async with self._opening:
+            if self._server is None:
+                context = copy_context()
+                context.run(CURRENT.set, None)  # the server's tasks are no job's
+                await asyncio.Task(self._serve(), loop=asyncio.get_running_loop(), context=context)
 
     async def _serve(self) -> None:
         import tempfile
@@ -134,6 +142,10 @@ class Processes:
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hear one child through one call, until it has ended or is gone."""
         call: _Call | None = None
+        listening = asyncio.current_task()
+        if listening is not None:
+            self._listening.add(listening)
+            listening.add_done_callback(self._listening.discard)
         try:
             while True:
                 kind, size = _header(await reader.readexactly(HEADER))
@@ -146,9 +158,11 @@ class Processes:
         except (asyncio.IncompleteReadError, ConnectionError, KeyError):
             pass
         finally:
-            writer.close()
             if call is not None:
                 call.gone.set()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 class _Call:
@@ -188,7 +202,7 @@ class _Call:
             await self.gone.wait()
         if self._answer is not None:
             return self._answer
-        await asyncio.wait([ended], timeout=EXIT_LIMIT)
+        await asyncio.wait([ended], timeout=NEWS_LIMIT)
         raise PinstripeError(self._death(ended))
 
     async def end(self) -> None:

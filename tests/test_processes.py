@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pinstripe.assignment import Assignment
+from pinstripe.background_job import Attempt
+from pinstripe.capture import Capture
+from pinstripe.config import load_settings
+from pinstripe.executor import Executor
+from pinstripe.processes import Processes
+from pinstripe.project_services import ProjectServices
+from pinstripe.registry import Registry
+from pinstripe.run import ExecutionStatus
+from pinstripe.services import Services
+from pinstripe.tenants import Tenant
+from tests.attempts import ACME, Nobody
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pinstripe.outcome import Outcome
+    from tests.conftest import ProjectFolder
+
+pytestmark = pytest.mark.anyio
+
+SUCCEEDED, FAILED, CANCELLED = ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED
+
+JOB = """
+    import os
+    import signal
+    import sys
+    import time
+    from pathlib import Path
+    from typing import Any
+
+    from pinstripe import BackgroundJob
+
+
+    class Crunch(BackgroundJob):
+        runs_in = "process"
+        multi_tenant = True
+        mailer: Any
+
+        def run(self, what: str = "value", where: str = "") -> Any:
+            return getattr(self, what)(where)
+
+        def value(self, _: str) -> Any:
+            return [self.tenant.id, self.tenant.plan, self.mailer, self.attempt.key, os.getpid()]
+
+        def fail(self, _: str) -> None:
+            raise LookupError(f"nothing for {self.tenant.id}")
+
+        def fail_with_a_difficult_error(self, _: str) -> None:
+            raise Difficult("a", "b")
+
+        def exit(self, _: str) -> None:
+            sys.exit(0)
+
+        def die(self, code: str) -> None:
+            print("last words", end="", flush=True)
+            os._exit(int(code))
+
+        def kill(self, _: str) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def hang(self, where: str) -> None:
+            Path(where).write_text(str(os.getpid()))
+            self.progress(1, 2)
+            print("about to hang")
+            while True:
+                time.sleep(0.01)
+
+        def stop_when_told(self, where: str) -> None:
+            while not self.attempt.cancelled:
+                time.sleep(0.001)
+
+        def talk(self, _: str) -> None:
+            print("out")
+            print("err", file=sys.stderr)
+            sys.stdout.buffer.write(b"\\xff bytes\\n")
+            self.logger.info("logged")
+
+
+    class Difficult(Exception):
+        def __init__(self, one, two):
+            super().__init__(f"{one} and {two}")
+"""
+
+MAILER = """
+def mailer(tenant):
+    return f"mailer of {tenant.id}"
+"""
+
+
+@pytest.fixture
+def project(project_folder: ProjectFolder) -> ProjectFolder:
+    """Give a project with one job, which does what it is told."""
+    project_folder.job("crunch", JOB)
+    project_folder.service("mailer", MAILER)
+    return project_folder
+
+
+class Bench:
+    """Executes the job of the project."""
+
+    def __init__(self, executor: Executor, registry: Registry) -> None:
+        self.executor = executor
+        self._registry = registry
+
+    def assign(self, *args: Any, tenant: Tenant = ACME, timeout: float | None = None, **options: Any) -> Assignment:
+        definition = self._registry.find("crunch")
+        return Assignment(
+            definition, args, {}, "run", tenant, Attempt(number=1, key="key", fence=1), timeout, **options
+        )
+
+    async def execute(self, *args: Any, **options: Any) -> Outcome:
+        return await self.executor.execute(self.assign(*args, **options))
+
+
+@asynccontextmanager
+async def bench(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.syspath_prepend(project.path)
+    settings = load_settings(project.path)
+    services = Services(settings.services, "lib.services")
+    registry = Registry(settings.background_jobs, package="lib.background_jobs", multi_tenant=False, services=services)
+    executor = Executor(services, ProjectServices(), Nobody(), processes=Processes(settings))
+    try:
+        yield Bench(executor, registry)
+    finally:
+        await executor.close()
+
+
+async def test_a_job_runs_in_a_process_that_has_the_tenant_and_its_services(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(project, monkeypatch) as each:
+        first = await each.execute()
+        assert first.error is None
+        assert first.value[:4] == ["acme", "pro", "mailer of acme", "key"]
+        assert first.value[4] != os.getpid()
+        assert first.result is not None
+
+
+async def test_how_a_job_ends_in_a_process(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(project, monkeypatch) as each:
+        failed = await each.execute("fail")
+        assert (failed.status, failed.error) == (FAILED, "LookupError: nothing for acme")
+        assert isinstance(failed.exception, LookupError)
+        assert failed.traceback is not None
+        assert "in fail" in failed.traceback
+
+        difficult = await each.execute("fail_with_a_difficult_error")  # can't be unpickled
+        assert difficult.error == "Difficult: a and b"
+        assert str(difficult.exception) == "Difficult: a and b"
+
+        assert (await each.execute("exit")).error == "the job called sys.exit(0)"
+
+        died = await each.execute("die", "3", capture=Capture("acme"))
+        assert (died.status, died.error, died.log) == (FAILED, "the process died: exit code 3", "last words")
+        assert (await each.execute("die", "0")).error == "the process died: exit code 0"
+        assert (await each.execute("kill")).error == "the process died: signal SIGKILL"
+
+        assert (await each.execute()).status is SUCCEEDED  # the dead are replaced
+
+
+async def test_a_stuck_job_is_killed_at_its_timeout(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pinstripe.execution.KILL_AFTER", 0.05)
+    pid = project.path / "pid"
+    async with bench(project, monkeypatch) as each:
+        begun = time.monotonic()
+        heard: list[Any] = []
+        stuck, neighbour = await asyncio.gather(
+            each.execute(
+                "hang",
+                str(pid),
+                timeout=0.2,
+                capture=Capture("acme"),
+                progress=lambda done, total: heard.append((done, total)),
+            ),
+            each.execute(tenant=Tenant("globex", {"plan": "free"})),
+        )
+        assert (stuck.status, stuck.error) == (FAILED, "TimeoutError: exceeded its timeout of 200ms")
+        assert stuck.log == "about to hang\n"
+        assert heard == [(1, 2)]
+        assert neighbour.value[:2] == ["globex", "free"]
+        assert time.monotonic() - begun < 10
+        await ended(int(pid.read_text()))
+
+
+async def test_a_job_that_heeds_its_timeout_is_not_killed(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(project, monkeypatch) as each:
+        outcome = await each.execute("stop_when_told", timeout=0.1)
+        assert (outcome.status, outcome.error) == (FAILED, "TimeoutError: exceeded its timeout of 100ms")
+
+
+async def test_cancelling_it_kills_the_process(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = project.path / "pid"
+    async with bench(project, monkeypatch) as each:
+        said = asyncio.Event()
+        outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+        assignment = each.assign("hang", str(pid), capture=Capture("acme", lambda _tenant, _text: said.set()))
+        execution = each.executor.start(assignment, lambda _, outcome: outcomes.put_nowait(outcome))
+        await said.wait()
+        execution.cancel()
+        outcome = await outcomes.get()
+        assert (outcome.status, outcome.error, outcome.log) == (CANCELLED, "interrupted", "about to hang\n")
+        await ended(int(pid.read_text()))
+
+
+async def test_output_comes_over_as_it_is_made(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    async with bench(project, monkeypatch) as each:
+        outcome = await each.execute("talk", capture=Capture("acme", lambda _tenant, text: shown.append(text)))
+    assert outcome.log == "out\nerr\n\N{REPLACEMENT CHARACTER} bytes\nINFO pinstripe.jobs.crunch: logged\n"
+    assert "".join(shown) == outcome.log
+
+
+async def test_a_tenant_that_can_not_be_sent_is_told(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(project, monkeypatch) as each:
+        outcome = await each.execute(tenant=Tenant("acme", lambda: None))
+    assert outcome.error is not None
+    assert outcome.error.startswith("the tenant of crunch can't be sent to its process (")
+    assert outcome.error.endswith("let the tenant source give mappings or plain objects")
+
+
+async def test_a_project_that_does_not_open_in_the_child_is_told(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.service(
+        "mailer", "import multiprocessing\nif multiprocessing.parent_process():\n    import missing\n" + MAILER
+    )
+    async with bench(project, monkeypatch) as each:
+        outcome = await each.execute()
+    assert outcome.status is FAILED
+    assert outcome.error is not None
+    assert "No module named 'missing'" in outcome.error
+
+
+async def ended(pid: int) -> None:
+    """Wait until a child has ended, and leave it to the pool to take notice."""
+
+    def wait() -> None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    await asyncio.wait_for(asyncio.to_thread(wait), 5)
