@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.version import VERSION
+
 if TYPE_CHECKING:
     from pinstripe.background_job import Attempt, BackgroundJob
     from pinstripe.errors import (
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
         UnknownTenant,
         WorkspaceClosed,
     )
-    from pinstripe.project import Project, open_project
+    from pinstripe.opening import open_project
+    from pinstripe.project import Project
     from pinstripe.run import Execution, ExecutionStatus, Run, RunStatus, Trigger
     from pinstripe.schedule import Schedule
     from pinstripe.tenants import Tenant, TenantSource
     from pinstripe.workspace import Workspace
 
-__version__ = "0.1.0"
+
+__version__ = VERSION
 
 _HOMES = {
     "Attempt": "background_job",
@@ -46,7 +50,7 @@ _HOMES = {
     "UnknownTenant": "errors",
     "Workspace": "workspace",
     "WorkspaceClosed": "errors",
-    "open_project": "project",
+    "open_project": "opening",
 }
 
 __all__ = [  # noqa: RUF022 - in the order of _HOMES

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.definition import BrokenJob
-from pinstripe.errors import PinstripeError
+from pinstripe.errors import ConfigurationError, LedgerError, PinstripeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from pinstripe.definition import Definition
     from pinstripe.project import Project
+    from pinstripe.selection import Choice
 
 
 class Problem(NamedTuple):
@@ -22,12 +24,47 @@ class Problem(NamedTuple):
     reason: str
 
 
-async def find_problems(project: Project) -> AsyncIterator[Problem]:
-    """Look at an opened project, and give each problem as it is found.
+async def look(folder: Path) -> list[Problem]:
+    """Look at the project in `folder`, and give every problem found.
 
-    Imports every job and service, reads the schedules, and asks the tenant source for its first page under every
-    job's filter.
+    Imports every job and service, reads the schedules, connects to the ledger, and asks the tenant source for its first
+    page under every job's filter. What can't be looked at because of a problem is passed over.
     """
+    from pinstripe.config import load_settings
+    from pinstripe.project import Project
+
+    problems: list[Problem] = []
+    try:
+        project = Project(load_settings(folder))
+    except ConfigurationError as error:
+        return [Problem(_place(error.path, error.line) or "settings", error.reason)]
+    try:
+        problems += await _of_ledger(project)
+        async for problem in _of_project(project):
+            problems.append(problem)
+    except ConfigurationError as error:  # the application's `setup`
+        problems.append(Problem(_place(error.path, error.line) or "settings", error.reason))
+    finally:
+        await project.close()
+    return problems
+
+
+async def _of_ledger(project: Project) -> list[Problem]:
+    """Open the project, and with it the ledger; tell why that can't be, or why nothing could be written."""
+    path = project.settings.ledger_path
+    try:
+        await project.open()
+    except LedgerError as error:
+        return [Problem("ledger", str(error))]
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        return [Problem("ledger", f"{there} can't be written by this user; let it, or change the setting `ledger`")]
+    return []
+
+
+async def _of_project(project: Project) -> AsyncIterator[Problem]:
+    from pinstripe.loading import suspicious_attributes
+
     for setting in project.settings.without_effect():
         yield Problem(f"setting {setting}", "is set, but has no effect in this version")
     for problem in ignored_by_git(project.settings.background_jobs, project.settings.services):
@@ -39,8 +76,8 @@ async def find_problems(project: Project) -> AsyncIterator[Problem]:
         if isinstance(job, BrokenJob):
             yield Problem(_place(job.path, job.line) or f"job {job.name}", job.reason)
         else:
-            for problem in _of_job(job, project):
-                yield problem
+            for reason in suspicious_attributes(job.job_class):
+                yield Problem(_place(job.path, None) or f"job {job.name}", reason)
     async for problem in _of_tenants(project, [job for job in loaded if not isinstance(job, BrokenJob)]):
         yield problem
 
@@ -55,19 +92,6 @@ def ignored_by_git(*folders: Path) -> Iterator[Problem]:
             yield Problem(str(folder), f"git ignores it by {rule}; add a line !{folder.name}/ or take that rule away")
 
 
-def _of_job(job: Definition, project: Project) -> Iterator[Problem]:
-    from datetime import UTC, datetime
-
-    from pinstripe.loading import suspicious_attributes
-
-    where = _place(job.path, None) or f"job {job.name}"
-    for reason in suspicious_attributes(job.job_class):
-        yield Problem(where, reason)
-    for schedule in job.schedules:
-        if next(schedule.fires(datetime.now(UTC), project.settings.time_zone), None) is None:
-            yield Problem(where, f"the schedule {schedule.cron!r} never fires again")
-
-
 async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator[Problem]:
     """Read the first tenants of the source, then under each job's filter."""
     from pinstripe.selection import Choice, Selection, choose
@@ -75,16 +99,22 @@ async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator
     multi_tenant = [job for job in jobs if job.multi_tenant]
     if project.tenants is not None:
         try:
-            await anext(Choice(project.tenants, None, frozenset()).pages(), None)
+            await _first_page(Choice(project.tenants, None, frozenset()))
         except PinstripeError as error:
             yield Problem("setting tenants.source", str(error))
             return
     for job in multi_tenant:
         try:
-            choice = await choose(job, Selection(), project.tenants, project.settings.tenants.active)
-            await anext(choice.pages(), None)
+            await _first_page(await choose(job, Selection(), project.tenants, project.settings.tenants.active))
         except PinstripeError as error:
             yield Problem(_place(job.path, None) or f"job {job.name}", str(error))
+
+
+async def _first_page(choice: Choice) -> None:
+    from contextlib import aclosing
+
+    async with aclosing(choice.pages()) as pages:
+        await anext(pages, None)
 
 
 def _place(path: Path | None, line: int | None) -> str:

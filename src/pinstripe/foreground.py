@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pinstripe.errors import ConfigurationError, RunCancelled, TenantFailures, TenantSourceFailed
+from pinstripe.redirection import redirected
 from pinstripe.run import Run, RunStatus
 from pinstripe.runs import Interrupted, Request
 from pinstripe.selection import Selection
@@ -125,7 +127,7 @@ class Foreground:
             fail_fast=request.fail_fast,
         )
         self._active[started.run.id] = _Active(worker, watcher, lineage)
-        task = asyncio.get_running_loop().create_task(worker.execute())
+        task = asyncio.get_running_loop().create_task(_redirecting(worker, watcher))
         try:
             run = await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -136,6 +138,12 @@ class Foreground:
             del self._active[started.run.id]
         watcher.finished(run)
         return run, worker
+
+
+async def _redirecting(worker: Worker, watcher: Watcher) -> Run:
+    """Execute with standard output and logging led to each execution's capture, where the watcher wants that."""
+    with redirected() if watcher.captures else nullcontext():
+        return await worker.execute()
 
 
 @dataclass(frozen=True, slots=True)

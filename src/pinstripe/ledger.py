@@ -22,7 +22,10 @@ NO_TENANT = ""
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to create. `args` and `kwargs` are JSON values; `selection` is what `Selection.to_json` gave."""
+    """A run to create. `args` and `kwargs` are JSON values; `selection` is what `Selection.to_json` gave.
+
+    `origin` is the first run of a chain of retries; None for a run that is no retry.
+    """
 
     id: str
     job: str
@@ -31,6 +34,7 @@ class NewRun:
     kwargs: Mapping[str, Any]
     selection: Mapping[str, Any]
     retry_of: str | None = None
+    origin: str | None = None
     parent: str | None = None
 
 
@@ -60,6 +64,15 @@ class Turn(NamedTuple):
 
     claimed: list[Claimed]
     counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a run was created with: its `selection` as JSON, whether all of it was ever read, and its `origin`."""
+
+    selection: Mapping[str, Any]
+    complete: bool
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +174,6 @@ class Ledger(Protocol):
         """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one that is still open."""
         ...
 
-    async def selection_of(self, run: str) -> tuple[Mapping[str, Any], bool]:
-        """Give a run's selection as it was created with, and whether the selection was ever complete."""
+    async def selected_by(self, run: str) -> Selected:
+        """Give what a run was selected by, whether that was ever complete, and where its chain of retries began."""
         ...

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pinstripe.errors import PinstripeError
-from pinstripe.project import _UNSET, Project
+from pinstripe.project import UNSET, Project
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -54,7 +54,7 @@ class PlainProject:
         finally:
             self._end()
 
-    def workspace(self, *, tenant: str | None = _UNSET) -> PlainWorkspace:
+    def workspace(self, *, tenant: str | None = UNSET) -> PlainWorkspace:
         """Open a workspace for the tenant with this id, by `with`; see `Project.workspace`."""
         return PlainWorkspace(self, self._project, tenant)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from pinstripe.definition import Definition
     from pinstripe.selection import Choice
@@ -22,11 +23,12 @@ class Preview:
     kwargs: dict[str, Any]
     choice: Choice
 
-    async def tenants(self) -> AsyncIterator[Tenant]:
+    async def tenants(self) -> AsyncGenerator[Tenant, None]:
         """Read the tenants one after another, each once; none for a job that is not multi-tenant."""
         seen: set[str] = set()
-        async for page in self.choice.pages():
-            for tenant in page:
-                if tenant.id not in seen:
-                    seen.add(tenant.id)
-                    yield tenant
+        async with aclosing(self.choice.pages()) as pages:
+            async for page in pages:
+                for tenant in page:
+                    if tenant.id not in seen:
+                        seen.add(tenant.id)
+                        yield tenant

@@ -24,7 +24,8 @@ from pinstripe.redirection import redirected
 if TYPE_CHECKING:
     from pinstripe.config import Settings
     from pinstripe.definition import Definition
-    from pinstripe.project import Opening, Project
+    from pinstripe.opening import Opening
+    from pinstripe.project import Project
 
 _child: _Child | None = None
 """The state of this process. It has no other place: what runs in a pool's process is a function found by its name."""
@@ -94,7 +95,7 @@ class _Child:
         return self._runner.run(self._execute(facts, written, line))
 
     async def _execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
-        from pinstripe.project import Opening
+        from pinstripe.opening import Opening
 
         if self._project is None:
             self._opening = Opening(self._settings)

@@ -7,34 +7,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import SystemClock
-from pinstripe.config import find_project, load_settings
 from pinstripe.discovery import find_files
 from pinstripe.errors import ConfigurationError, TenantRequired, UnknownTenant
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.preview import Preview
+from pinstripe.processes import Processes
 from pinstripe.project_services import ProjectServices
+from pinstripe.pulse import Pulse
 from pinstripe.registry import Registry
 from pinstripe.runs import Request, Runs
 from pinstripe.services import Services
 from pinstripe.tenant_sources import load_tenant_source
+from pinstripe.version import VERSION
 from pinstripe.watcher import Watcher
 from pinstripe.workspace import Workspace
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from pathlib import Path
     from types import TracebackType
 
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
     from pinstripe.ledger import Ledger
-    from pinstripe.plain import PlainProject
     from pinstripe.run import Run
     from pinstripe.tenants import Tenant, TenantSource
 
-_UNSET: Any = object()
+UNSET: Any = object()
 
 
 class Project:
@@ -52,21 +52,21 @@ class Project:
             clock=self.clock,
             retention=settings.retention,
             sync=settings.ledger_sync,
-            code_version=_code_version(),
+            code_version=VERSION,
         )
-        self._services = Services(settings.services, _package(settings, settings.services))
+        self._services = Services(settings.services, settings.services_package)
         self._registry = Registry(
             settings.background_jobs,
-            package=_package(settings, settings.background_jobs),
+            package=settings.background_jobs_package,
             multi_tenant=settings.multi_tenant,
             services=self._services,
         )
         self._project_services = ProjectServices()
-        self._tenants: TenantSource | None = _UNSET
+        self._tenants: TenantSource | None = UNSET
         self._foreground: Foreground | None = None
         self._executor: Executor | None = None
         self._prepared = False
-        self._pulse: Any = None
+        self._pulse: Pulse | None = None
 
     @property
     def registry(self) -> Registry:
@@ -83,7 +83,7 @@ class Project:
     @property
     def tenants(self) -> TenantSource | None:
         """What tells which tenants there are; None where nothing is configured."""
-        if self._tenants is _UNSET:
+        if self._tenants is UNSET:
             self._prepare()
             self._tenants = load_tenant_source(self.settings)
         return self._tenants
@@ -91,7 +91,7 @@ class Project:
     def job_names(self) -> list[str]:
         """List the names of the jobs in files, without importing or setting up anything."""
         settings = self.settings
-        return sorted(find_files(settings.background_jobs, _package(settings, settings.background_jobs)))
+        return sorted(find_files(settings.background_jobs, settings.background_jobs_package))
 
     async def open(self) -> None:
         """Look at the ledger, and close the runs of processes that are gone."""
@@ -150,13 +150,13 @@ class Project:
         if self._foreground is not None:
             self._foreground.stop(reason)
 
-    def workspace(self, *, tenant: str | None = _UNSET) -> OpeningWorkspace:
+    def workspace(self, *, tenant: str | None = UNSET) -> OpeningWorkspace:
         """Open a workspace for the tenant with this id; None is the explicit global one.
 
         Raises `TenantRequired` where the project has tenants and none of the two was said, and on entering
         `UnknownTenant`.
         """
-        if tenant is _UNSET:
+        if tenant is UNSET:
             if self.tenants is not None:
                 message = (
                     "this project has tenants: expected workspace(tenant=ID), or workspace(tenant=None) for the global one"
@@ -184,8 +184,6 @@ class Project:
         """Give what runs jobs, with the ledger open for writing."""
         await self.ledger.open(write=True)
         if self._foreground is None:
-            from pinstripe.pulse import Pulse
-
             settings = self.settings
             runs = self._runs()
             self._foreground = Foreground(runs, self.ledger, concurrency=settings.worker.concurrency)
@@ -214,6 +212,7 @@ class Project:
             self._project_services,
             foreground,
             shutdown_grace=settings.worker.shutdown_grace.total_seconds(),
+            processes=Processes(settings),
         )
 
 
@@ -240,64 +239,6 @@ class OpeningWorkspace:
         """Close it."""
         if self._workspace is not None:
             await self._workspace.__aexit__(kind, error, frames)
-
-
-class Opening:
-    """A project that is opened by `async with` (giving a `Project`) or by `with` (giving a `PlainProject`)."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Take the `settings`; nothing happens before it is entered."""
-        self.settings = settings
-        self._project: Project | None = None
-        self._plain: PlainProject | None = None
-
-    async def __aenter__(self) -> Project:
-        """Open the project on the running event loop."""
-        self._project = Project(self.settings)
-        await self._project.open()
-        return self._project
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
-    ) -> None:
-        """Close it."""
-        if self._project is not None:
-            await self._project.close()
-
-    def __enter__(self) -> PlainProject:
-        """Open the project on an event loop of its own, in a thread of its own."""
-        from pinstripe.plain import PlainProject
-
-        self._plain = PlainProject(self.settings)
-        self._plain.open()
-        return self._plain
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
-    ) -> None:
-        """Close it."""
-        if self._plain is not None:
-            self._plain.close()
-
-
-def open_project(folder: str | Path | None = None, *, flags: dict[str, object] | None = None) -> Opening:
-    """Open a project: `async with open_project() as project:`, or with plain calls `with open_project() as project:`.
-
-    `folder` is the project's own, or one inside it; by default it is found from the working directory. `flags` are settings
-    that come before all others, by dotted name. Raises `ConfigurationError` where there is no project or a setting is wrong.
-    """
-    return Opening(load_settings(find_project(folder), flags=flags))
-
-
-def _package(settings: Settings, folder: Path) -> str:
-    """Give the module name that a folder of the project is imported by."""
-    return ".".join(folder.relative_to(settings.folder).parts)
-
-
-def _code_version() -> str:
-    from pinstripe import __version__
-
-    return __version__
 
 
 def set_up(target: str) -> None:

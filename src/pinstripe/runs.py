@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,13 @@ from pinstripe.selection import PAGE, Choice, Selection, choose
 from pinstripe.tenant_sources import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from datetime import timedelta
 
     from pinstripe.background_job import BackgroundJob
     from pinstripe.clock import Clock
     from pinstripe.definition import Arguments, Definition
-    from pinstripe.ledger import Ledger
+    from pinstripe.ledger import Ledger, Selected
     from pinstripe.registry import Registry
     from pinstripe.tenants import Tenant, TenantSource
     from pinstripe.watcher import Watcher
@@ -60,6 +60,7 @@ class Plan:
     trigger: Trigger
     parent: str | None = None
     retry_of: str | None = None
+    origin: str | None = None
 
     def arguments(self) -> Arguments:
         """Give the arguments to call `run` with, made anew."""
@@ -71,7 +72,7 @@ class Started:
     """A recorded run whose selection is complete (or has failed: then it is closed), and its tenants, page by page."""
 
     run: Run
-    pages: AsyncIterator[list[Tenant | None]]
+    pages: AsyncGenerator[list[Tenant | None], None]
 
 
 class Interrupted(Exception):  # noqa: N818 - it says what happened
@@ -118,10 +119,7 @@ class Runs:
 
         A tenant source that fails closes the run as failed: it never looks like "no tenants".
         """
-        selected = plan.choice.pages()
-        first, failure = await _first(selected)
-        run = await self._create(plan, watcher)
-        return await self._select(run, plan, first, failure, selected, watcher, leave_out=None)
+        return await self._record(plan, watcher, leave_out=None)
 
     async def retry(self, reference: str, *, skipped: bool, watcher: Watcher) -> tuple[Plan, Started] | None:
         """Record a run for what failed or was cancelled in another (or, with `skipped`, was skipped) and has not succeeded
@@ -130,18 +128,18 @@ class Runs:
         A run whose selection never was complete is selected again, without the tenants that succeeded. Raises
         `UnknownRun`, and what `plan` raises.
         """
-        old, written, complete = await self._retried(reference)
-        selection = Selection.from_json(written)
+        old, selected_by = await self._retried(reference)
+        selection = Selection.from_json(selected_by.selection)
         definition = self._registry.find(old.job)
         stored = (tuple(old.args), dict(old.kwargs))
         arguments.restore(definition, *stored)  # raises where the job's signature has changed meanwhile
-        choice = await self._choice_of_retry(definition, selection)
-        plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id)
-        if not complete:
-            selected = choice.pages()
-            first, failure = await _first(selected)
-            run = await self._create(plan, watcher)
-            return plan, await self._select(run, plan, first, failure, selected, watcher, leave_out=old.id)
+        if selected_by.complete:
+            choice = await self._choice_of_retry(definition, selection)
+        else:
+            choice = await choose(definition, selection, self._source, self._active)
+        plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id, origin=selected_by.origin)
+        if not selected_by.complete:
+            return plan, await self._record(plan, watcher, leave_out=old.id)
         page = await self._ledger.retryable(old.id, skipped=skipped, after=None, limit=PAGE)
         if not page:
             return None
@@ -156,8 +154,8 @@ class Runs:
         watcher.selected(run, found)
         return plan, Started(run, self._recalled(run.id, plan.choice))
 
-    async def _retried(self, reference: str) -> tuple[Run, Mapping[str, Any], bool]:
-        """Find the run to retry, its selection, and whether that was complete.
+    async def _retried(self, reference: str) -> tuple[Run, Selected]:
+        """Find the run to retry, and what it was selected by.
 
         A retry that was interrupted before it knew its own tenants stands for the run that it was to retry.
         """
@@ -165,10 +163,10 @@ class Runs:
         if not old.finished:
             message = f"run {old.id} of {old.job} is still {old.status}: wait for its end, or stop it, before you retry it"
             raise ConfigurationError(message)
-        written, complete = await self._ledger.selection_of(old.id)
-        if not complete and old.retry_of is not None:
+        selected_by = await self._ledger.selected_by(old.id)
+        if not selected_by.complete and old.retry_of is not None:
             return await self._retried(old.retry_of)
-        return old, written, complete
+        return old, selected_by
 
     async def _choice_of_retry(self, definition: Definition, selection: Selection) -> Choice:
         """Choose from the source as it is today: who is gone or no longer matches is then skipped, not refused."""
@@ -190,38 +188,36 @@ class Runs:
                 kwargs=kwargs,
                 selection=plan.selection.to_json(),
                 retry_of=plan.retry_of,
+                origin=plan.origin,
                 parent=plan.parent,
             ),
         )
         watcher.created(run)
         return run
 
-    async def _select(
-        self,
-        run: Run,
-        plan: Plan,
-        first: list[Tenant] | None,
-        failure: TenantSourceFailed | None,
-        selected: AsyncIterator[list[Tenant]],
-        watcher: Watcher,
-        leave_out: str | None,
-    ) -> Started:
+    async def _record(self, plan: Plan, watcher: Watcher, *, leave_out: str | None) -> Started:
+        """Record a run and the tenants that its plan chooses, but for those who succeeded in the run `leave_out`.
+
+        The first page is read before anything is recorded, so that a choice which can't be made leaves no trace.
+        """
         kept: list[list[Tenant | None]] | None = []
         found = 0
-        async with self._selecting(run, watcher):
-            if not plan.definition.multi_tenant:
-                kept = [[None]]
-                found = await self._ledger.add(run.id, [NO_TENANT])
-            page = first
-            while page is not None:
-                if leave_out is not None:
-                    page = await self._not_succeeded(leave_out, page)
-                found += await self._ledger.add(run.id, [tenant.id for tenant in page])
-                watcher.selecting(run, found)
-                if kept is not None:
-                    kept.append([*page])
-                    kept = kept if found <= KEPT else None
-                page, failure = await _first(selected)
+        async with aclosing(plan.choice.pages()) as pages:
+            page, failure = await _next(pages)
+            run = await self._create(plan, watcher)
+            async with self._selecting(run, watcher):
+                if not plan.definition.multi_tenant:
+                    kept = [[None]]
+                    found = await self._ledger.add(run.id, [NO_TENANT])
+                while page is not None:
+                    if leave_out is not None:
+                        page = await self._not_succeeded(leave_out, page)
+                    found += await self._ledger.add(run.id, [tenant.id for tenant in page])
+                    watcher.selecting(run, found)
+                    if kept is not None:
+                        kept.append([*page])
+                        kept = kept if found <= KEPT else None
+                    page, failure = await _next(pages)
         run = await self._ledger.end_selection(run.id, error=None if failure is None else str(failure))
         watcher.selected(run, found)
         return Started(run, _each(kept) if kept is not None else _optional(plan.choice.pages()))
@@ -245,7 +241,7 @@ class Runs:
         succeeded = await self._ledger.succeeded(run, [tenant.id for tenant in page])
         return [tenant for tenant in page if tenant.id not in succeeded]
 
-    async def _recalled(self, run: str, choice: Choice) -> AsyncIterator[list[Tenant | None]]:
+    async def _recalled(self, run: str, choice: Choice) -> AsyncGenerator[list[Tenant | None], None]:
         """Find the tenants of executions that are known by id: by id for a few, else in one reading of the source."""
         if choice.source is None:
             yield [None]
@@ -254,8 +250,8 @@ class Runs:
         if len(ids) < PAGE:
             yield [*await choice.by_ids(ids)]
             return
-        async for page in choice.pages():
-            yield [*page]
+        async for page in _optional(choice.pages()):
+            yield page
 
 
 def _only(definition: Definition, selection: Selection, only: Tenant) -> Selection:
@@ -271,7 +267,7 @@ def _only(definition: Definition, selection: Selection, only: Tenant) -> Selecti
     return Selection(tenants=(only.id,))
 
 
-async def _first(pages: AsyncIterator[list[Tenant]]) -> tuple[list[Tenant] | None, TenantSourceFailed | None]:
+async def _next(pages: AsyncGenerator[list[Tenant], None]) -> tuple[list[Tenant] | None, TenantSourceFailed | None]:
     """Read the next page, None after the last; a source's failure is given, not raised: the run must record it."""
     try:
         return await anext(pages, None), None
@@ -279,11 +275,12 @@ async def _first(pages: AsyncIterator[list[Tenant]]) -> tuple[list[Tenant] | Non
         return None, failure
 
 
-async def _each(pages: list[list[Tenant | None]]) -> AsyncIterator[list[Tenant | None]]:
+async def _each(pages: list[list[Tenant | None]]) -> AsyncGenerator[list[Tenant | None], None]:
     for page in pages:
         yield page
 
 
-async def _optional(pages: AsyncIterator[list[Tenant]]) -> AsyncIterator[list[Tenant | None]]:
-    async for page in pages:
-        yield [*page]
+async def _optional(pages: AsyncGenerator[list[Tenant], None]) -> AsyncGenerator[list[Tenant | None], None]:
+    async with aclosing(pages):
+        async for page in pages:
+            yield [*page]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +78,9 @@ class Choice:
             for first in range(0, len(self._ids), PAGE):
                 yield await self.by_ids(self._ids[first : first + PAGE])
             return
-        async for page in _pages(self.source):
-            yield [tenant for tenant in page if tenant.id not in self._exclude] if self._exclude else page
+        async with aclosing(_pages(self.source)) as pages:
+            async for page in pages:
+                yield [tenant for tenant in page if tenant.id not in self._exclude] if self._exclude else page
 
     async def by_ids(self, ids: Sequence[str]) -> list[Tenant]:
         """Give those of the tenants with these ids that the source still has, in this order."""
@@ -141,13 +143,14 @@ async def _refuse_unknown(
         raise UnknownTenant(message)
 
 
-async def _pages(source: TenantSource) -> AsyncIterator[list[Tenant]]:
+async def _pages(source: TenantSource) -> AsyncGenerator[list[Tenant], None]:
     """Read a source in pages: by its own `pages` where it has that faster way."""
     faster = getattr(source, "pages", None)
     try:
         if faster is not None:
-            async for page in faster(PAGE):
-                yield page
+            async with aclosing(faster(PAGE)) as pages:
+                async for page in pages:
+                    yield page
             return
         page = []
         async for tenant in source:

@@ -1,7 +1,11 @@
-"""What a run tells while it goes on, to whoever shows it: calls on the event loop's thread, in batches, never awaited."""
+"""What a run tells while it goes on, to whoever shows it: plain calls, in batches, never awaited.
+
+They come on the event loop's thread, but for `output`, which comes in the thread that prints.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Watcher:
-    """Hears what happens in a run and does nothing; the command line's own shows it."""
+    """Hears what happens in a run, and does no more than pass output on; the command line's own shows it all."""
 
     captures: bool = True
     """Whether the output of jobs is to be captured; False leaves standard input and output alone."""
@@ -29,7 +33,10 @@ class Watcher:
         """Hear the counts after a batch was settled, and what failed in it."""
 
     def output(self, tenant: str | None, text: str) -> None:
-        """Hear whole captured lines (each with its line end) of one execution, as it prints them."""
+        """Hear whole captured lines (each with its line end) of one execution, as it prints them; pass them on to the output of the process."""
+        stream = sys.stdout
+        stream = getattr(stream, "real", stream)  # not back into the capture
+        stream.write(text)
 
     def progress(self, tenant: str | None, done: float, total: float | None) -> None:
         """Hear what a job said by `self.progress(done, total)`."""

@@ -18,7 +18,7 @@ from pinstripe.ledger import NO_TENANT, Claimed, Settlement
 from pinstripe.run import Counts, ExecutionStatus, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from pinstripe.capture import Capture
     from pinstripe.executor import Execution, Executor
@@ -115,6 +115,7 @@ class Worker:
 
     def _start(self, claimed: Claimed, tenant: Tenant | None) -> None:
         plan, run = self._plan, self._run
+        key = f"{plan.origin or run.id}/{claimed.tenant}"  # a retry is the same piece of work
         args, kwargs = plan.arguments() if plan.written != ((), {}) else ((), {})
         name = None if tenant is None else tenant.id
         assignment = Assignment(
@@ -123,7 +124,7 @@ class Worker:
             kwargs,
             run.id,
             tenant,
-            Attempt(number=claimed.attempt, key=f"{run.id}/{claimed.tenant}", fence=claimed.epoch),
+            Attempt(number=claimed.attempt, key=key, fence=claimed.epoch),
             self._timeout,
             self._capture(name),
             lambda done, total: self._watcher.progress(name, done, total),
@@ -183,7 +184,7 @@ class Worker:
 class _Feed:
     """Pages of tenants, read ahead of the worker so that it never waits for the source while there is something to do."""
 
-    def __init__(self, pages: AsyncIterator[list[Tenant | None]]) -> None:
+    def __init__(self, pages: AsyncGenerator[list[Tenant | None], None]) -> None:
         self._pages = pages
         self._ready: deque[Tenant | None] = deque()
         self._room = asyncio.Event()
@@ -220,7 +221,7 @@ class _Feed:
 
     async def _read(self, wake: Callable[[], None]) -> None:
         try:
-            async with aclosing(self._pages) as pages:  # type: ignore[type-var]
+            async with aclosing(self._pages) as pages:
                 async for page in pages:
                     self._ready.extend(page)
                     wake()

@@ -6,14 +6,15 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from pinstripe.commands.live import new_screen
+from pinstripe.commands.progress import new_screen
 from pinstripe.commands.summary import NOTHING_RAN, exit_code, summary
-from pinstripe.project import open_project
+from pinstripe.opening import open_project
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,8 +65,8 @@ class _HandRun:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: this is a coroutine
         self._task = task
-        for number in CODES:
-            signal.signal(number, self._interrupt)
+        threads = frozenset(threading.enumerate())
+        handlers = {number: signal.signal(number, self._interrupt) for number in CODES}
         try:
             code = await self._run(start)
         except asyncio.CancelledError:
@@ -73,9 +74,12 @@ class _HandRun:
                 raise
             click.echo("Interrupted before anything ran.", err=True)
             code = 0
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         if self._signal is not None:
             code = CODES[signal.Signals(self._signal)]
-        await _leave(code)
+        await _leave(code, threads)
         return code
 
     async def _run(self, start: Callable[[Project, Watcher], Awaitable[Run | None]]) -> int:
@@ -123,7 +127,7 @@ class _HandRun:
             self._task.cancel()
 
 
-async def _leave(code: int) -> None:
+async def _leave(code: int, former: frozenset[threading.Thread]) -> None:
     """Wait shortly for what jobs left behind; end the process with `code` where that doesn't end by itself."""
     from pinstripe.executing import leaked_threads
 
@@ -131,7 +135,7 @@ async def _leave(code: int) -> None:
     for task in tasks:
         task.cancel()
     stuck = [task.get_name() for task in (await asyncio.wait(tasks, timeout=TASKS_END_WITHIN))[1]] if tasks else []
-    threads = [thread.name for thread in leaked_threads()]
+    threads = [thread.name for thread in leaked_threads() if thread not in former]
     if not stuck and not threads:
         return
     for kind, names in (("tasks", stuck), ("threads", threads)):

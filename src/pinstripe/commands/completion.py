@@ -72,7 +72,7 @@ def _ask(ctx: click.Context, question: Callable[[Project], Coroutine[Any, Any, l
     import os
     from contextlib import redirect_stderr, redirect_stdout
 
-    from pinstripe.project import open_project
+    from pinstripe.opening import open_project
 
     async def asked() -> list[Any]:
         async with asyncio.timeout(PATIENCE), open_project(ctx.params.get("project")) as project:

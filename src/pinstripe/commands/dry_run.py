@@ -10,7 +10,7 @@ import click
 from pinstripe.commands.filters import filter_in_force
 from pinstripe.commands.screen import visible, write_json
 from pinstripe.commands.summary import NOTHING_RAN
-from pinstripe.project import open_project
+from pinstripe.opening import open_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ async def _show(request: Request, folder: str | None, *, as_json: bool) -> int:
         preview = await project.preview(request)
         definition = preview.definition
         if as_json:
-            ids = [tenant.id async for tenant in preview.tenants]
+            ids = [tenant.id async for tenant in preview.tenants()]
             total = len(ids) if definition.multi_tenant else 1
             job = definition.name
             write_json(
@@ -41,7 +41,7 @@ async def _show(request: Request, folder: str | None, *, as_json: bool) -> int:
             return 0
         click.echo(f"Filter in force: {_filter(visible(filter_in_force(definition, project) or ''), request)}")
         count = 0
-        async for tenant in preview.tenants:
+        async for tenant in preview.tenants():
             click.echo(f"  {visible(tenant.id)}")
             count += 1
         if not count:

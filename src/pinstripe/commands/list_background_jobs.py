@@ -64,7 +64,7 @@ class _Job:
 
 
 async def _look(folder: str | None) -> list[_Job]:
-    from pinstripe.project import open_project
+    from pinstripe.opening import open_project
 
     async with open_project(folder) as project:
         found = project.registry.load_all()

@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """List the runs that the ledger keeps, newest first: all that are asked for by options must hold."""
     from pinstripe.ledger import RunFilter
-    from pinstripe.project import open_project
+    from pinstripe.opening import open_project
 
     async def listed() -> list[Run]:
         async with open_project(project) as opened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
@@ -12,11 +13,11 @@ from pinstripe.commands.completion import complete_job
 from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.screen import visible, write_json_array
 from pinstripe.errors import ConfigurationError
-from pinstripe.project import open_project
+from pinstripe.opening import open_project
 from pinstripe.selection import Choice, Selection, choose
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from pinstripe.project import Project
     from pinstripe.tenants import Tenant
@@ -37,33 +38,38 @@ def command(*, job: str | None, as_json: bool, project: str | None) -> None:
 
 async def _list(job: str | None, folder: str | None, *, as_json: bool) -> None:
     async with open_project(folder) as project:
-        tenants = await _tenants(project, job)
-        if as_json:
-            await write_json_array(tenant.id async for tenant in tenants)
-            return
-        async for tenant in tenants:
-            # Not click.echo, which flushes each line: there may be a hundred thousand.
-            sys.stdout.write(visible(tenant.id) + "\n")
+        choice = await _choose(project, job)
+        # Whoever stops reading early (`| head`) ends the reading of the source, too.
+        async with aclosing(choice.pages()) as pages, aclosing(_ids(pages)) as ids:
+            if as_json:
+                await write_json_array(ids)
+                return
+            async for id_ in ids:
+                # Not click.echo, which flushes each line: there may be a hundred thousand.
+                sys.stdout.write(visible(id_) + "\n")
 
 
-async def _tenants(project: Project, job: str | None) -> AsyncIterator[Tenant]:
+async def _choose(project: Project, job: str | None) -> Choice:
     if job is not None:
         definition = project.registry.find(job)
         if not definition.multi_tenant:
             message = f"{definition.name} is not multi-tenant: it runs once, without a tenant"
             raise ConfigurationError(message)
-        choice = await choose(definition, Selection(), project.tenants, project.settings.tenants.active)
-        return _each(choice.pages())
+        return await choose(definition, Selection(), project.tenants, project.settings.tenants.active)
     if project.tenants is None:
         message = (
             "this project says nothing of its tenants; expected `source` under [tool.pinstripe.tenants], "
             'as "module:attribute"'
         )
         raise ConfigurationError(message)
-    return _each(Choice(project.tenants, None, frozenset()).pages())
+    return Choice(project.tenants, None, frozenset())
 
 
-async def _each(pages: AsyncIterator[list[Tenant]]) -> AsyncIterator[Tenant]:
+async def _ids(pages: AsyncIterator[list[Tenant]]) -> AsyncGenerator[str]:
+    """Give each id once, as a run would."""
+    seen: set[str] = set()
     async for page in pages:
         for tenant in page:
-            yield tenant
+            if tenant.id not in seen:
+                seen.add(tenant.id)
+                yield tenant.id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,13 +22,6 @@ DRAW_AFTER = 0.25
 
 DRAW_EVERY = 0.1
 """How many seconds lie between two states of the bar."""
-
-
-def new_screen(clock: Clock, *, captures: bool = True) -> Progress:
-    """Choose how a run is seen: with a bar where there is a terminal to draw it on, else as lines."""
-    if (sys.stdout.isatty() or sys.stderr.isatty()) and os.environ.get("TERM") != "dumb":
-        return LiveProgress(clock, captures=captures)
-    return Progress(clock, captures=captures, terminal=sys.stdout.isatty())
 
 
 class LiveProgress(Progress):
@@ -95,7 +87,7 @@ class LiveProgress(Progress):
         """Bring the bar up to date, and again at the next beat."""
         bar = self._bar
         if bar is None:
-            bar = self._bar = _new_bar(sys.stdout if self._terminal else sys.stderr)
+            bar = self._bar = _new_bar(self._out if self._terminal else self._err)
             self._task = bar.add_task("", total=None, pace="", status="", job=self._job)
             bar.start()
         assert self._task is not None  # noqa: S101 - for the type checker: set with the bar

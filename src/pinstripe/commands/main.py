@@ -89,9 +89,9 @@ class LazyGroup(click.Group):
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 - click's
     if value:
-        from pinstripe import __version__
+        from pinstripe.version import VERSION
 
-        click.echo(f"pinstripe {__version__}")
+        click.echo(f"pinstripe {VERSION}")
         ctx.exit()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -31,6 +32,15 @@ LINE_EVERY_SHARE = (0.1, 1.0)
 _STYLES = re.compile(r"(\x1b\[[0-9;:]*m)")
 
 
+def new_screen(clock: Clock, *, captures: bool = True) -> Progress:
+    """Choose how a run is seen: with a bar where there is a terminal to draw it on, else as lines."""
+    if (sys.stdout.isatty() or sys.stderr.isatty()) and os.environ.get("TERM") != "dumb":
+        from pinstripe.commands.live import LiveProgress
+
+        return LiveProgress(clock, captures=captures)
+    return Progress(clock, captures=captures, terminal=sys.stdout.isatty())
+
+
 class Progress(Watcher):
     """Shows a run as lines: jobs' output on standard output, progress on standard error."""
 
@@ -39,6 +49,9 @@ class Progress(Watcher):
         self.captures = captures
         self.begun = False
         """Whether the ledger has the run."""
+        # The real ones: while jobs run, sys.stdout leads to the execution that prints, and this is called as it does.
+        self._out: TextIO = sys.stdout
+        self._err: TextIO = sys.stderr
         self._clock = clock
         self._terminal = terminal
         self._total = 0
@@ -98,8 +111,8 @@ class Progress(Watcher):
     def say(self, line: str) -> None:
         """Write a line of Pinstripe's own, on standard error."""
         self.flush()
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        self._err.write(f"{line}\n")
+        self._err.flush()
 
     def flush(self) -> None:
         """Write the output that waits for more."""
@@ -117,9 +130,8 @@ class Progress(Watcher):
 
     def write(self, text: str) -> None:
         """Write jobs' output."""
-        stream: TextIO = sys.stdout
-        stream.write(harmless(text) if self._terminal else text)
-        stream.flush()
+        self._out.write(harmless(text) if self._terminal else text)
+        self._out.flush()
 
     def close(self) -> None:
         """Write what waits, and show nothing more; may be called again."""

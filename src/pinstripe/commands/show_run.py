@@ -10,9 +10,8 @@ import click
 from pinstripe.clock import to_iso
 from pinstripe.commands.completion import complete_run, complete_tenant
 from pinstripe.commands.dry_run import written
-from pinstripe.commands.live import new_screen
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.progress import harmless
+from pinstripe.commands.progress import harmless, new_screen
 from pinstripe.commands.screen import moment, span, styled_status, tally, took, visible, visible_lines, write_json
 from pinstripe.commands.summary import failures, retry_advice
 from pinstripe.errors import UnknownTenant
@@ -50,7 +49,7 @@ def command(*, reference: str, tenant: str | None, follow: bool, as_json: bool, 
 
 
 async def _show(reference: str, tenant: str | None, folder: str | None, *, follow: bool, as_json: bool) -> None:
-    from pinstripe.project import open_project
+    from pinstripe.opening import open_project
 
     async with open_project(folder) as project:
         run = await project.ledger.find_run(reference)

@@ -60,7 +60,8 @@ def _headline(run: Run) -> str:
     if counts.skipped == counts.total:
         return f"{run.job}: {'all ' if counts.total > 1 else ''}{styled_status('skipped')}, nothing ran {end}"
     if counts.total == 1:
-        return f"{run.job} {status} {end}"
+        tenant = next((failure.tenant for failure in run.failures), None)
+        return f"{run.job} {status}{f' for {visible(tenant)}' if tenant else ''} {end}"
     return f"{run.job} {status}: {tally(counts)} {end}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import apsw
 
 from pinstripe.errors import LedgerError, UnknownRun
-from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Settlement, Turn
+from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Selected, Settlement, Turn
 from pinstripe.ledgers.sqlite import listing, retention, schema, settling
 from pinstripe.ledgers.sqlite.connection import connect, refuse_network, translated
 from pinstripe.ledgers.sqlite.locks import Lock
@@ -135,6 +135,7 @@ class SQLiteLedger:
             "args": json.dumps(list(run.args)),
             "kwargs": json.dumps(dict(run.kwargs)),
             "selection": json.dumps(dict(run.selection)),
+            "origin": run.origin or run.id,
             "retry_of": run.retry_of,
             "parent": run.parent,
             "owner": owner,
@@ -268,14 +269,14 @@ class SQLiteLedger:
 
         return self._read(read)
 
-    async def selection_of(self, run: str) -> tuple[Mapping[str, Any], bool]:
-        """Give a run's selection as it was created with, and whether the selection was ever complete."""
+    async def selected_by(self, run: str) -> Selected:
+        """Give what a run was selected by, whether that was ever complete, and where its chain of retries began."""
 
-        def read(tx: apsw.Connection) -> tuple[Mapping[str, Any], bool]:
+        def read(tx: apsw.Connection) -> Selected:
             row = tx.execute(statement("selection_of"), {"id": run}).fetchone()
             if row is None:
                 raise UnknownRun(listing.unknown(run, self.path))
-            return json.loads(row[0]), bool(row[1])
+            return Selected(json.loads(row[0]), complete=bool(row[1]), origin=row[2])
 
         return self._read(read)
 

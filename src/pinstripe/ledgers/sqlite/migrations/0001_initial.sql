@@ -25,6 +25,7 @@ create table runs(
   args text not null,
   kwargs text not null,
   selection text not null,
+  origin text not null,                   -- the first run of a chain of retries, itself where it is none
   retry_of text,                          -- an id, without a foreign key: that run may be pruned before this one
   parent text,
   scheduled_for integer,
