@@ -18,7 +18,7 @@ from pinstripe.run import ExecutionStatus
 from tests.attempts import ACME, assign, executor, outcome_of, service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from pinstripe.outcome import Outcome
     from pinstripe.tenants import Tenant
@@ -544,12 +544,13 @@ async def test_what_outlives_a_job_can_not_use_its_workspace() -> None:
         await each.execute(assign(Job))
     (job,) = kept
     assert job.tenant == ACME
-    for use in (
+    uses: list[Callable[[], object]] = [
         lambda: job.mailer,
         lambda: job.options(tenants=["a"]),
         lambda: job.progress(1, 2),
         lambda: job.wait(asyncio.sleep(0)),
-    ):
+    ]
+    for use in uses:
         with pytest.raises(WorkspaceClosed, match="the workspace of job the_job for tenant acme is closed"):
             use()
     with pytest.raises(WorkspaceClosed):

@@ -34,9 +34,9 @@ def redirected() -> Iterator[None]:
     try:
         yield
     finally:
-        logs.release()
+        logs.leave()
         for stream in streams:
-            stream.release()
+            stream.leave()
 
 
 def _redirect(name: str) -> _Stream:
@@ -68,7 +68,7 @@ class _Stream(io.TextIOBase):
         self.users = 0
         self.buffer = _Bytes(self)
 
-    def release(self) -> None:
+    def leave(self) -> None:
         self.users -= 1
         if self.users:
             return
@@ -175,7 +175,7 @@ class _Handler(logging.Handler):
         if self._sets_level:
             jobs.setLevel(logging.INFO)
 
-    def release(self) -> None:
+    def leave(self) -> None:
         self.users -= 1
         if self.users:
             return

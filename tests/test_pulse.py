@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinstripe.background_job import BackgroundJob
+from pinstripe.capture import Capture
+from pinstripe.pulse import Pulse
+from pinstripe.redirection import redirected
+from tests.attempts import assign, executor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.anyio
+
+
+class Heard(logging.Handler):
+    """Puts what is logged where a thread can wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.put(record.getMessage())
+
+    def wait(self) -> str:
+        return self.messages.get(timeout=10)
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    """Give what hears Pinstripe's own log."""
+    handler = Heard()
+    logger = logging.getLogger("pinstripe")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+async def test_it_beats_in_a_thread_of_its_own_also_while_the_loop_is_blocked() -> None:
+    beats: list[int] = []
+    beaten = threading.Event()
+
+    def beat() -> None:
+        beats.append(threading.get_ident())
+        if len(beats) == 1:
+            message = "the first one fails, and is not the last"
+            raise OSError(message)
+        beaten.set()
+
+    async with executor() as each:
+        pulse = Pulse(each, beat, beat_every=0.02, blocked_after=0.05)
+        pulse.start()
+        pulse.start()  # does nothing more
+        assert beaten.wait(10)  # which blocks the event loop
+        pulse.stop()
+    assert threading.get_ident() not in beats
+    assert len(set(beats)) == 1
+
+
+@pytest.mark.parametrize("in_a_task", [False, True])
+async def test_a_job_that_blocks_the_loop_is_named_with_its_place_and_the_time_it_took(
+    in_a_task: bool, heard: Heard
+) -> None:
+    class Job(BackgroundJob):
+        async def run(self) -> str:
+            if in_a_task:
+                return await asyncio.create_task(self.block())
+            return await self.block()
+
+        async def block(self) -> str:
+            return heard.wait()  # which blocks until somebody warns
+
+    capture = Capture("acme")
+    async with executor() as each:
+        pulse = Pulse(each, blocked_after=0.05)
+        pulse.start()
+        with redirected():
+            outcome = await each.execute(assign(Job, capture=capture))
+            last = await asyncio.to_thread(heard.wait)
+        pulse.stop()
+    first = outcome.value
+    assert first.startswith("the_job for tenant acme has blocked the event loop for 0.")
+    assert f"{Path(__file__)}:" in first
+    assert " in wait; all else waits" in first
+    assert last.startswith("the_job for tenant acme blocked the event loop for ")
+    assert " in all, at " in last
+    assert outcome.log is not None
+    assert "has blocked the event loop" in outcome.log  # kept with the output of whoever did it
+
+
+async def test_what_blocks_the_loop_and_is_no_job_is_told_too(heard: Heard) -> None:
+    async with executor() as each:
+        pulse = Pulse(each, blocked_after=0.05)
+        pulse.start()
+        message = heard.wait()
+        pulse.stop()
+    assert message.startswith("something that is no job has blocked the event loop")
+
+
+async def test_a_loop_that_runs_is_left_in_peace(heard: Heard) -> None:
+    async with executor() as each:
+        beats = threading.Semaphore(0)
+        pulse = Pulse(each, beats.release, beat_every=0.01, blocked_after=0.2)
+        pulse.start()
+        for _ in range(5):
+            await asyncio.to_thread(beats.acquire)
+        pulse.stop()
+    assert heard.messages.empty()

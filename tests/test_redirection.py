@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pytest
+
+from pinstripe.capture import Capture
+from pinstripe.executing import CURRENT
+from pinstripe.redirection import redirected
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+
+@dataclass
+class Somebody:
+    """Stands for an execution: all that redirection asks of one."""
+
+    capture: Capture | None
+    job: str = "job"
+    file: str | None = None
+    tenant_id: str | None = None
+
+    def adopt(self, task: asyncio.Future[Any]) -> None:
+        """Take no notice."""
+
+
+def inside(capture: Capture | None, call: Callable[[], object]) -> None:
+    """Call something as if an execution did."""
+    context = copy_context()
+    context.run(CURRENT.set, Somebody(capture))
+    context.run(call)
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    print(text, file=file)
+
+
+@contextmanager
+def terminal() -> Iterator[io.TextIOWrapper]:
+    """Put a stream of bytes in the place of both standard streams, and take the handlers from the root logger."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    root = logging.getLogger()
+    former = sys.stdout, sys.stderr, root.handlers[:], root.level
+    sys.stdout = sys.stderr = stream
+    root.handlers[:] = []
+    root.setLevel(logging.WARNING)
+    try:
+        yield stream
+    finally:
+        sys.stdout, sys.stderr, root.handlers[:], level = former
+        root.setLevel(level)
+
+
+def shown(stream: io.TextIOWrapper) -> str:
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()
+
+
+def test_each_execution_prints_to_its_own_capture_and_others_to_the_terminal() -> None:
+    with terminal() as stream:
+        acme, globex = Capture(), Capture()
+        with redirected():
+            inside(acme, lambda: say("acme"))
+            inside(globex, lambda: say("globex", sys.stderr))
+            inside(None, lambda: say("left alone"))
+            say("outside")
+        assert sys.stdout is stream
+        assert (acme.text(100), globex.text(100)) == ("acme\n", "globex\n")
+        assert shown(stream) == "left alone\noutside\n"
+
+
+def test_bytes_written_to_the_buffer_are_captured_or_passed_on() -> None:
+    with terminal() as stream:
+        capture = Capture()
+        with redirected():
+            inside(capture, lambda: sys.stdout.buffer.write(b"\xff\n"))
+            sys.stdout.write("text ")
+            sys.stdout.buffer.write(b"bytes\n")
+            sys.stdout.flush()
+            sys.stdout.buffer.flush()
+        assert capture.text(100) == "\N{REPLACEMENT CHARACTER}\n"
+        assert shown(stream) == "text bytes\n"
+
+
+def test_it_may_overlap_and_the_last_one_restores() -> None:
+    with terminal() as stream:
+        first, second = redirected(), redirected()
+        first.__enter__()
+        stand_in = sys.stdout
+        second.__enter__()
+        assert sys.stdout is stand_in
+        first.__exit__(None, None, None)
+        assert sys.stdout is stand_in
+        second.__exit__(None, None, None)
+        assert sys.stdout is stream
+        assert not any(type(each).__module__ == "pinstripe.redirection" for each in logging.getLogger().handlers)
+
+
+def test_a_captured_stream_is_no_terminal_and_can_be_used_as_any_other() -> None:
+    with terminal() as stream:
+        facts: list[object] = []
+        capture = Capture()
+
+        def use() -> None:
+            captured = sys.stdout
+            facts.extend([captured.isatty(), captured.writable(), captured.encoding, captured.errors, captured.closed])
+            captured.writelines(["a", "b"])
+            captured.flush()
+            captured.close()
+            with pytest.raises(TypeError):
+                captured.write(b"bytes")  # type: ignore[arg-type]
+            captured.write("c")
+
+        with redirected():
+            inside(capture, use)
+            assert sys.stdout.encoding == stream.encoding
+            with pytest.raises(io.UnsupportedOperation):
+                sys.stdout.fileno()  # the real one's answer
+        assert facts == [False, True, "utf-8", "replace", False]
+        assert capture.text(100) == "abc"
+
+
+def test_a_thread_that_carries_the_context_prints_to_the_capture() -> None:
+    with terminal() as stream:
+        capture = Capture()
+
+        def start() -> None:
+            context = copy_context()
+            thread = threading.Thread(target=context.run, args=(say, "from a thread"))
+            thread.start()
+            thread.join()
+
+        with redirected():
+            inside(capture, start)
+        assert capture.text(100) == "from a thread\n"
+        assert shown(stream) == ""
+
+
+def test_log_records_of_an_execution_are_captured_once() -> None:
+    with terminal() as stream:
+        capture = Capture()
+        with redirected():
+            inside(capture, lambda: logging.getLogger("pinstripe.jobs.one").info("for %s", "acme"))
+            inside(capture, lambda: logging.getLogger("library").warning("careful"))
+            inside(capture, lambda: logging.getLogger("library").info("not asked for"))
+        assert capture.text(1_000) == "INFO pinstripe.jobs.one: for acme\nWARNING library: careful\n"
+        assert shown(stream) == ""
+        assert logging.getLogger("pinstripe.jobs").level == logging.NOTSET
+
+
+def test_a_warning_outside_of_executions_is_shown_as_ever() -> None:
+    with terminal() as stream:
+        with redirected():
+            logging.getLogger("library").warning("careful")
+        assert shown(stream) == "careful\n"
+
+
+def test_the_applications_own_handler_writes_to_the_capture_and_nothing_is_doubled() -> None:
+    with terminal() as stream:
+        handler = logging.StreamHandler(sys.stderr)  # as logging.basicConfig makes it, before anything is redirected
+        handler.setFormatter(logging.Formatter("own: %(message)s"))
+        logging.getLogger().addHandler(handler)
+        capture = Capture()
+        with redirected():
+            inside(capture, lambda: logging.getLogger("library").warning("inside"))
+            logging.getLogger("library").warning("outside")
+        assert handler.stream is stream
+        assert capture.text(1_000) == "own: inside\n"
+        assert shown(stream) == "own: outside\n"
+
+
+def test_a_bad_log_call_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal():
+        monkeypatch.setattr(logging, "raiseExceptions", False)
+        capture = Capture()
+        with redirected():
+            inside(capture, lambda: logging.getLogger("library").warning("%d", "no number"))  # noqa: PLE1206, RUF100
+            inside(capture, lambda: say("still there"))
+        assert capture.text(1_000) == "still there\n"
