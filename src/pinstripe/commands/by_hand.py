@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 TASKS_END_WITHIN = 1.0
 """How many seconds tasks that a job left behind have for being cancelled, before the process ends without them."""
 
+STOPPING = "Stopping… press Ctrl-C again to stop at once.\n"
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -114,16 +116,16 @@ class _HandRun:
                 os._exit(CODES[signal.SIGINT])
             return
         self._signal = number
+        # Said here, so that it is said also while a job blocks the event loop. The line may have a ^C or the bar on it.
+        with suppress(OSError):
+            os.write(2, ("\n" if os.isatty(2) else "").encode() + STOPPING.encode())
         self._loop.call_soon_threadsafe(self._begin_stopping)
 
     def _begin_stopping(self) -> None:
-        message = "Stopping… press Ctrl-C again to stop at once."
         if self._project is not None and self._screen is not None and self._screen.begun:
-            self._screen.say(message)
             # The run is in the ledger, so what becomes of it is to be recorded: it is stopped, not this task.
             self._project.stop()
         else:
-            click.echo(message, err=True)
             self._task.cancel()
 
 
