@@ -77,13 +77,17 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list. `since` is in microseconds UTC; all that are given must hold."""
+    """Which runs to list. `since` is in microseconds UTC; all that are given must hold.
+
+    Without `failures` the runs come without theirs, which may be a thousand each.
+    """
 
     job: str | None = None
     tenant: str | None = None
     status: RunStatus | None = None
     since: int | None = None
     limit: int = 50
+    failures: bool = True
 
 
 class Ledger(Protocol):

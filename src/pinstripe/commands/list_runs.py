@@ -56,6 +56,7 @@ def command(
                 status=None if status is None else RunStatus(status),
                 since=from_,
                 limit=limit,
+                failures=as_json,
             )
             runs = await opened.ledger.list_runs(only)
             if not runs and only.job and only.job not in opened.registry.names():

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     import apsw
 
 
-def read_run(connection: apsw.Connection, row: tuple[Any, ...], *, tracebacks: bool = True) -> Run:
-    """Make a `Run` of a row of `columns_of_run`, with its failures."""
+def read_run(
+    connection: apsw.Connection, row: tuple[Any, ...], *, with_failures: bool = True, tracebacks: bool = True
+) -> Run:
+    """Make a `Run` of a row of `columns_of_run`, `with_failures` or without."""
     (n, id_, job, state, trigger, args, kwargs, selected, retry_of, parent, scheduled_for, error, *rest) = row
     created_at, started_at, finished_at, total, open_, succeeded, failed, cancelled, skipped, running, result = rest
     failures: tuple[Failure, ...] = ()
-    if failed:
+    if failed and with_failures:
         name = "failures" if tracebacks else "failures_without_tracebacks"
         found = connection.execute(statement(name), {"run": n, "limit": MAX_FAILURES})
         failures = tuple(Failure(tenant or None, attempts, text, trace) for tenant, attempts, text, trace in found)

@@ -20,7 +20,7 @@ def statement(name: str) -> str:
 @cache
 def _texts() -> dict[str, str]:
     texts: dict[str, str] = {}
-    for file in ("owners.sql", "runs.sql", "executions.sql", "retention.sql"):
+    for file in ("owners.sql", "runs.sql", "executions.sql", "listing.sql", "retention.sql"):
         with open(os.path.join(_FOLDER, file), encoding="utf-8") as opened:  # noqa: PTH118, PTH123 - as above
             pieces = _NAME.split(opened.read())
         texts.update(zip(pieces[1::2], (piece.strip() for piece in pieces[2::2]), strict=True))
