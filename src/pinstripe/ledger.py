@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pinstripe.run import ExecutionStatus, RunStatus, Trigger
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pinstripe.run import Counts, Execution, Run
+    from pinstripe.run import Counts, Execution, ExecutionStatus, Run, RunStatus, Trigger
 
 NO_TENANT = ""
 """How the ledger writes "no tenant": no nullable column stands in a unique key."""
@@ -91,10 +89,16 @@ class RunFilter:
 
 
 class Ledger(Protocol):
-    """What every ledger does. All raise `LedgerError` where it can't be used, and lose nothing that was acknowledged."""
+    """What every ledger does.
+
+    All methods raise `LedgerError` where it can't be used, and lose nothing that was acknowledged.
+    """
 
     async def open(self, *, write: bool = True) -> None:
-        """Connect; with `write` create or migrate the schema, else only look at what is there (an absent one is empty)."""
+        """Connect; with `write` create or migrate the schema, else only look at what is there.
+
+        An absent ledger is then an empty one.
+        """
         ...
 
     async def close(self) -> None:
@@ -102,8 +106,9 @@ class Ledger(Protocol):
         ...
 
     async def rescue(self) -> int:
-        """Find processes that are gone: their foreground runs' `running` executions become `cancelled` ("interrupted"),
-        the `queued` ones `cancelled` ("not started"), and the runs are closed. Give how many runs. Idempotent.
+        """Find processes that are gone, and close the foreground runs they left. Give how many runs. Idempotent.
+
+        `running` executions → `cancelled` ("interrupted"), `queued` ones → `cancelled` ("not started").
         """
         ...
 
@@ -112,31 +117,40 @@ class Ledger(Protocol):
         ...
 
     async def add(self, run: str, tenants: Sequence[str]) -> int:
-        """Add `queued` executions to a selecting run, one per tenant not yet in it. Give how many were new. Idempotent."""
+        """Add `queued` executions to a selecting run, one per tenant not yet in it; give how many were new. Idempotent.
+
+        Raises `LedgerError` where the run isn't selecting any more, as when this process was taken for dead.
+        """
         ...
 
     async def end_selection(self, run: str, *, error: str | None = None) -> Run:
-        """A selecting run → selected. With `error` its executions become `cancelled` and it is closed as `failed`;
-        without executions it is closed as `succeeded`.
+        """End a run's selection: selecting → selected.
+
+        With `error` its executions become `cancelled` and it is closed as `failed`, never selected; without executions
+        it is closed as `succeeded`.
         """
         ...
 
     async def turn(self, run: str, settlements: Sequence[Settlement], tenants: Sequence[str]) -> Turn:
-        """In one transaction: `running` executions of `run` that still have their epoch → their settlements' states, the
-        run closed with the last of them; then those of `tenants` that are `queued` → `running`, owned by this process.
+        """Settle and start, in one transaction.
+
+        First `running` executions of `run` that still have their epoch → their settlements' states, the run closed with
+        the last of them; then those of `tenants` that are `queued` → `running`, owned by this process. Raises
+        `LedgerError`, and starts nothing, where this process was taken for dead or the run is still selecting.
         """
         ...
 
     async def end(self, run: str, status: ExecutionStatus, reason: str, *, error: str | None = None) -> Run:
-        """Every still `queued` execution of a foreground run → `status` (cancelled or skipped) with `reason`.
+        """End what is left: each still `queued` execution of a run → `status` (cancelled or skipped) with `reason`.
 
         With `error` the run has failed by it, and is closed so with the last of its executions.
         """
         ...
 
     async def abandon(self, run: str) -> Run:
-        """A run of this process whose selection was interrupted → closed as `cancelled`, and never selected: its executions
-        become `cancelled` ("interrupted" or "not started").
+        """Close a run of this process, whose selection was interrupted, as `cancelled`; it is never selected.
+
+        Its executions become `cancelled` ("interrupted" or "not started").
         """
         ...
 
@@ -169,13 +183,15 @@ class Ledger(Protocol):
         ...
 
     async def retryable(self, run: str, *, skipped: bool, after: str | None, limit: int) -> list[str]:
-        """Give the next `limit` tenants after `after` whose execution in `run` failed or was cancelled (or, with `skipped`,
-        was skipped) and that have neither succeeded in a later retry of it nor are in one that is still open.
+        """Give the next `limit` tenants after `after`, in order, that a retry of `run` is for.
+
+        Their execution in `run` failed or was cancelled (or, with `skipped`, was skipped), and they have neither
+        succeeded in a later retry of it nor are in one that is still open.
         """
         ...
 
     async def succeeded(self, run: str, tenants: Sequence[str]) -> set[str]:
-        """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one that is still open."""
+        """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one still open."""
         ...
 
     async def selected_by(self, run: str) -> Selected:

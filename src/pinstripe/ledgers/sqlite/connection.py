@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,12 @@ _NETWORK = frozenset(
 """File systems on which SQLite's locks and shared memory don't hold between hosts (or at all): sqlite.org/wal.html."""
 
 
-def connect(path: Path, *, write: bool, sync: str = "normal") -> apsw.Connection:
-    """Open the ledger's file; `write` creates it where it is absent. `sync` is `"normal"` or `"full"`."""
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""How mountinfo writes a blank, a tab, a newline and a backslash: in octal, see proc(5)."""
+
+
+def connect(path: Path, *, write: bool, lock_wait: float = LOCK_WAIT) -> apsw.Connection:
+    """Open the ledger's file; `write` creates it where it is absent. A lock is waited for `lock_wait` seconds."""
     with translated(path):
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,14 +43,20 @@ def connect(path: Path, *, write: bool, sync: str = "normal") -> apsw.Connection
             if write:
                 raise
             connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        connection.set_busy_handler(Patience())
+        connection.set_busy_handler(Patience(lock_wait))
         # A page of 4 KiB: 16 MiB of cache holds the hot ends of the indexes; checkpoints are made between requests.
         connection.execute("pragma temp_store = memory; pragma cache_size = -16000; pragma wal_autocheckpoint = 0")
-        if write:
-            connection.execute("pragma journal_mode = wal")
-            connection.execute(f"pragma synchronous = {'full' if sync == 'full' else 'normal'}")
-            connection.execute("pragma journal_size_limit = 67108864")
         return connection
+
+
+def log_ahead(connection: apsw.Connection, path: Path, *, sync: str = "normal") -> None:
+    """Set a connection to write by a write-ahead log; `sync` is `"normal"`, or `"full"` to sync at each commit."""
+    with translated(path):
+        mode = connection.execute("pragma journal_mode = wal").get
+        if mode != "wal":
+            raise LedgerError(f"the ledger {path} can't have a write-ahead log (it stays at {mode}): use a local disk")
+        connection.execute(f"pragma synchronous = {'full' if sync == 'full' else 'normal'}")
+        connection.execute("pragma journal_size_limit = 67108864")
 
 
 class Patience:
@@ -75,21 +86,28 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except apsw.ReadOnlyError as error:
-        raise _error(path, "can't be written to", f"make the file and its folder {path.parent} writable", error) from error
+        remedy = f"make the file and its folder {path.parent} writable"
+        raise _error(path, "can't be written to", remedy, error) from error
     except apsw.FullError as error:
-        raise _error(path, "has no space left", "free some space on its disk; nothing that was recorded is lost", error) from error
+        remedy = "free some space on its disk; nothing that was recorded is lost"
+        raise _error(path, "has no space left", remedy, error) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
         remedy = "restore it from a backup, or move it away (with its -wal and -shm files) and start with a new one"
         raise _error(path, "is not a sound SQLite file", remedy, error) from error
     except (apsw.BusyError, apsw.LockedError) as error:
-        remedy = f"another process has held its lock for {LOCK_WAIT:.0f} s: look for a backup, a shell or a debugger on it"
+        remedy = "another process has held its lock for too long; look for a backup, a shell or a debugger on it"
         raise _error(path, "is locked", remedy, error) from error
     except apsw.CantOpenError as error:
         raise _error(path, "can't be opened", _why_not_openable(path), error) from error
     except apsw.IOError as error:
         raise _error(path, "can't be read or written", "look at the disk it is on (is it full?)", error) from error
     except apsw.SQLError as error:
-        raise _error(path, "is not a ledger of this version", "point the setting `ledger` at another file", error) from error
+        remedy = "point the setting `ledger` at another file"
+        raise _error(path, "is not a ledger of this version", remedy, error) from error
+    except apsw.Error as error:
+        raise _error(
+            path, "can't be used", f"look at it with `sqlite3 {path} 'pragma integrity_check'`", error
+        ) from error
     except OSError as error:
         raise _error(path, "can't be reached", f"look at {error.filename or path.parent}", error) from error
 
@@ -99,14 +117,14 @@ def refuse_network(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> N
     kind = file_system(path, mounts)
     if kind in _NETWORK:
         message = (
-            f"the ledger {path} is on a network file system ({kind}), where SQLite loses data; expected a local disk: set "
-            f'`ledger = "sqlite:////a/local/path/ledger.db"`'
+            f"the ledger {path} is on a network file system ({kind}), where SQLite loses data; expected a local disk: "
+            f'set `ledger = "sqlite:////a/local/path/ledger.db"`'
         )
         raise LedgerError(message)
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
-    """Tell the kind of file system that `path` is on, or None where the machine doesn't say (see proc(5), mountinfo)."""
+    """Tell the kind of file system that `path` is on, None where the machine doesn't say (see proc(5), mountinfo)."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -116,7 +134,7 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str 
     for line in lines:
         mounted, _, rest = line.partition(" - ")
         fields = mounted.split(" ")
-        point = fields[4].replace("\\040", " ") if len(fields) > 4 else ""  # noqa: PLR2004 - the fifth field of mountinfo
+        point = _ESCAPED.sub(_unescaped, fields[4]) if len(fields) > 4 else ""  # noqa: PLR2004 - the fifth field
         inside = wanted == point or wanted.startswith(point.rstrip("/") + "/")
         if point and inside and len(point) >= best:
             best, kind = len(point), rest.split(" ", 1)[0]
@@ -125,6 +143,10 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str 
 
 def _error(path: Path, what: str, remedy: str, cause: Exception) -> LedgerError:
     return LedgerError(f"the ledger {path} {what}: {remedy} ({cause})")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 8))
 
 
 def _why_not_openable(path: Path) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import heapq
 import json
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import apsw
 
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Selected, Settlement, Turn
 from pinstripe.ledgers.sqlite import listing, retention, schema, settling
-from pinstripe.ledgers.sqlite.connection import connect, refuse_network, translated
+from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, connect, log_ahead, refuse_network, translated
 from pinstripe.ledgers.sqlite.locks import Lock
 from pinstripe.ledgers.sqlite.owners import Owner, Owners
 from pinstripe.ledgers.sqlite.rows import read_counts, read_execution, read_run
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import apsw
+
     from pinstripe.clock import Clock
     from pinstripe.config import RetentionSettings
     from pinstripe.run import Execution, Run
@@ -34,8 +35,8 @@ _INLINE = 400
 """How many executions a turn may move on the event loop's own thread: about 2 ms; more goes to the writer's."""
 
 _TAKEN_FOR_DEAD = (
-    "this process was taken for dead (its lock file or its row in the ledger is gone) and may start nothing more: what it "
-    "had not finished is marked as interrupted; `pinstripe retry-run last` carries on"
+    "this process was taken for dead (its lock file or its row in the ledger is gone) and may start nothing more of "
+    "run {}: what that had not finished is marked as interrupted; `pinstripe retry-run` carries on"
 )
 
 _INTERRUPTED = {
@@ -55,13 +56,18 @@ class SQLiteLedger:
         retention: RetentionSettings,
         sync: str = "normal",
         code_version: str = "",
+        lock_wait: float = LOCK_WAIT,
     ) -> None:
-        """Take the file's absolute `path`; `sync` is `"normal"`, or `"full"` to survive power loss at each commit."""
+        """Take the file's absolute `path`; `sync` is `"normal"`, or `"full"` to survive power loss at each commit.
+
+        Other processes' writes are waited for during `lock_wait` seconds.
+        """
         self.path = path
         self._clock = clock
         self._retention = retention
         self._sync = sync
         self._code_version = code_version
+        self._lock_wait = lock_wait
         self._writer: Writer | None = None
         self._reader: apsw.Connection | None = None
         self._owners: Owners | None = None
@@ -71,36 +77,40 @@ class SQLiteLedger:
         """Connect; with `write` create or migrate the schema, else only look at what is there."""
         if self._reader is not None and (self._writer is not None or not write):
             return
-        if not write and not self.path.exists():
-            return
-        refuse_network(self.path)
         with translated(self.path):
-            connection = connect(self.path, write=write, sync=self._sync)
-            if write:
-                schema.migrate(connection, self.path)
-                self._writer = Writer(connection, self.path)
-                self._owners = Owners(self.path, self._writer, self._clock)
-                self._reader = self._reader or connect(self.path, write=False)
-            elif schema.is_made(connection):
-                schema.check(connection, self.path)
-                self._reader = connection
-            else:
+            if not write and not self.path.exists():
+                return
+            refuse_network(self.path)
+            connection = connect(self.path, write=write, lock_wait=self._lock_wait)
+            try:
+                if not schema.is_made(connection, self.path) and not write:
+                    connection.close()
+                elif write:
+                    log_ahead(connection, self.path, sync=self._sync)
+                    schema.migrate(connection, self.path)
+                    self._reader = self._reader or connect(self.path, write=False, lock_wait=self._lock_wait)
+                    self._writer = Writer(connection, self.path, lock_wait=self._lock_wait)
+                    self._owners = Owners(self.path, self._writer, self._clock)
+                else:
+                    schema.check(connection, self.path)
+                    self._reader = connection
+            except BaseException:
                 connection.close()
+                raise
 
     async def close(self) -> None:
         """Disconnect; this process's lock and row go, unless something of its is still open: that is up for rescue."""
-        try:
-            if self._owners is not None:
-                self._owners.leave()
-        finally:
-            self._owners = None
-            self._numbers.clear()
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+        owners, self._owners = self._owners, None
+        writer, self._writer = self._writer, None
+        reader, self._reader = self._reader, None
+        self._numbers.clear()
+        with ExitStack() as closing:
+            if writer is not None:
+                closing.callback(writer.close)
+            if reader is not None:
+                closing.callback(reader.close)
+            if owners is not None:
+                closing.callback(owners.leave)
 
     def beat(self) -> None:
         """Say that this process lives; from any thread."""
@@ -112,22 +122,21 @@ class SQLiteLedger:
         if self._reader is None:
             return 0
         if self._owners is not None:
-            return await self._rescue(self._owners)
+            with translated(self.path):
+                return await self._rescue(self._owners)
         with translated(self.path):
             if not self._reader.execute("select 1 from owners limit 1").fetchone():
                 return 0
-        opened_for_reading = self._reader
         try:
             await self.open(write=True)
+            return await self.rescue()
         except LedgerError:
-            self._reader = opened_for_reading  # who can't write can still look
-            return 0
-        return await self.rescue()
+            return 0  # who can't write can still look
 
     async def create(self, run: NewRun) -> Run:
         """Create the run, `queued` and `selecting`, owned by this process."""
-        owner = self._ours().register(self._code_version)
-        values = {
+        owners = self._ours()
+        values: dict[str, Any] = {
             "id": run.id,
             "reversed_id": run.id[::-1],
             "job": run.job,
@@ -138,16 +147,22 @@ class SQLiteLedger:
             "origin": run.origin or run.id,
             "retry_of": run.retry_of,
             "parent": run.parent,
-            "owner": owner,
             "now": self._clock.now(),
         }
 
-        def create(tx: apsw.Connection) -> Run:
+        def create(tx: apsw.Connection) -> Run | None:
+            if tx.execute(statement("owner_row"), {"owner": values["owner"]}).fetchone() is None:
+                return None
             number = _value(tx, "create_run", values)
             self._numbers[run.id] = (number, run.job)
             return _run(tx, number)
 
-        return await self._write(create)
+        while True:
+            values["owner"] = owners.register(self._code_version)
+            created = await self._write(create)
+            if created is not None:
+                return created
+            owners.forget()  # taken for dead meanwhile: it goes on under a new number
 
     async def add(self, run: str, tenants: Sequence[str]) -> int:
         """Add queued executions, one per tenant not yet in the run; give how many were new."""
@@ -158,12 +173,14 @@ class SQLiteLedger:
             tx.execute(statement("add_executions"), {"run": number, "job": job, "tenants": written})
             added = tx.changes()
             tx.execute(statement("counted_in"), {"run": number, "added": added})
+            if not tx.changes():
+                raise LedgerError(_TAKEN_FOR_DEAD.format(run))
             return added
 
         return await self._write(add, long=len(tenants) > 1)
 
     async def end_selection(self, run: str, *, error: str | None = None) -> Run:
-        """The run is selected; with `error`, or without executions, it is closed."""
+        """End the selection; with `error`, or without executions, close the run."""
         number, _ = self._known(run)
         if error is not None:
             await self._end(number, {ExecutionStatus.QUEUED: (ExecutionStatus.CANCELLED, "not started")})
@@ -173,7 +190,7 @@ class SQLiteLedger:
             tx.execute(statement("selection_ended"), values)
             return _run(tx, number)
 
-        return await self._write(end)
+        return self._seen(await self._write(end))
 
     async def turn(self, run: str, settlements: Sequence[Settlement], tenants: Sequence[str]) -> Turn:
         """Settle `settlements`, then start those of `tenants` that are queued, in one transaction."""
@@ -186,8 +203,11 @@ class SQLiteLedger:
                 settling.settle(tx, number, settlements, now)
             claimed = []
             if tenants:
-                if tx.execute(statement("is_owner"), {"owner": owner}).fetchone() is None:
-                    raise LedgerError(_TAKEN_FOR_DEAD)
+                selected = tx.execute(statement("may_start"), {"owner": owner, "run": number}).fetchone()
+                if selected is None:
+                    raise LedgerError(_TAKEN_FOR_DEAD.format(run))
+                if not selected[0]:
+                    raise LedgerError(f"nothing of run {run} may start before its selection is complete")
                 claimed = settling.start(tx, number, owner or 0, tenants, now)
             rows: list[Any] = tx.execute(statement("counts"), {"run": number}).fetchall()
             return Turn(claimed, read_counts(rows[0]))
@@ -195,19 +215,19 @@ class SQLiteLedger:
         return await self._write(turn, long=len(settlements) + len(tenants) > _INLINE)
 
     async def end(self, run: str, status: ExecutionStatus, reason: str, *, error: str | None = None) -> Run:
-        """Every still queued execution → `status` with `reason`; with `error` the run fails."""
+        """End each still queued execution with `status` and `reason`; with `error` the run fails."""
         number, _ = self._known(run)
         if error is not None:
             values = {"run": number, "error": error}
             await self._write(lambda tx: tx.execute(statement("run_failed"), values))
         await self._end(number, {ExecutionStatus.QUEUED: (status, reason)})
-        return await self.find_run(run)
+        return self._seen(await self.find_run(run))
 
     async def abandon(self, run: str) -> Run:
-        """A run of this process whose selection was interrupted → cancelled, and never selected."""
+        """Close a run of this process, whose selection was interrupted, as cancelled."""
         number, _ = self._known(run)
         await self._abandon(number)
-        return await self.find_run(run)
+        return self._seen(await self.find_run(run))
 
     async def prune(self) -> int:
         """Remove whole closed runs past their retention, and old logs; give how many runs."""
@@ -252,15 +272,13 @@ class SQLiteLedger:
             later = json.dumps([n for (n,) in tx.execute(statement("later_retries"), {"id": run})])
             states = ["failed", "cancelled", *(["skipped"] if skipped else [])]
             values = {"run": number, "later": later, "first": settling.following(after), "limit": limit}
-            pages = [
-                [tenant for (tenant,) in tx.execute(statement(f"retryable_{state}"), values)] for state in states
-            ]
+            pages = [[tenant for (tenant,) in tx.execute(statement(f"retryable_{state}"), values)] for state in states]
             return list(islice(heapq.merge(*pages), limit))
 
         return self._read(read)
 
     async def succeeded(self, run: str, tenants: Sequence[str]) -> set[str]:
-        """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one that is still open."""
+        """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one still open."""
 
         def read(tx: apsw.Connection) -> set[str]:
             later = json.dumps([n for (n,) in tx.execute(statement("later_retries"), {"id": run})])
@@ -318,27 +336,33 @@ class SQLiteLedger:
 
     async def _write(self, request: Callable[[apsw.Connection], T], *, long: bool = False) -> T:
         if self._writer is None:
-            raise LedgerError(f"the ledger {self.path} is not open for writing")  # noqa: EM102, TRY003
+            raise LedgerError(f"the ledger {self.path} is not open for writing")
         return await self._writer.write(request, long=long)
 
     def _read(self, request: Callable[[apsw.Connection], T]) -> T:
         if self._reader is None:
-            raise UnknownRun(f"the ledger {self.path} is empty: nothing has run yet")  # noqa: EM102, TRY003
+            raise UnknownRun(f"the ledger {self.path} is empty: nothing has run yet")
         with translated(self.path):
             return request(self._reader)
 
     def _ours(self) -> Owners:
         if self._owners is None:
-            raise LedgerError(f"the ledger {self.path} is not open for writing")  # noqa: EM102, TRY003
+            raise LedgerError(f"the ledger {self.path} is not open for writing")
         return self._owners
 
     def _known(self, run: str) -> tuple[int, str]:
-        """Give the number and the job of a run that this process created."""
-        return self._numbers[run]
+        """Give the number and the job of a run: remembered while it is open, and read after that."""
+        return self._numbers.get(run) or self._read(lambda tx: listing.number_of(tx, run, self.path))
 
     def _number(self, connection: apsw.Connection, run: str) -> int:
-        known = self._numbers.get(run)
-        return known[0] if known else listing.number_of(connection, run, self.path)
+        known = self._numbers.get(run) or listing.number_of(connection, run, self.path)
+        return known[0]
+
+    def _seen(self, run: Run) -> Run:
+        """Forget the number of a run that has ended: a process that lives long has many of them."""
+        if run.finished:
+            self._numbers.pop(run.id, None)
+        return run
 
 
 def _value(connection: apsw.Connection, name: str, values: dict[str, Any]) -> Any:

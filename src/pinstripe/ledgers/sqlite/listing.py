@@ -30,7 +30,7 @@ def find_run(connection: apsw.Connection, reference: str, path: Path) -> Run:
     if written == "last":
         rows = connection.execute(statement("last_run")).fetchall()
         if not rows:
-            raise UnknownRun(f"the ledger {path} has no run yet")  # noqa: EM102, TRY003
+            raise UnknownRun(f"the ledger {path} has no run yet")
     elif not written or not _HEXADECIMAL.issuperset(written) or len(written) > _ID_LENGTH:
         message = f"{reference!r} is not a run: expected an id, the unique end of one, or `last`"
         raise UnknownRun(message)
@@ -87,12 +87,13 @@ def last_runs(connection: apsw.Connection, jobs: Sequence[str]) -> Mapping[str, 
     return {job: read_run(connection, rows[0], tracebacks=False) for job, rows in found.items() if rows}
 
 
-def number_of(connection: apsw.Connection, run: str, path: Path) -> int:
-    """Give the number of the run with that whole id."""
+def number_of(connection: apsw.Connection, run: str, path: Path) -> tuple[int, str]:
+    """Give the number and the job of the run with that whole id."""
     row = connection.execute(statement("run_number"), {"id": run}).fetchone()
     if row is None:
         raise UnknownRun(unknown(run, path))
-    return int(row[0])
+    number, job = row
+    return number, job
 
 
 def unknown(reference: str, path: Path) -> str:

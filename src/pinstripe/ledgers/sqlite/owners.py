@@ -34,7 +34,7 @@ class Owner(NamedTuple):
 
 
 class Owners:
-    """This process's own row and lock, and the search for those whose process is gone."""
+    """The process's own row and lock, and the search for those whose process is gone."""
 
     def __init__(self, ledger: Path, writer: Writer, clock: Clock) -> None:
         """Keep the lock files beside the `ledger`, in a folder of their own."""
@@ -43,6 +43,7 @@ class Owners:
         self._clock = clock
         self._lock: locks.Lock | None = None
         self._id: int | None = None
+        self._heard: dict[int, tuple[int, float]] = {}
 
     @property
     def id(self) -> int | None:
@@ -57,15 +58,28 @@ class Owners:
         self._lock = locks.hold(self._path(name))
         values = {
             "name": name,
-            "host": os.uname().nodename if hasattr(os, "uname") else "",
+            "host": _host(),
             "boot_id": boot_id(),
             "pid": os.getpid(),
             "code_version": code_version,
             "now": self._clock.now(),
         }
-        rows: list[Any] = self._writer.write_now(lambda tx: tx.execute(statement("register_owner"), values).fetchall())
+        try:
+            rows: list[Any] = self._writer.write_now(
+                lambda tx: tx.execute(statement("register_owner"), values).fetchall()
+            )
+        except BaseException:
+            self.forget()
+            raise
         self._id = int(rows[0][0])
         return self._id
+
+    def forget(self) -> None:
+        """Take a new number and lock file the next time: a row that is gone is never revived."""
+        self._id = None
+        if self._lock is not None:
+            self._lock.remove()
+            self._lock = None
 
     def beat(self) -> None:
         """Say that this process lives; called from a thread that a blocked event loop doesn't stop."""
@@ -74,14 +88,19 @@ class Owners:
             self._writer.write_now(lambda tx: tx.execute(statement("beat"), values))
 
     def leave(self) -> None:
-        """Remove this process's row and lock file."""
-        if self._id is not None:
-            values = {"owner": self._id}
+        """Remove this process's row and lock file; where it leaves an open run, give up only the lock: for rescue."""
+        if self._id is None:
+            return
+        values = {"owner": self._id}
+        left = True
+        try:
             self._writer.write_now(lambda tx: tx.execute(statement("delete_owner"), values))
-            self._id = None
-        if self._lock is not None:
-            self._lock.remove()
-            self._lock = None
+            left = self._writer.write_now(lambda tx: tx.execute(statement("owner_row"), values).fetchone() is not None)
+        finally:
+            if left and self._lock is not None:
+                self._lock.release()
+                self._lock = None
+            self.forget()
 
     def others(self, connection: apsw.Connection) -> list[Owner]:
         """Read the rows of the other processes."""
@@ -98,15 +117,15 @@ class Owners:
         if lock is not None:
             return lock
         # Someone holds it: the process itself, however long it has been stopped; or a child that inherited it.
-        silent = self._clock.now() - owner.beat > LEASE
+        silent = not 0 <= self._clock.now() - owner.beat <= LEASE
         return silent and self._is_gone(owner)
 
     def _is_gone(self, owner: Owner) -> bool:
         """Tell whether its process can't be there: another boot, or no such process on this host."""
         if owner.boot_id != boot_id():
             return True
-        if owner.host != (os.uname().nodename if hasattr(os, "uname") else ""):
-            return self._clock.now() - owner.beat > LEASE  # a container of this machine: its pids mean nothing here
+        if owner.host != _host():
+            return self._is_unheard(owner)  # a container of this machine: its process ids mean nothing here
         try:
             os.kill(owner.pid, 0)
         except ProcessLookupError:
@@ -115,8 +134,21 @@ class Owners:
             return False
         return owner.pid == os.getpid()
 
+    def _is_unheard(self, owner: Owner) -> bool:
+        """Tell whether it hasn't beaten for a lease by the clock of this process, which no one can set."""
+        now = self._clock.monotonic()
+        beat, since = self._heard.setdefault(owner.id, (owner.beat, now))
+        if beat != owner.beat:
+            self._heard[owner.id] = (owner.beat, now)
+            return False
+        return (now - since) * 1_000_000 > LEASE
+
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
+
+
+def _host() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else ""
 
 
 def boot_id() -> str:

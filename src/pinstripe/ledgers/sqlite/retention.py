@@ -61,7 +61,10 @@ def _remove(connection: apsw.Connection, marks: dict[str, Any], logs: dict[str, 
         row = connection.execute(statement("next_pruned")).fetchone()
         if row is None:
             break
-        ids = [id_ for (id_,) in connection.execute(statement("executions_to_prune"), {"run": row[0], "limit": ROWS})]
+        ids = [
+            id_
+            for (id_,) in connection.execute(statement("executions_to_prune"), {"run": row[0], "limit": ROWS - removed})
+        ]
         if ids:
             connection.execute(statement("prune_logs"), {"ids": json.dumps(ids)})
             connection.execute(statement("prune_executions"), {"ids": json.dumps(ids)})

@@ -28,16 +28,16 @@ def start(connection: apsw.Connection, run: int, owner: int, tenants: Sequence[s
 
 
 def settle(connection: apsw.Connection, run: int, settlements: Sequence[Settlement], now: int) -> None:
-    """Running executions that still have their epoch → their settlements' states; the last one closes the run."""
+    """Settle running executions of `run` that still have their epoch; the last one closes the run."""
     ended: dict[ExecutionStatus, int] = {}
     plain: dict[tuple[ExecutionStatus, int], list[int]] = {}
     for settlement in settlements:
         if settlement.error is None and settlement.result is None and settlement.log is None:
             plain.setdefault((settlement.status, settlement.epoch), []).append(settlement.id)
         else:
-            ended[settlement.status] = ended.get(settlement.status, 0) + _settle_one(connection, settlement, now)
+            ended[settlement.status] = ended.get(settlement.status, 0) + _settle_one(connection, run, settlement, now)
     for (status, epoch), ids in plain.items():
-        values = {"state": str(status), "epoch": epoch, "ids": json.dumps(ids), "now": now}
+        values = {"run": run, "state": str(status), "epoch": epoch, "ids": json.dumps(ids), "now": now}
         connection.execute(statement("settle_plain"), values)
         ended[status] = ended.get(status, 0) + connection.changes()
     count(connection, run, ended, now)
@@ -87,8 +87,9 @@ def following(after: str | None) -> str:
     return "" if after is None else after + "\0"
 
 
-def _settle_one(connection: apsw.Connection, settlement: Settlement, now: int) -> int:
+def _settle_one(connection: apsw.Connection, run: int, settlement: Settlement, now: int) -> int:
     values = {
+        "run": run,
         "id": settlement.id,
         "epoch": settlement.epoch,
         "state": str(settlement.status),

@@ -1,7 +1,7 @@
 """Writing to the ledger's file: one transaction at a time, and many requests in one where they arrive together.
 
-An idle writer runs a request at once, on the thread that asks (the inline path). When another process holds the file, or
-requests have piled up, a thread takes what has arrived, commits it together, and takes the next: nothing lingers.
+An idle writer runs a request at once, on the thread that asks (the inline path). When another process holds the file,
+or requests have piled up, a thread takes what has arrived, commits it together, and takes the next: nothing lingers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import apsw
@@ -36,11 +37,15 @@ CHECKPOINT_PAGES = 1_000
 class Writer:
     """The one writer of this process: runs requests (functions of the connection) in transactions."""
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
-        """Take the `connection`, which nothing else may write with, and the `path` for messages."""
+    def __init__(self, connection: apsw.Connection, path: Path, *, lock_wait: float = LOCK_WAIT) -> None:
+        """Take the `connection`, which nothing else may write with, and the `path` for messages.
+
+        Another process that is writing is waited for during `lock_wait` seconds.
+        """
         self._connection = connection
         self._path = path
-        self._patience = Patience()
+        self._lock_wait = lock_wait
+        self._patience = Patience(lock_wait)
         connection.set_busy_handler(self._patience)
         connection.set_wal_hook(self._committed)
         self._turn = threading.Lock()
@@ -64,7 +69,7 @@ class Writer:
             except apsw.BusyError:
                 pass  # another process is writing: the thread waits for it
             finally:
-                self._patience.limit = LOCK_WAIT
+                self._patience.limit = self._lock_wait
                 self._turn.release()
                 if self._wal_pages >= CHECKPOINT_PAGES and not self._checkpoint_asked:
                     self._checkpoint_asked = True
@@ -110,7 +115,8 @@ class Writer:
 
     def _undo(self) -> None:
         if not self._connection.get_autocommit():
-            self._connection.execute("rollback")
+            with suppress(apsw.Error):  # what went wrong is told already
+                self._connection.execute("rollback")
 
     def _submit(self, request: _Request[Any]) -> None:
         with self._arrived:
@@ -139,7 +145,10 @@ class Writer:
                     self._waiting.extendleft(reversed(left))
 
     def _commit(self, batch: list[_Request[Any]]) -> list[_Request[Any]]:
-        """Commit as many of `batch` as fit into one transaction; give those left over. No failure spoils a neighbour."""
+        """Commit as many of `batch` as fit into one transaction; give those left over.
+
+        A request that fails spoils no neighbour; a transaction that can't be committed fails them all.
+        """
         if not batch:
             return []
         done: list[tuple[_Request[Any], Any, BaseException | None]] = []
@@ -152,7 +161,7 @@ class Writer:
                     if time.monotonic() > until:
                         break
                 self._connection.execute("commit")
-        except LedgerError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
             self._undo()
             done = [(request, None, error) for request in batch]
         for request, answer, failure in done:
@@ -163,10 +172,11 @@ class Writer:
         connection = self._connection
         connection.execute("savepoint request")
         try:
-            answer = request.run(connection) if request.run is not None else None
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError):
-            raise  # these end the whole transaction
-        except Exception as failure:  # noqa: BLE001 - it is given to whoever asked
+            with translated(self._path):
+                answer = request.run(connection) if request.run is not None else None
+        except Exception as failure:
+            if connection.get_autocommit():
+                raise  # the disk is full, or worse: SQLite has undone the whole transaction
             connection.execute("rollback to request")
             connection.execute("release request")
             return None, failure
@@ -220,5 +230,5 @@ class _Request(Generic[T]):
             else:
                 waiter.future.set_result(answer)
 
-        if not waiter.loop.is_closed():
+        with suppress(RuntimeError):  # its event loop is closed
             waiter.loop.call_soon_threadsafe(deliver)

@@ -10,14 +10,15 @@ returning id, tenant, epoch, attempts
 
 -- name: settle_plain
 -- Many that ended alike, with nothing to keep. A row that is queued again with its epoch unchanged was given back while
--- its process was thought to be gone: its work is done all the same.
+-- its process was thought to be gone: its work is done all the same. (The epoch of one that never started is 0.)
 update executions set state = :state, owner = null, finished_at = :now
-where id in (select value from json_each(:ids)) and epoch = :epoch and state in ('running', 'queued')
+where id in (select value from json_each(:ids)) and run = :run and epoch = :epoch and epoch > 0
+  and state in ('running', 'queued')
 
 -- name: settle_one
 update executions set state = :state, owner = null, finished_at = :now, error = :error, traceback = :traceback,
   result = :result
-where id = :id and epoch = :epoch and state in ('running', 'queued')
+where id = :id and run = :run and epoch = :epoch and epoch > 0 and state in ('running', 'queued')
 
 -- name: keep_log
 insert or replace into logs(execution, text, succeeded_at) values (:id, :text, :succeeded_at)
@@ -34,13 +35,16 @@ where id in (select value from json_each(:ids)) and state = :was
 select tenant from executions where run = :run and tenant >= :first and state = 'queued' order by tenant limit :limit
 
 -- name: retryable_failed
-select tenant from executions x where run = :run and tenant >= :first and state = 'failed' and {not_since} order by tenant limit :limit
+select tenant from executions x where run = :run and tenant >= :first and state = 'failed' and {not_since}
+order by tenant limit :limit
 
 -- name: retryable_cancelled
-select tenant from executions x where run = :run and tenant >= :first and state = 'cancelled' and {not_since} order by tenant limit :limit
+select tenant from executions x where run = :run and tenant >= :first and state = 'cancelled' and {not_since}
+order by tenant limit :limit
 
 -- name: retryable_skipped
-select tenant from executions x where run = :run and tenant >= :first and state = 'skipped' and {not_since} order by tenant limit :limit
+select tenant from executions x where run = :run and tenant >= :first and state = 'skipped' and {not_since}
+order by tenant limit :limit
 
 -- name: not_since
 not exists (select 1 from executions y where y.tenant = x.tenant and y.state in ('succeeded', 'queued', 'running')

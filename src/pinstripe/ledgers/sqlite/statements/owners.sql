@@ -8,11 +8,17 @@ update owners set beat = :now where id = :owner
 -- name: other_owners
 select id, name, host, boot_id, pid, beat from owners where id <> :owner order by id
 
--- name: is_owner
+-- name: owner_row
 select 1 from owners where id = :owner
 
+-- name: may_start
+-- Whether the run is selected; no row where it isn't this process's (any more), or this process was taken for dead.
+select r.selected from owners o join runs r on r.owner = o.id where o.id = :owner and r.n = :run
+
 -- name: delete_owner
+-- Never while it has an open run: that would belong to nobody, and be open for ever.
 delete from owners where id = :owner
+  and not exists (select 1 from runs where owner = :owner and state in ('queued', 'running'))
 
 -- name: open_runs_of_owner
 select n, id from runs where owner = :owner and state in ('queued', 'running') order by n

@@ -1,11 +1,15 @@
 -- name: mark_for_pruning
--- Runs that ended long enough ago leave the screen whole, before their rows go.
+-- Runs that ended long enough ago leave the screen whole, before their rows go. A retry stays as long as what it
+-- retried: without it, whoever succeeded in it would be run once more.
 update runs set pruning = 1 where n in (
-  select n from runs where state = 'succeeded' and finished_at < :succeeded and pruning = 0 limit :limit)
+  select n from runs r where state = 'succeeded' and finished_at < :succeeded and pruning = 0 and {is_no_retry} limit :limit)
 or n in (
-  select n from runs where state = 'failed' and finished_at < :failed and pruning = 0 limit :limit)
+  select n from runs r where state = 'failed' and finished_at < :failed and pruning = 0 and {is_no_retry} limit :limit)
 or n in (
-  select n from runs where state = 'cancelled' and finished_at < :failed and pruning = 0 limit :limit)
+  select n from runs r where state = 'cancelled' and finished_at < :failed and pruning = 0 and {is_no_retry} limit :limit)
+
+-- name: is_no_retry
+not exists (select 1 from runs o where o.id = r.retry_of)
 
 -- name: next_pruned
 select n from runs where pruning = 1 order by n limit 1

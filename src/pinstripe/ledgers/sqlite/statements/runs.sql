@@ -4,10 +4,11 @@ values (:id, :reversed_id, :job, 'queued', :trigger, :args, :kwargs, :selection,
 returning n
 
 -- name: run_number
-select n from runs where id = :id and pruning = 0
+select n, job from runs where id = :id and pruning = 0
 
 -- name: counted_in
-update runs set total = total + :added, open = open + :added where n = :run
+update runs set total = total + :added, open = open + :added
+where n = :run and selected = 0 and state in ('queued', 'running')
 
 -- name: selection_ended
 -- A run without executions, or with an error of its own, is closed here; the caller has cancelled its executions first.
@@ -82,7 +83,9 @@ select {columns_of_run} from runs where job = :job and pruning = 0 order by n de
 select selection, selected, origin from runs where id = :id and pruning = 0
 
 -- name: failures
-select tenant, attempts, error, traceback from executions where run = :run and state = 'failed' order by tenant limit :limit
+select tenant, attempts, error, traceback from executions where run = :run and state = 'failed'
+order by tenant limit :limit
 
 -- name: failures_without_tracebacks
-select tenant, attempts, error, null from executions where run = :run and state = 'failed' order by tenant limit :limit
+select tenant, attempts, error, null from executions where run = :run and state = 'failed'
+order by tenant limit :limit
