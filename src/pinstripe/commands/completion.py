@@ -28,7 +28,7 @@ def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) ->
         return []
 
     async def names(project: Project) -> list[str]:
-        return project.registry.names()
+        return project.job_names()
 
     return [name for name in _ask(ctx, names) if name.startswith(incomplete)]
 

@@ -12,7 +12,17 @@ from pinstripe.commands.completion import complete_run, complete_tenant
 from pinstripe.commands.dry_run import written
 from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.progress import harmless, new_screen
-from pinstripe.commands.screen import moment, span, styled_status, tally, took, visible, visible_lines, write_json
+from pinstripe.commands.screen import (
+    moment,
+    short,
+    span,
+    styled_status,
+    tally,
+    took,
+    visible,
+    visible_lines,
+    write_json,
+)
 from pinstripe.commands.summary import failures, retry_advice
 from pinstripe.errors import UnknownTenant
 
@@ -71,6 +81,7 @@ async def _follow(project: Project, run: Run) -> Run:
     """Look at the run again and again until it is finished."""
     screen = new_screen(project.clock)
     screen.created(run)
+    screen.say(f"Following run {short(run.id)} of {visible(run.job)}, {moment(run.created_at)}")
     selecting = True
     try:
         while not run.finished:
@@ -81,6 +92,8 @@ async def _follow(project: Project, run: Run) -> Run:
                 screen.selected(run, run.executions.total)
             screen.advanced(run, run.executions, ())
             await asyncio.sleep(LOOK_EVERY)
+            # Its process may have died meanwhile, and nobody else need be there to notice.
+            await project.ledger.rescue()
             run = await project.ledger.find_run(run.id)
     finally:
         screen.close()

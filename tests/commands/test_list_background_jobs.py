@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.commands.conftest import Command
+    from tests.conftest import ProjectFolder
+
+
+def test_every_job_is_listed_and_a_broken_one_breaks_only_itself(shop: ProjectFolder, pinstripe: Command) -> None:
+    shop.job("billing/broken", "import asyncio\nclass Broken(:\n")
+    pinstripe("run-background-job", "greet")
+    answer = pinstripe("list-background-jobs")
+    assert answer.code == 0
+    blocks = {block.split()[0]: block.splitlines() for block in answer.out.split("\n\n")}
+    assert set(blocks) == {"ask", "billing/broken", "boom", "greet", "hello", "leave_thread", "stubborn", "wait"}
+    assert blocks["hello"][0] == "hello  Say hello."
+    assert blocks["hello"][1].startswith("  schedule  At the start of every hour; next 20")
+    assert blocks["greet"][1] == "  tenants   active=True"
+    assert blocks["greet"][2].endswith("failed: 1 succeeded, 1 failed of 2")
+    assert blocks["billing/broken"] == [
+        "billing/broken  not loaded",
+        "  file      lib/background_jobs/billing/broken.py:2",
+        "  reason    SyntaxError: invalid syntax",
+    ]
+
+
+def test_json_has_the_same(shop: ProjectFolder, pinstripe: Command) -> None:
+    shop.job("broken", "raise OSError('gone')")
+    pinstripe("run-background-job", "hello")
+    listed = {job["job"]: job for job in pinstripe("list-background-jobs", "--json").json}
+    hello, greet, broken = listed["hello"], listed["greet"], listed["broken"]
+    (schedule,) = hello["schedules"]
+    assert (schedule["cron"], schedule["words"]) == ("0 * * * *", "At the start of every hour")
+    assert schedule["next_fire"].endswith(":00:00.000000Z")
+    assert hello["last_run"]["result"] == 5
+    assert (greet["multi_tenant"], greet["filter"], greet["last_run"]) == (True, "active=True", None)
+    assert broken["file"] == "lib/background_jobs/broken.py"
+    assert broken["problem"]["line"] == 1
+    assert "gone" in broken["problem"]["reason"]
+
+
+def test_the_filter_is_the_authors_own_where_there_is_one(shop: ProjectFolder, pinstripe: Command) -> None:
+    for name, chosen in (("all", "tenants"), ("pro", "tenants.where(plan='pro', seats__ge=2)"), ("wrong", "5")):
+        shop.job(
+            name,
+            f"""
+            from pinstripe import BackgroundJob
+            class It(BackgroundJob):
+                multi_tenant = True
+                @staticmethod
+                def tenants_filter(tenants):
+                    return {chosen}
+                async def run(self):
+                    pass
+            """,
+        )
+    filters = {job["job"]: job["filter"] for job in pinstripe("list-background-jobs", "--json").json}
+    assert filters["all"] == "all"
+    assert filters["pro"] == "plan='pro', seats__ge=2"
+    assert filters["wrong"].startswith("can't be used: ")
+    assert filters["hello"] is None
+
+
+def test_a_project_without_jobs_is_told_how_to_make_one(project_folder: ProjectFolder, pinstripe: Command) -> None:
+    for path in (project_folder.path / "lib" / "background_jobs").glob("*.py"):
+        path.unlink()
+    answer = pinstripe("list-background-jobs")
+    assert (answer.code, answer.out) == (0, "No jobs. `pinstripe generate-background-job NAME` makes one.\n")
+    assert pinstripe("list-background-jobs", "--json").json == []

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.commands.conftest import Command
+    from tests.conftest import ProjectFolder
+
+
+def test_a_project_without_a_ledger_has_no_runs_and_gets_none(shop: ProjectFolder, pinstripe: Command) -> None:
+    assert pinstripe("list-runs").out == "No runs.\n"
+    assert pinstripe("list-runs", "--json").json == []
+    assert not (shop.path / ".pinstripe").exists()
+
+
+def test_runs_are_listed_newest_first_with_their_counts(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "hello")
+    pinstripe("run-background-job", "greet")
+    answer = pinstripe("list-runs")
+    assert answer.code == 0
+    heading, first, second = [line.split() for line in answer.out.splitlines()]
+    assert heading == ["RUN", "JOB", "STATUS", "TRIGGER", "CREATED", "TOOK", "EXECUTIONS"]
+    assert first[1:4] == ["greet", "failed", "cli"]
+    assert first[-3:] == ["2:", "1", "failed"]
+    assert second[1:4] == ["hello", "succeeded", "cli"]
+    listed = pinstripe("list-runs", "--json").json
+    assert [run["job"] for run in listed] == ["greet", "hello"]
+    assert "traceback" not in listed[0]["failures"][0]
+
+
+def test_all_filters_must_hold(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "hello")
+    pinstripe("run-background-job", "greet")
+
+    def jobs(*args: str) -> list[str]:
+        return [run["job"] for run in pinstripe("list-runs", "--json", *args).json]
+
+    assert jobs("--job", "Greet") == ["greet"]
+    assert jobs("--tenant", "acme") == ["greet"]
+    assert jobs("--tenant", "initech") == []
+    assert jobs("--status", "succeeded") == ["hello"]
+    assert jobs("--status", "succeeded", "--job", "greet") == []
+    assert jobs("--since", "2d") == ["greet", "hello"]
+    assert jobs("--limit", "1") == ["greet"]
+
+
+def test_wrong_filters_are_explained(pinstripe: Command) -> None:
+    for args, message in (
+        (["--job", "greeet"], "did you mean greet?"),
+        (["--job", "/"], "expected a job name"),
+        (["--status", "fialed"], "Invalid value for '--status'"),
+        (["--since", "2"], "Invalid value for '--since'"),
+        (["--limit", "0"], "Invalid value for '--limit'"),
+    ):
+        answer = pinstripe("list-runs", *args)
+        assert (answer.code, answer.out) == (2, "")
+        assert message in answer.err

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinstripe.commands.progress import Progress, harmless
+from pinstripe.run import Counts, Run, RunStatus, Trigger
+
+pytestmark = pytest.mark.anyio
+
+RUN = Run("1", "greet", RunStatus.RUNNING, Trigger.CLI, (), {}, datetime(2026, 11, 21, tzinfo=UTC))
+
+
+class HandClock:
+    """A clock that a test sets by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def now(self) -> int:
+        return int(self.seconds * 1_000_000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+async def test_progress_lines_are_few(clock: HandClock, capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Progress(clock)
+    screen.created(RUN)
+    screen.selected(RUN, 1_000)
+    said = []
+    for done in range(1, 1_001):
+        clock.seconds += 0.02
+        screen.advanced(RUN, Counts(total=1_000, succeeded=done - done // 100, failed=done // 100), ())
+        said += capsys.readouterr().err.splitlines()
+    assert said[0] == "greet: 100 of 1,000, 1 failed, 50/s, 18.0 s left"
+    assert len(said) == 9
+
+
+async def test_a_slow_run_says_something_every_five_seconds(
+    clock: HandClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Progress(clock)
+    screen.selected(RUN, 1_000)
+    for done in range(1, 21):
+        clock.seconds += 1
+        screen.advanced(RUN, Counts(total=1_000, succeeded=done), ())
+    assert len(capsys.readouterr().err.splitlines()) == 4
+
+
+async def test_selecting_many_tenants_is_told(clock: HandClock, capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Progress(clock)
+    screen.selecting(RUN, 1_000)
+    clock.seconds += 5
+    screen.selecting(RUN, 2_000)
+    assert capsys.readouterr().err == "greet: selecting tenants, 2,000 so far\n"
+
+
+async def test_tenants_stand_before_their_lines_where_there_are_several(
+    clock: HandClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Progress(clock)
+    screen.selected(RUN, 2)
+    screen.output("acme", "one\ntwo\n")
+    screen.output("\x1b[2J", "three\n")
+    screen.close()
+    assert capsys.readouterr().out == "acme | one\nacme | two\n\\x1b[2J | three\n"
+    screen.selected(RUN, 1)
+    screen.output("acme", "alone\n")
+    screen.close()
+    assert capsys.readouterr().out == "alone\n"
+
+
+async def test_what_a_job_says_of_its_progress_is_told_now_and_then(
+    clock: HandClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Progress(clock)
+    screen.selected(RUN, 2)
+    for done in range(100):
+        clock.seconds += 0.125
+        screen.progress("acme", done, 100)
+    assert capsys.readouterr().err == "acme: 39 of 100\nacme: 79 of 100\n"
+
+
+def test_a_single_execution_gets_the_terminal(clock: HandClock) -> None:
+    on_terminal = Progress(clock, terminal=True)
+    on_terminal.selected(RUN, 2)
+    assert on_terminal.captures
+    on_terminal.selected(RUN, 1)
+    assert not on_terminal.captures
+    in_pipe = Progress(clock)
+    in_pipe.selected(RUN, 1)
+    assert in_pipe.captures
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\nlines\n", "plain\nlines\n"),
+        ("\x1b[31mred\x1b[0m\n", "\x1b[31mred\x1b[0m\x1b[0m\n"),
+        ("\x1b[2Jgone\x07\n", "\\x1b[2Jgone\\x07\n"),
+        ("\r 10 %\r 20 %\r\n", " 20 %\n"),
+        ("a\tb\n", "a\tb\n"),
+        ("\x1b]0;title\x07\n", "\\x1b]0;title\\x07\n"),
+    ],
+)
+def test_output_keeps_its_colours_and_nothing_else(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+@given(st.text())
+def test_of_controls_only_colours_tabs_and_line_ends_are_left(text: str) -> None:
+    rest = re.sub(r"\x1b\[[0-9;:]*m", "", harmless(text)).replace("\n", "").replace("\t", "")
+    assert all(character.isprintable() or character in "\u00a0\u202f\u3000" for character in rest)

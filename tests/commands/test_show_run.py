@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.commands.conftest import Command, Start
+
+
+def test_a_run_is_shown_with_what_failed_and_how_to_retry_it(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "greet", "2")
+    run = pinstripe("show-run", "last", "--json").json
+    lines = pinstripe("show-run", run["id"][-8:]).out.splitlines()
+    assert lines[0] == f"Run {run['id']} of greet"
+    fields = {line[:13].strip(): line[13:].strip() for line in lines[1:7]}
+    assert (fields["status"], fields["trigger"], fields["arguments"]) == ("failed", "cli", "2")
+    assert fields["executions"] == "1 succeeded, 1 failed of 2"
+    assert r"globex  ValueError: no \x1b[31maddress" in lines
+    assert lines[-1] == f"Run again:  pinstripe retry-run {run['id'][-8:]}"
+    assert run["failures"][0]["traceback"].startswith("Traceback")
+
+
+def test_one_tenant_is_shown_with_its_log(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "greet")
+    answer = pinstripe("show-run", "last", "--tenant", "globex")
+    assert answer.code == 0
+    assert 'greet.py", line ' in answer.out
+    assert r"ValueError: no \x1b[31maddress" in answer.out
+    assert answer.out.endswith("OUTPUT\nhello globex\n")
+    execution = pinstripe("show-run", "last", "--tenant", "globex", "--json").json
+    assert list(execution) == [
+        *("run", "job", "tenant", "status", "attempts", "error", "traceback", "result"),
+        *("started_at", "finished_at", "log"),
+    ]
+    assert (execution["status"], execution["log"]) == ("failed", "hello globex\n")
+
+
+def test_a_job_without_tenants_is_shown_with_its_log(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "hello")
+    answer = pinstripe("show-run", "last")
+    assert "  result      5\n" in answer.out
+    assert answer.out.endswith("OUTPUT\nhello\n")
+
+
+def test_what_is_not_there_is_exit_code_2(pinstripe: Command) -> None:
+    answer = pinstripe("show-run", "last")
+    assert (answer.code, answer.out) == (2, "")
+    pinstripe("run-background-job", "greet")
+    answer = pinstripe("show-run", "last", "--tenant", "initech")
+    assert (answer.code, answer.out) == (2, "")
+    assert "has no tenant 'initech'" in answer.err
+    assert pinstripe("show-run", "0000").code == 2
+
+
+def test_a_run_is_followed_to_its_end(started: Start) -> None:
+    run = started("run-background-job", "wait")
+    run.wait_for("waiting")
+    follower = started("show-run", "last", "--follow", "--json")
+    follower.wait_for("Following run ")
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() == 130
+    assert follower.end() == 0
+    assert '"status": "cancelled"' in follower.seen
+
+
+def test_a_followed_run_whose_process_dies_ends_too(started: Start) -> None:
+    run = started("run-background-job", "wait")
+    run.wait_for("waiting")
+    follower = started("show-run", "last", "--follow")
+    follower.wait_for("Following run ")
+    run.process.kill()
+    assert follower.end() == 0
+    assert "2 cancelled of 2" in follower.seen
