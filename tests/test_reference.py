@@ -1,0 +1,78 @@
+"""The reference leaves nothing out: every setting, command, option, exit code and public name is in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import pytest
+
+import pinstripe
+from pinstripe.commands.main import COMMANDS, EXIT_CODES
+from pinstripe.commands.main import pinstripe as command_line
+from pinstripe.duration import write_duration
+from pinstripe.setting_keys import KEYS, Key
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(REFERENCE.rglob("*.md")))
+NAMES = [name for names in COMMANDS.values() for name in names]
+NEVER_RAISED = {0, 3, 143}
+"""Exit codes beside those of errors: done, nothing ran, terminated."""
+
+
+def command(name: str) -> click.Command:
+    found = command_line.get_command(click.Context(command_line), name)
+    assert found is not None
+    return found
+
+
+def section(name: str) -> str:
+    """Give what the reference says under the heading of a command, up to the next such heading."""
+    parts = re.split(r"^#{1,3} (.*)\n", TEXT, flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert f"`{name}`" in sections, f"expected docs/reference/ to have a heading for the command {name}"
+    return sections[f"`{name}`"]
+
+
+def options(name: str) -> set[str]:
+    """Give the options of a command, with their short and negative forms."""
+    found = [one for one in command(name).params if isinstance(one, click.Option) and not one.hidden]
+    return {text for option in found for text in (*option.opts, *option.secondary_opts)}
+
+
+@pytest.mark.parametrize("key", KEYS, ids=[key.name for key in KEYS])
+def test_every_setting_is_described_with_its_variable_and_default(key: Key) -> None:
+    line = re.search(rf"^\| `{re.escape(key.name)}` \|(.*)$", TEXT, re.MULTILINE)
+    assert line, "expected a table with a line of the setting"
+    variable, default = (cell.strip().strip("`") for cell in line[1].split("|")[:2])
+    assert (variable, default) == (key.variable, shown(key.default))
+
+
+def shown(default: object) -> str:
+    match default:
+        case None | ():
+            return ""
+        case bool():
+            return str(default).lower()
+        case timedelta():
+            return write_duration(default)
+        case _:
+            return str(default)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_is_described_with_its_options_and_no_others(name: str) -> None:
+    table = re.findall(r"^\| `(--[\w-]+)", section(name), re.MULTILINE)
+    assert sorted(table) == sorted(options(name))
+
+
+@pytest.mark.parametrize("code", sorted({code for _, code in EXIT_CODES} | NEVER_RAISED))
+def test_every_exit_code_is_described(code: int) -> None:
+    assert re.search(rf"^\|\s*`?{code}`?\s*\|", TEXT, re.MULTILINE), "expected a table with a line of the exit code"
+
+
+@pytest.mark.parametrize("name", pinstripe.__all__)
+def test_every_public_name_is_described(name: str) -> None:
+    assert re.search(rf"`(?:pinstripe\.)?{name}\b", TEXT)
