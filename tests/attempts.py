@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt, BackgroundJob
 from pinstripe.errors import UnknownJob
+from pinstripe.executing import CURRENT
 from pinstripe.executor import Executor
 from pinstripe.loading import define
 from pinstripe.project_services import ProjectServices
@@ -20,6 +21,7 @@ from pinstripe.tenants import Tenant
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from pinstripe.executing import Executing
     from pinstripe.outcome import Outcome
     from pinstripe.run import Run
     from pinstripe.workspace import Options, Workspace
@@ -32,6 +34,7 @@ class Nobody:
     """Remembers what was to be launched, and has no job."""
 
     asked: list[tuple[str | None, object, Any]] = field(default_factory=list)
+    inside: list[Executing | None] = field(default_factory=list)
 
     async def launch(
         self,
@@ -42,6 +45,7 @@ class Nobody:
         kwargs: dict[str, Any],
     ) -> Run:
         self.asked.append((workspace.run_id, job, (args, kwargs, options.tenants)))
+        self.inside.append(CURRENT.get())
         raise UnknownJob(str(job))
 
 

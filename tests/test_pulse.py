@@ -4,6 +4,7 @@ import asyncio
 import logging
 import queue
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,14 @@ class Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.messages.put(record.getMessage())
+
+    @contextmanager
+    def last(self) -> Iterator[None]:
+        """Hear of a record only after every other handler has."""
+        logging.getLogger("pinstripe").removeHandler(self)
+        logging.getLogger().addHandler(self)
+        yield
+        logging.getLogger().removeHandler(self)
 
     def wait(self) -> str:
         return self.messages.get(timeout=10)
@@ -83,7 +92,7 @@ async def test_a_job_that_blocks_the_loop_is_named_with_its_place_and_the_time_i
     async with executor() as each:
         pulse = Pulse(each, blocked_after=0.05)
         pulse.start()
-        with redirected():
+        with redirected(), heard.last():
             outcome = await each.execute(assign(Job, capture=capture))
             last = await asyncio.to_thread(heard.wait)
         pulse.stop()

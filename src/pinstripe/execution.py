@@ -156,7 +156,10 @@ class Execution:
             self.phase = "closing"
             problems = await self._close()
             if not self.abandoned:
-                self._report(self._conclude(value, problems))
+                outcome = self._conclude(value, problems)
+                self._forget()
+                self._report(outcome)
+                return
         self._forget()
 
     async def _perform(self) -> Any:
@@ -374,6 +377,7 @@ class Execution:
 
 def _with_notes(exception: BaseException, problems: list[PinstripeError]) -> Outcome:
     """Make a failed outcome, with what failed to close noted on the exception."""
-    for problem in problems:
-        exception.add_note(str(problem))
+    with suppress(Exception):  # an author's exception may have an add_note of its own
+        for problem in problems:
+            exception.add_note(str(problem))
     return failed(exception)

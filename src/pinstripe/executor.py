@@ -13,6 +13,7 @@ from pinstripe.assignment import Assignment
 from pinstripe.executing import CURRENT, TaskTracker
 from pinstripe.execution import Execution
 from pinstripe.outcome import Outcome
+from pinstripe.service_stack import CLOSE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +109,8 @@ class Executor:
             if not tasks or all(execution.abandoned for execution in self.executions):
                 break
             await asyncio.wait(tasks, timeout=0.05)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_LIMIT)
         if self.processes is not None:
             await self.processes.close()
         if self._tracker is not None:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from pinstripe.errors import PinstripeError, WorkspaceClosed
+from pinstripe.outcome import MAX_ERROR, MAX_TRACEBACK, error_text, failed, traceback_text
+from pinstripe.service_stack import ServiceStack
+from tests.attempts import service
+
+
+class Shy(Exception):
+    def __str__(self) -> str:
+        message = "no"
+        raise RuntimeError(message)
+
+
+@pytest.mark.parametrize(
+    ("exception", "text"),
+    [
+        (ValueError("bad address"), "ValueError: bad address"),
+        (ValueError(), "ValueError"),
+        (KeyError("acme"), "KeyError: 'acme'"),
+        (PinstripeError("said by Pinstripe itself"), "said by Pinstripe itself"),
+        (WorkspaceClosed("closed"), "WorkspaceClosed: closed"),
+        (SystemExit(3), "the job called sys.exit(3)"),
+        (SystemExit("bye"), "the job called sys.exit('bye')"),
+        (Shy(), "Shy: (its message can't be written)"),
+        (ValueError("a\0b\ud800"), "ValueError: a\N{REPLACEMENT CHARACTER}b?"),
+    ],
+)
+def test_an_error_in_words(exception: BaseException, text: str) -> None:
+    assert error_text(exception) == text
+
+
+def test_a_message_of_ten_megabytes_is_cut() -> None:
+    error = ValueError("x" * 10_000_000)
+    assert len(error_text(error)) == MAX_ERROR
+    text = traceback_text(error)
+    assert len(text) <= MAX_TRACEBACK
+    assert "characters cut" in text
+
+
+def test_a_circle_of_causes_ends() -> None:
+    one, two = ValueError("one"), ValueError("two")
+    one.__cause__, two.__cause__ = two, one
+    text = traceback_text(one)
+    assert "one" in text
+    assert "two" in text
+
+
+def test_a_group_shows_what_is_in_it() -> None:
+    text = traceback_text(ExceptionGroup("many", [ValueError("one"), TypeError("two")]))
+    assert "ValueError: one" in text
+    assert "TypeError: two" in text
+
+
+def test_an_exception_that_can_not_be_shown_is_told_all_the_same() -> None:
+    assert "Shy" in traceback_text(Shy())
+
+    class Hostile(Exception):
+        @property
+        def __cause__(self) -> BaseException:  # type: ignore[override]
+            message = "no cause"
+            raise LookupError(message)
+
+    assert "its traceback can't be written: LookupError" in traceback_text(Hostile("hello"))
+
+
+@pytest.mark.anyio
+async def test_own_frames_are_left_out_unless_there_are_no_others() -> None:
+    stack = ServiceStack()
+    with pytest.raises(PinstripeError) as raised:
+        await stack.open(service(raise_here), {})
+    text = traceback_text(raised.value)
+    own, _, rest = text.partition("The above exception was the direct cause")[::-1]
+    assert "in raise_here" in rest
+    assert "in test_own_frames" in own
+    raised.value.__cause__ = None
+    frames = raised.value.__traceback__
+    assert frames is not None
+    inner = frames.tb_next  # all of it is Pinstripe's
+    assert "in open" in traceback_text(raised.value.with_traceback(inner))
+
+
+def raise_here() -> None:
+    message = "here"
+    raise ValueError(message)
+
+
+def test_what_a_caller_may_not_raise_is_wrapped() -> None:
+    error = SystemExit(1)
+    outcome = failed(error)
+    assert type(outcome.exception) is PinstripeError
+    assert outcome.exception.__cause__ is error
+    assert not outcome.succeeded

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import uuid
+from datetime import date
+from typing import Any
+
+import pytest
+
+import pinstripe.testing
+from pinstripe.background_job import BackgroundJob
+from pinstripe.errors import (
+    ConfigurationError,
+    InvalidArguments,
+    InvalidJob,
+    PinstripeError,
+    TenantRequired,
+    UnknownJob,
+    WorkspaceClosed,
+)
+from pinstripe.tenants import Tenant
+
+pytestmark = pytest.mark.anyio
+
+
+class Mailer:
+    """A fake that remembers."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def send(self, text: str) -> None:
+        self.sent.append(text)
+
+
+class Greet(BackgroundJob):
+    multi_tenant = True
+    mailer: Any
+
+    async def run(self, segment: str = "all") -> int:
+        await self.mailer.send(f"{self.tenant.id} {segment}")
+        return len(self.mailer.sent)
+
+
+class GreetPlainly(BackgroundJob):
+    mailer: Any
+
+    def run(self) -> int:
+        self.wait(self.mailer.send("plain"))
+        return len(self.mailer.sent)
+
+
+class Outer(BackgroundJob):
+    async def run(self, job: str) -> Any:
+        run = await self.run_background_job(job, "weekly")
+        return run.job, str(run.status), run.result, run.executions.total
+
+
+class Risky(BackgroundJob):
+    runs_in = "process"
+
+    def run(self, how: str) -> None:
+        if how == "exit":
+            raise SystemExit(1)
+        raise LookupError(how)
+
+
+async def test_perform_gives_what_run_returns() -> None:
+    fake = Mailer()
+    async with pinstripe.testing.workspace(tenant={"id": "acme"}, services={"mailer": fake}) as workspace:
+        assert await workspace.perform(Greet, "weekly") == 1
+        assert await workspace.perform(Greet, segment="daily") == 2
+        assert await workspace.perform(GreetPlainly) == 3
+    assert fake.sent == ["acme weekly", "acme daily", "plain"]
+    with pytest.raises(WorkspaceClosed):
+        await workspace.perform(Greet)
+
+
+async def test_perform_raises_what_run_raises() -> None:
+    async with pinstripe.testing.workspace() as workspace:
+        with pytest.raises(LookupError, match="lost"):
+            await workspace.perform(Risky, "lost")
+        with pytest.raises(PinstripeError, match=r"the job called sys.exit\(1\)"):
+            await workspace.perform(Risky, "exit")
+
+
+@pytest.mark.parametrize("tenant", ["acme", {"id": "acme"}, Tenant("acme")])
+async def test_a_tenant_may_be_given_in_every_form(tenant: object) -> None:
+    async with pinstripe.testing.workspace(tenant=tenant) as workspace:
+        assert workspace.require_tenant().id == "acme"
+
+
+async def test_arguments_reach_run_as_they_would_in_a_real_run() -> None:
+    class Job(BackgroundJob):
+        async def run(self, day: date, key: uuid.UUID, names: list[str]) -> list[object]:
+            return [day, key, names]
+
+    key = uuid.uuid4()
+    async with pinstripe.testing.workspace() as workspace:
+        assert await workspace.perform(Job, date(2026, 11, 21), key, ["a"]) == [date(2026, 11, 21), key, ["a"]]
+        with pytest.raises(InvalidArguments, match="day"):
+            await workspace.perform(Job, "not a day", key, [])
+
+
+async def test_what_is_missing_is_told_with_the_remedy() -> None:
+    async with pinstripe.testing.workspace(tenant="acme") as workspace:
+        with pytest.raises(ConfigurationError, match=r"Greet declares mailer: expected workspace\(services="):
+            await workspace.perform(Greet)
+    async with pinstripe.testing.workspace(services={"mailer": Mailer()}) as workspace:
+        with pytest.raises(TenantRequired, match="Greet is multi-tenant"):
+            await workspace.perform(Greet)
+
+
+async def test_a_class_that_breaks_a_rule_is_refused_as_by_a_project() -> None:
+    class Job(BackgroundJob):
+        timeout = "30s"
+
+        def run(self) -> None: ...
+
+    async with pinstripe.testing.workspace() as workspace:
+        with pytest.raises(InvalidJob, match="timeout on a plain def run"):
+            await workspace.perform(Job)
+
+
+async def test_a_job_may_run_another_by_name_or_by_class() -> None:
+    class ByClass(BackgroundJob):
+        async def run(self) -> Any:
+            return (await self.run_background_job(Greet)).result
+
+    services = {"mailer": Mailer()}
+    async with pinstripe.testing.workspace(tenant="acme", services=services, jobs={"greet": Greet}) as workspace:
+        assert await workspace.perform(Outer, "Greet") == ("greet", "succeeded", 1, 1)
+        assert await workspace.perform(ByClass) == 2
+        with pytest.raises(UnknownJob, match=r"the test knows no job 'great' \(did you mean greet\?\); give it by"):
+            await workspace.perform(Outer, "great")
+
+
+async def test_a_job_under_test_can_not_choose_tenants() -> None:
+    class Job(BackgroundJob):
+        async def run(self) -> None:
+            await self.options(tenants=["globex"]).run_background_job(Greet)
+
+    async with pinstripe.testing.workspace(tenant="acme", services={"mailer": Mailer()}) as workspace:
+        with pytest.raises(ConfigurationError, match="can't choose tenants"):
+            await workspace.perform(Job)
+
+
+async def test_a_database_that_is_given_needs_no_declaration() -> None:
+    class Job(BackgroundJob):
+        async def run(self) -> Any:
+            return self.database
+
+    async with pinstripe.testing.workspace(services={"database": "a database"}) as workspace:
+        assert await workspace.perform(Job) == "a database"
