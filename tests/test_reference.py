@@ -44,7 +44,8 @@ def options(name: str) -> set[str]:
 
 @pytest.mark.parametrize("key", KEYS, ids=[key.name for key in KEYS])
 def test_every_setting_is_described_with_its_variable_and_default(key: Key) -> None:
-    line = re.search(rf"^\| `{re.escape(key.name)}` \|(.*)$", TEXT, re.MULTILINE)
+    settings = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    line = re.search(rf"^\| `{re.escape(key.name)}` \|(.*)$", settings, re.MULTILINE)
     assert line, "expected a table with a line of the setting"
     variable, default = (cell.strip().strip("`") for cell in line[1].split("|")[:2])
     assert (variable, default) == (key.variable, shown(key.default))
