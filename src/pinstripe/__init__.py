@@ -53,7 +53,7 @@ _HOMES = {
     "open_project": "opening",
 }
 
-__all__ = [  # noqa: RUF022 - in the order of _HOMES
+__all__ = [
     "Attempt",
     "BackgroundJob",
     "Execution",

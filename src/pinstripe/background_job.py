@@ -98,7 +98,7 @@ class BackgroundJob:
         self._workspace.progress(done, total)
 
     def options(self, **options: Any) -> Options:
-        """Choose the `tenants`, `exclude` or `where` of one run: `self.options(tenants=["a"]).run_background_job(…)`."""
+        """Choose the `tenants`, `exclude` or `where` of one run: `self.options(tenants=["a"])`."""
         return self._workspace.options(**options)
 
     async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_project(folder: str | Path | None = None, *, flags: Mapping[str, object] | None = None) -> Opening:
-    """Find a project and its settings, to be opened by `async with open_project() as project:` or by a plain `with`.
+    """Find a project and its settings; the answer is opened by `async with`, or with plain calls by `with`.
 
     `folder` is the project's own, or one inside it; by default it is found from the working directory. `flags` are
     settings that come before all others, by dotted name. Raises `ConfigurationError` where there is no project or a

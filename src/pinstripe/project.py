@@ -129,11 +129,13 @@ class Project:
         skipped: bool = False,
         concurrency: int | None = None,
         fail_fast: bool = False,
-        timeout: timedelta | None = None,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - of each execution, not of this call
         watcher: Watcher | None = None,
     ) -> Run | None:
-        """Run again what failed or was cancelled in a run (with `skipped`: what was skipped too) and has not succeeded in
-        a later retry; give the finished retry, or None where there is nothing to retry. Raises `UnknownRun`.
+        """Run again what failed or was cancelled in a run and has not succeeded in a later retry of it.
+
+        With `skipped`, what was skipped too; `timeout` bounds each execution. Give the finished retry, or None where
+        there is nothing to retry. Raises `UnknownRun`, and what `run` raises.
         """
         request = Request(reference, concurrency=concurrency, fail_fast=fail_fast, timeout=timeout)
         foreground = await self._started()
@@ -158,9 +160,7 @@ class Project:
         """
         if tenant is UNSET:
             if self.tenants is not None:
-                message = (
-                    "this project has tenants: expected workspace(tenant=ID), or workspace(tenant=None) for the global one"
-                )
+                message = "expected workspace(tenant=ID) in a project with tenants, or tenant=None for the global one"
                 raise TenantRequired(message)
             tenant = None
         return OpeningWorkspace(self, tenant)
@@ -203,7 +203,6 @@ class Project:
         self._prepared = True
         if self.settings.setup is not None:
             set_up(self.settings.setup)
-
 
     def _make_executor(self, foreground: Foreground) -> Executor:
         settings = self.settings

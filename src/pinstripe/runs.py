@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pinstripe.watcher import Watcher
 
 KEPT = 10_000
-"""How many selected tenants are held in memory until they start; a larger selection is read from its source once more."""
+"""How many selected tenants are held in memory until they start; a larger selection is read once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request that has been checked: nothing is recorded yet. `written` are the arguments as the ledger keeps them."""
+    """A checked request, of which nothing is recorded yet. `written` are the arguments as the ledger keeps them."""
 
     definition: Definition
     written: Arguments
@@ -75,7 +75,7 @@ class Started:
     pages: AsyncGenerator[list[Tenant | None], None]
 
 
-class Interrupted(Exception):  # noqa: N818 - it says what happened
+class Interrupted(Exception):
     """A run was stopped while its tenants were being selected; `.run` is the closed run."""
 
     def __init__(self, run: Run) -> None:
@@ -122,9 +122,9 @@ class Runs:
         return await self._record(plan, watcher, leave_out=None)
 
     async def retry(self, reference: str, *, skipped: bool, watcher: Watcher) -> tuple[Plan, Started] | None:
-        """Record a run for what failed or was cancelled in another (or, with `skipped`, was skipped) and has not succeeded
-        in a later retry of it; None where there is nothing of that kind.
+        """Record a run for what failed or was cancelled in another and has not succeeded in a later retry of it.
 
+        With `skipped`, what was skipped too. Give None where there is nothing of that kind.
         A run whose selection never was complete is selected again, without the tenants that succeeded. Raises
         `UnknownRun`, and what `plan` raises.
         """
@@ -161,7 +161,9 @@ class Runs:
         """
         old = await self._ledger.find_run(reference)
         if not old.finished:
-            message = f"run {old.id} of {old.job} is still {old.status}: wait for its end, or stop it, before you retry it"
+            message = (
+                f"run {old.id} of {old.job} is still {old.status}: wait for its end, or stop it, before you retry it"
+            )
             raise ConfigurationError(message)
         selected_by = await self._ledger.selected_by(old.id)
         if not selected_by.complete and old.retry_of is not None:
@@ -174,7 +176,9 @@ class Runs:
             return await choose(definition, Selection(), self._source, self._active)
         if selection.force:
             open_selection = Selection(tenants=(), force=True, where=selection.where)
-            return Choice((await choose(definition, open_selection, self._source, self._active)).source, None, frozenset())
+            return Choice(
+                (await choose(definition, open_selection, self._source, self._active)).source, None, frozenset()
+            )
         return await choose(definition, Selection(where=selection.where), self._source, self._active)
 
     async def _create(self, plan: Plan, watcher: Watcher) -> Run:
@@ -260,8 +264,8 @@ def _only(definition: Definition, selection: Selection, only: Tenant) -> Selecti
     if others or selection.where:
         what = f"tenants {', '.join(map(repr, others))}" if others else "a choice by `where`"
         message = (
-            f"{definition.name} was asked for {what} from the workspace of tenant {only.id!r}; expected that tenant alone: "
-            "other tenants are chosen in a global workspace, `project.workspace(tenant=None)`"
+            f"{definition.name} was asked for {what} from the workspace of tenant {only.id!r}; expected that tenant "
+            "alone: other tenants are chosen in a global workspace, `project.workspace(tenant=None)`"
         )
         raise ConfigurationError(message)
     return Selection(tenants=(only.id,))

@@ -11,7 +11,7 @@ from pinstripe.tenant_sources import filter_of
 from pinstripe.text_values import TextValue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from pinstripe.definition import Definition
     from pinstripe.tenants import Tenant, TenantSource
@@ -26,8 +26,8 @@ _NAMED = 5
 class Selection:
     """What a caller asked for, on top of the job's own filter.
 
-    `tenants` are the only ids wanted (None: all; empty: none), `exclude` those left out, `where` pairs of a lookup and its
-    value, of which all must hold. `force` also takes named tenants that the job's filter leaves out.
+    `tenants` are the only ids wanted (None: all; empty: none), `exclude` those left out, `where` pairs of a lookup and
+    its value, of which all must hold. `force` also takes named tenants that the job's filter leaves out.
     """
 
     tenants: tuple[str, ...] | None = None
@@ -99,14 +99,14 @@ async def choose(
 ) -> Choice:
     """Check `selection` for a job: `source` is the project's, `active` names the attribute that tells who is active.
 
-    Raises `ConfigurationError` for a selection of tenants where there are none, `UnknownTenant` for a named tenant that the
-    source doesn't have or that the job's filter leaves out, and `TenantSourceFailed`.
+    Raises `ConfigurationError` for a selection of tenants where there are none, `UnknownTenant` for a named tenant that
+    the source doesn't have or that the job's filter leaves out, and `TenantSourceFailed`.
     """
     if not definition.multi_tenant:
         if selection.narrows:
             message = (
-                f"{definition.name} is not multi-tenant, so it has no tenants to choose from; expected no choice of tenants, "
-                "or `multi_tenant = True` in the job"
+                f"{definition.name} is not multi-tenant, so it has no tenants to choose from; expected no choice of "
+                "tenants, or `multi_tenant = True` in the job"
             )
             raise ConfigurationError(message)
         return Choice(None, None, frozenset())
@@ -188,7 +188,7 @@ def _tenants(ids: Sequence[str]) -> str:
 def _no_source(definition: Definition) -> str:
     return (
         f"{definition.name} is multi-tenant, but the project says nothing of its tenants; expected `source` under "
-        '[tool.pinstripe.tenants], as "module:attribute", naming a function, a generator function, a list or a TenantSource'
+        '[tool.pinstripe.tenants], as "module:attribute" of a function, a generator function, a list or a TenantSource'
     )
 
 
@@ -200,7 +200,9 @@ def _written(key: str, value: object) -> object:
         return [_written(key, one) for one in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    message = f"{key}={value!r} can't be kept with the run; expected a text, a number, True, False, None or a list of those"
+    message = (
+        f"{key}={value!r} can't be kept with the run; expected a text, a number, True, False, None or a list of those"
+    )
     raise InvalidArguments(message)
 
 

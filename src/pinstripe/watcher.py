@@ -32,8 +32,8 @@ class Watcher:
     def advanced(self, run: Run, counts: Counts, failures: Sequence[Failure]) -> None:
         """Hear the counts after a batch was settled, and what failed in it."""
 
-    def output(self, tenant: str | None, text: str) -> None:
-        """Hear whole captured lines (each with its line end) of one execution, as it prints them; pass them on to the output of the process."""
+    def output(self, tenant: str | None, text: str) -> None:  # noqa: ARG002 - for those that tell them apart
+        """Hear whole captured lines (each with its line end) of one execution; pass them on to the process's output."""
         stream = sys.stdout
         stream = getattr(stream, "real", stream)  # not back into the capture
         stream.write(text)

@@ -1,7 +1,7 @@
-"""The worker of a foreground run: start what there are free slots for, execute, settle, and so on until nothing is left.
+"""The worker of a foreground run: start what there is room for, execute, settle, until nothing is left.
 
-Each turn is one transaction: it settles what has ended since the last one and starts as many executions as slots are free,
-so `running` in the ledger always means started.
+Each turn is one transaction: it settles what has ended since the last one and starts as many executions as slots are
+free, so `running` in the ledger always means started.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Worker:
 
 
 class _Feed:
-    """Pages of tenants, read ahead of the worker so that it never waits for the source while there is something to do."""
+    """Pages of tenants, read ahead of the worker, so that it need not wait for the source."""
 
     def __init__(self, pages: AsyncGenerator[list[Tenant | None], None]) -> None:
         self._pages = pages

@@ -55,7 +55,8 @@ async def prune(write: Write, settings: RetentionSettings, clock: Clock) -> int:
 def _remove(connection: apsw.Connection, marks: dict[str, Any], logs: dict[str, Any]) -> tuple[int, int]:
     """One transaction: some rows of pruned runs, or some logs. Gives how many rows and how many whole runs went."""
     until = time.monotonic() + TRANSACTION_TIME
-    connection.execute(statement("mark_for_pruning"), marks)
+    if connection.execute(statement("next_pruned")).fetchone() is None:
+        connection.execute(statement("mark_for_pruning"), marks)
     removed = finished = 0
     while removed < ROWS and time.monotonic() < until:
         row = connection.execute(statement("next_pruned")).fetchone()

@@ -46,7 +46,7 @@ create table runs(
 create index runs_by_job on runs(job, n);
 create index runs_by_state on runs(state, n);
 create index runs_by_time on runs(created_at);
-create index runs_by_end on runs(state, finished_at) where finished_at is not null;
+create index runs_by_end on runs(state, finished_at) where finished_at is not null and pruning = 0;
 create index runs_by_retry on runs(retry_of) where retry_of is not null;
 create index runs_open on runs(owner) where state in ('queued', 'running');
 create index runs_on_top on runs(n) where parent is null;
