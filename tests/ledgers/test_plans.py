@@ -1,0 +1,120 @@
+"""Every hot statement goes by the index that was made for it: what a ledger keeps for months costs nobody anything.
+
+SQLite has no statistics of a ledger (nothing ever runs ANALYZE), so its plans are the same for an empty one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinstripe.ledgers.sqlite import statements
+from pinstripe.ledgers.sqlite.connection import connect
+from pinstripe.ledgers.sqlite.schema import migrate
+from pinstripe.ledgers.sqlite.statements import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import apsw
+
+# What a statement reads first, and by what. A row's own number is the fastest way there is.
+BY_NUMBER = "USING INTEGER PRIMARY KEY (rowid=?)"
+HOT = {
+    "may_start": f"SEARCH r {BY_NUMBER}",
+    "open_runs_of_owner": "SEARCH runs USING INDEX runs_open (owner=?)",
+    "counted_in": f"SEARCH runs {BY_NUMBER}",
+    "settled": f"SEARCH runs {BY_NUMBER}",
+    "counts": f"SEARCH runs {BY_NUMBER}",
+    "run_number": "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id=?)",
+    "run_by_id": "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id=?)",
+    "runs_by_end_of_id": "SEARCH runs USING INDEX sqlite_autoindex_runs_2 (reversed_id>? AND reversed_id<?)",
+    "last_run": "SCAN runs USING INDEX runs_on_top",  # from its end, and no further than the first
+    "last_run_of_job": "SEARCH runs USING INDEX runs_by_job (job=?)",
+    "failures": "SEARCH executions USING INDEX executions_failed (run=?)",
+    "failures_without_tracebacks": "SEARCH executions USING INDEX executions_failed (run=?)",
+    "start_executions": "SEARCH executions USING INDEX executions_of_run (run=? AND tenant=?)",
+    "settle_plain": f"SEARCH executions {BY_NUMBER}",
+    "settle_one": f"SEARCH executions {BY_NUMBER}",
+    "end_executions": f"SEARCH executions {BY_NUMBER}",
+    "open_executions": "SEARCH executions USING INDEX executions_of_run (run=? AND tenant>?)",
+    "queued_tenants": "SEARCH executions USING INDEX executions_of_run (run=? AND tenant>?)",
+    "retryable_failed": "SEARCH x USING COVERING INDEX executions_failed (run=? AND tenant>?)",
+    "retryable_cancelled": "SEARCH x USING COVERING INDEX executions_cancelled (run=? AND tenant>?)",
+    "retryable_skipped": "SEARCH x USING COVERING INDEX executions_skipped (run=? AND tenant>?)",
+    "find_execution": "SEARCH x USING INDEX executions_of_run (run=? AND tenant=?)",
+    "succeeded": "SEARCH x USING INDEX executions_of_run (run=? AND tenant=?)",
+    "listed_by_number": "SEARCH runs USING INTEGER PRIMARY KEY (rowid>?)",
+    "listed_by_job": "SEARCH runs USING INDEX runs_by_job (job=? AND n>?)",
+    "listed_by_state": "SEARCH runs USING INDEX runs_by_state (state=? AND n>?)",
+    "listed_by_tenant": "SEARCH executions USING COVERING INDEX executions_of_tenant (tenant=? AND run>?)",
+    "next_pruned": "SCAN runs USING COVERING INDEX runs_pruning",  # it has only those, and one is taken
+    "executions_to_prune": "SEARCH executions USING COVERING INDEX executions_of_run (run=?)",
+    "prune_executions": f"SEARCH executions {BY_NUMBER}",
+    "prune_logs": f"SEARCH logs {BY_NUMBER}",
+    "prune_run": f"SEARCH runs {BY_NUMBER}",
+}
+
+# A scan of these is a walk over all that was ever kept. `r`, `o`, `x`, `y` and `l` are what statements call them.
+_KEPT = re.compile(r"SCAN (runs|executions|logs|r|o|x|y|l)\b")
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_STATEMENT = re.compile(r"(select|insert|update|delete|with)\b")
+_VALUE = re.compile(r"(?<!:):(\w+)")
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
+    path = tmp_path / "ledger.db"
+    opened = connect(path, write=True)
+    migrate(opened, path)
+    yield opened
+    opened.close()
+
+
+def all_statements() -> list[str]:
+    """Name every statement; what is only a part of others is tried with them."""
+    names = list(statements._texts())  # noqa: SLF001 - there is no other use for all of them
+    return [name for name in names if _STATEMENT.match(_COMMENT.sub("", statement(name)))]
+
+
+def plan(connection: apsw.Connection, name: str) -> list[str]:
+    text = statement(name)
+    values = dict.fromkeys(_VALUE.findall(_COMMENT.sub("", text)), "1")
+    return [str(row[3]) for row in connection.execute(f"explain query plan {text}", values)]
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_goes_by_its_index(connection: apsw.Connection, name: str) -> None:
+    assert plan(connection, name)[0] == HOT[name]
+
+
+@pytest.mark.parametrize("name", all_statements())
+def test_no_statement_walks_over_what_is_kept(connection: apsw.Connection, name: str) -> None:
+    walks = [step for step in plan(connection, name) if _KEPT.match(step)]
+    assert [step for step in walks if step != HOT.get(name)] == []
+
+
+@pytest.mark.parametrize("name", all_statements())
+def test_no_statement_sorts_what_is_kept(connection: apsw.Connection, name: str) -> None:
+    sorted_ = [step for step in plan(connection, name) if "TEMP B-TREE" in step]
+    assert not sorted_ or name == "succeeded"  # there it sorts the few numbers that it was given
+
+
+def test_a_run_is_marked_for_pruning_by_its_end(connection: apsw.Connection) -> None:
+    steps = plan(connection, "mark_for_pruning")
+    assert steps.count("SEARCH r USING INDEX runs_by_end (state=? AND finished_at<?)") == 3
+
+
+def test_how_many_are_running_is_counted_in_the_index_of_those_that_run(connection: apsw.Connection) -> None:
+    counted = "SEARCH x USING COVERING INDEX executions_running (owner=? AND run=?)"
+    assert counted in plan(connection, "counts")
+    assert counted in plan(connection, "listed_by_number")
+
+
+def test_what_nothing_asks_for_is_refused(connection: apsw.Connection) -> None:
+    # The guard guards: a walk over all executions is seen as one.
+    steps = [str(row[3]) for row in connection.execute("explain query plan select * from executions where error = ''")]
+    assert [step for step in steps if _KEPT.match(step)] == ["SCAN executions"]
