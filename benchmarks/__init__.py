@@ -1,0 +1,1 @@
+"""How fast Pinstripe is: `python -m benchmarks` measures it here and now, and prints one table."""

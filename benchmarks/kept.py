@@ -1,0 +1,157 @@
+"""A ledger that has kept millions of executions, made straight by SQL: fan-outs, and many runs of one execution."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.ledgers.sqlite.connection import connect
+from pinstripe.ledgers.sqlite.schema import migrate
+from pinstripe.run import new_run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import apsw
+
+JOBS = tuple(f"job_{number:02d}" for number in range(20))
+"""The jobs of the history. `RARE` has few runs, none of them failed."""
+
+RARE = "rare_job"
+FAN_OUTS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+"""How many tenants the fan-outs have, one after the other."""
+
+DAY = 86_400_000_000
+KEPT_FOR = 6 * DAY
+"""Over how many microseconds the history spreads: all of it is inside the retention of seven days."""
+
+_TRACEBACK = 'Traceback (most recent call last):\n  File "lib/background_jobs/job.py", line 12, in run\n' * 6
+
+_RUN = """
+insert into runs(n, id, reversed_id, job, state, trigger, args, kwargs, selection, origin, selected, total, open,
+  succeeded, failed, created_at, started_at, finished_at)
+values (?, ?, ?, ?, ?, 'schedule', '[]', '{}', '{"tenants": null, "exclude": [], "where": [], "force": false}', ?, 1, ?,
+  0, ?, ?, ?, ?, ?)
+"""
+
+# One in a hundred fails, with a traceback; the others leave nothing but their times.
+_FAN_OUT = """
+with recursive numbers(i) as (select 0 union all select i + 1 from numbers where i + 1 < :total)
+insert into executions(run, tenant, job, state, epoch, attempts, started_at, finished_at, error, traceback)
+select :run, printf('tenant-%07d', i), :job, iif(i % 100 = 7, 'failed', 'succeeded'), 1, 1, :at, :at + 1000,
+  iif(i % 100 = 7, 'ValueError: expected an address, got ' || i, null), iif(i % 100 = 7, :traceback, null)
+from numbers
+"""
+
+_SINGLE = """
+insert into executions(run, tenant, job, state, epoch, attempts, started_at, finished_at, error, traceback)
+values (?, ?, ?, ?, 1, 1, ?, ?, ?, ?)
+"""
+
+# The logs of what succeeded are kept for a day.
+_LOGS = """
+insert into logs(execution, text, succeeded_at)
+select id, printf('%.*c', 200, 'x'), iif(state = 'succeeded', finished_at, null) from executions
+where state = 'failed' or (id % 20 = 0 and finished_at > :kept_since)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A ledger with a history: how large it became, and some of its runs to look for."""
+
+    path: Path
+    executions: int
+    runs: int
+    seconds: float
+    biggest: str
+    """The id of the last of the largest fan-outs."""
+    now: int
+    """The time just after the history, in microseconds."""
+
+
+def build(path: Path, executions: int, singles: int, now: int | None = None) -> Kept:
+    """Make the ledger in `path`: `singles` runs of one execution, and fan-outs for the rest."""
+    began = time.perf_counter()
+    now = now or time.time_ns() // 1_000
+    connection = connect(path, write=True)
+    migrate(connection, path)
+    # Nothing needs to survive a crash while it is made; indexes are sorted once, when all rows are there.
+    connection.execute("pragma synchronous = off; pragma cache_size = -1000000; pragma journal_mode = off")
+    indexes = [
+        (name, sql)
+        for name, sql in connection.execute("select name, sql from sqlite_schema where type = 'index' and sql not null")
+        if "unique" not in sql
+    ]
+    connection.execute("begin immediate")
+    for name, _ in indexes:
+        connection.execute(f"drop index {name}")
+    runs, biggest = _fill(connection, executions, singles, now)
+    for _, sql in indexes:
+        connection.execute(sql)
+    connection.execute("commit; pragma journal_mode = wal; pragma synchronous = normal")
+    connection.close()
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # so that no checkpoint has to wait for what was made here
+    return Kept(path, executions, runs, time.perf_counter() - began, biggest, now)
+
+
+def _fill(connection: apsw.Connection, executions: int, singles: int, now: int) -> tuple[int, str]:
+    dice = random.Random(2026)
+    fan_outs = list(_fan_outs(executions - singles))
+    every = max(1, singles // len(fan_outs))
+    step = KEPT_FOR // (singles + len(fan_outs) + 1)
+    at, number, biggest, largest = now - KEPT_FOR, 0, "", 0
+    waiting: list[Sequence[Any]] = []
+    executed: list[Sequence[Any]] = []
+    for single in range(singles):
+        at += step
+        number += 1
+        failed = dice.random() < 0.01
+        job = RARE if single % 2_000 == 0 else dice.choice(JOBS)
+        failed = failed and job != RARE
+        tenant = ("", f"tenant-{dice.randrange(1_000):07d}", "tenant-0000001")[single % 3]
+        waiting.append(_run(number, job, 1, int(failed), at))
+        error = ("ValueError: expected an address", _TRACEBACK) if failed else (None, None)
+        executed.append((number, tenant, job, "failed" if failed else "succeeded", at, at + 1_000, *error))
+        if (single + 1) % every == 0 and fan_outs:
+            _write(connection, waiting, executed)
+            at += step
+            number += 1
+            total = fan_outs.pop(0)
+            row = _run(number, dice.choice(JOBS), total, len(range(7, total, 100)), at)
+            if total >= largest:
+                biggest, largest = str(row[1]), total
+            waiting.append(row)
+            values = {"run": number, "job": row[3], "total": total, "at": at, "traceback": _TRACEBACK}
+            connection.execute(_FAN_OUT, values)
+    _write(connection, waiting, executed)
+    connection.execute(_LOGS, {"kept_since": now - DAY})
+    return number, biggest
+
+
+def _fan_outs(executions: int) -> Iterator[int]:
+    """Part the executions into fan-outs of several sizes, the large ones among the small."""
+    turn = 0
+    while executions > 0:
+        total = min(FAN_OUTS[turn % len(FAN_OUTS)], executions)
+        executions -= total
+        turn += 1
+        yield total
+
+
+def _run(number: int, job: str, total: int, failed: int, at: int) -> Sequence[Any]:
+    id_ = new_run_id(at)
+    state = "failed" if failed else "succeeded"
+    return (number, id_, id_[::-1], job, state, id_, total, total - failed, failed, at, at, at + 1_000 + total * 20)
+
+
+def _write(connection: apsw.Connection, runs: list[Sequence[Any]], executions: list[Sequence[Any]]) -> None:
+    connection.executemany(_RUN, runs)
+    connection.executemany(_SINGLE, executions)
+    runs.clear()
+    executions.clear()
