@@ -212,7 +212,10 @@ class SQLiteLedger:
             rows: list[Any] = tx.execute(statement("counts"), {"run": number}).fetchall()
             return Turn(claimed, read_counts(rows[0]))
 
-        return await self._write(turn, long=len(settlements) + len(tenants) > _INLINE)
+        taken = await self._write(turn, long=len(settlements) + len(tenants) > _INLINE)
+        if taken.counts.done == taken.counts.total:
+            self._numbers.pop(run, None)
+        return taken
 
     async def end(self, run: str, status: ExecutionStatus, reason: str, *, error: str | None = None) -> Run:
         """End each still queued execution with `status` and `reason`; with `error` the run fails."""
