@@ -568,7 +568,7 @@ async def test_what_a_job_has_not_is_told_with_the_remedy() -> None:
 
     outcome = await outcome_of(Job, "mailer")
     assert outcome.error is not None
-    assert "job the_job has no service 'mailer'; declare it by an annotation" in outcome.error
+    assert "job the_job has no service 'mailer'; expected a file lib/services/mailer.py" in outcome.error
     outcome = await outcome_of(Job, "broken")  # a property's own error isn't mistaken for a missing service
     assert outcome.error == "AttributeError: tenant 'acme' has no attribute 'missing'; it has what its source gave"
 

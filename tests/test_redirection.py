@@ -13,7 +13,7 @@ import pytest
 
 from pinstripe.capture import Capture
 from pinstripe.executing import CURRENT
-from pinstripe.redirection import redirected
+from pinstripe.redirection import redirected, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -187,3 +187,33 @@ def test_a_bad_log_call_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             inside(capture, lambda: logging.getLogger("library").warning("%d", "no number"))  # noqa: PLE1206, RUF100
             inside(capture, lambda: say("still there"))
         assert capture.text(1_000) == "still there\n"
+
+
+def test_what_is_not_captured_is_logged_to_standard_error_from_info_on(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = logging.getLogger("pinstripe.jobs.shown")
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        with shown():
+            jobs.info("to be seen")
+            jobs.debug("too much")
+        jobs.info("nobody listens any more")
+    finally:
+        root.handlers = handlers
+    assert capsys.readouterr().err == "INFO pinstripe.jobs.shown: to be seen\n"
+
+
+def test_an_application_that_logs_by_itself_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = logging.getLogger("pinstripe.jobs.shown")
+    heard: list[str] = []
+    own = logging.Handler()
+    own.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, [own]
+    try:
+        with shown():
+            jobs.warning("once")
+    finally:
+        root.handlers = handlers
+    assert heard == ["once"]
+    assert capsys.readouterr().err == ""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pinstripe.errors import ConfigurationError, RunCancelled, TenantFailures, TenantSourceFailed
-from pinstripe.redirection import redirected
+from pinstripe.redirection import redirected, shown
 from pinstripe.run import Run, RunStatus
 from pinstripe.runs import Interrupted, Request
 from pinstripe.selection import Selection
@@ -141,8 +140,8 @@ class Foreground:
 
 
 async def _redirecting(worker: Worker, watcher: Watcher) -> Run:
-    """Execute with standard output and logging led to each execution's capture, where the watcher wants that."""
-    with redirected() if watcher.captures else nullcontext():
+    """Execute with output and logging led to each execution's capture, or shown where the watcher captures nothing."""
+    with redirected() if watcher.captures else shown():
         return await worker.execute()
 
 

@@ -39,6 +39,30 @@ def redirected() -> Iterator[None]:
             stream.leave()
 
 
+@contextmanager
+def shown() -> Iterator[None]:
+    """While this goes on, what jobs log goes to standard error, unless the application set up logging of its own.
+
+    It is for executions without a capture: their lines from INFO on are to be seen, as those of the others are kept.
+    """
+    ours, jobs = logging.getLogger("pinstripe"), logging.getLogger(JOBS_LOGGER)
+    if any(_handlers(JOBS_LOGGER)):
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    sets_level = jobs.level == logging.NOTSET
+    if sets_level:
+        jobs.setLevel(logging.INFO)
+    ours.addHandler(handler)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        if sets_level:
+            jobs.setLevel(logging.NOTSET)
+
+
 def _redirect(name: str) -> _Stream:
     stream = getattr(sys, name)
     if not isinstance(stream, _Stream):

@@ -164,7 +164,8 @@ class Workspace:
         if self._stack is None or name not in self._stack.values:
             what = f"job {self.job}" if self.job else "this workspace"
             message = (
-                f"{what} has no service {name!r}; declare it by an annotation in its class, `{name}: {name.title()}`"
+                f"{what} has no service {name!r}; expected a file lib/services/{name}.py, and in the job's class the "
+                f"annotation `{name}: {name.title()}`"
             )
             raise AttributeError(message, name=name, obj=self)
         return self._stack.values[name]
