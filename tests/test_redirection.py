@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
+from pinstripe import redirection
 from pinstripe.capture import Capture
 from pinstripe.executing import CURRENT
-from pinstripe.redirection import redirected, shown
+from pinstripe.redirection import redirected
 
 if TYPE_CHECKING:
     import asyncio
@@ -194,7 +195,7 @@ def test_what_is_not_captured_is_logged_to_standard_error_from_info_on(capsys: p
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, []
     try:
-        with shown():
+        with redirection.shown():
             jobs.info("to be seen")
             jobs.debug("too much")
         jobs.info("nobody listens any more")
@@ -211,7 +212,7 @@ def test_an_application_that_logs_by_itself_is_left_alone(capsys: pytest.Capture
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, [own]
     try:
-        with shown():
+        with redirection.shown():
             jobs.warning("once")
     finally:
         root.handlers = handlers
