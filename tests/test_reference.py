@@ -17,6 +17,7 @@ from pinstripe.setting_keys import KEYS, Key
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(REFERENCE.rglob("*.md")))
+WALK = (REFERENCE.parent / "explanation" / "one-run.md").read_text(encoding="utf-8")
 NAMES = [name for names in COMMANDS.values() for name in names]
 NEVER_RAISED = {0, 3, 143}
 """Exit codes beside those of errors: done, nothing ran, terminated."""
@@ -77,3 +78,8 @@ def test_every_exit_code_is_described(code: int) -> None:
 @pytest.mark.parametrize("name", pinstripe.__all__)
 def test_every_public_name_is_described(name: str) -> None:
     assert re.search(rf"`(?:pinstripe\.)?{name}\b", TEXT)
+
+
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"`([\w/]+\.py)`", WALK))))
+def test_every_file_on_the_way_of_one_run_is_there(module: str) -> None:
+    assert (Path(pinstripe.__file__).parent / module).is_file()
