@@ -329,11 +329,15 @@ class SQLiteLedger:
         await self._write(lambda tx: tx.execute(statement("run_abandoned"), values))
 
     async def _end(self, number: int, ends: dict[ExecutionStatus, tuple[ExecutionStatus, str]]) -> None:
+        counted: list[Any] = self._read(lambda tx: tx.execute(statement("counts"), {"run": number}).fetchall())
+        left = counted[0][1]
+        if not left:
+            return  # the usual end of a run: nothing is open any more
         now = self._clock.now()
         after: str | None = None
         while True:
             page = after
-            after = await self._write(lambda tx: settling.end_page(tx, number, page, ends, now), long=True)  # noqa: B023
+            after = await self._write(lambda tx: settling.end_page(tx, number, page, ends, now), long=left > _INLINE)  # noqa: B023
             if after is None:
                 return
 
