@@ -196,6 +196,8 @@ class _Call:
         waited: set[asyncio.Future[Any]] = {connected, ended}
         try:
             await asyncio.wait(waited, timeout=START_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():  # the pool may be quicker than the line: what was said there is still to be heard
+                await asyncio.wait([connected], timeout=NEWS_LIMIT if _is_failed(ended) else START_LIMIT)
         finally:
             connected.cancel()
         if self.connected.is_set():
@@ -222,6 +224,10 @@ class _Call:
             how = f"signal {_signal(-code)}" if code < 0 else f"exit code {code}"
             return f"the process died: {how}"
         return f"the process died before it could tell: {'cancelled' if exception is None else error_text(exception)}"
+
+
+def _is_failed(ended: asyncio.Future[None]) -> bool:
+    return ended.cancelled() or ended.exception() is not None
 
 
 def write_answer(outcome: Outcome) -> bytes:
