@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,7 +86,7 @@ def _pages(ledger: SQLiteLedger, kept: Kept) -> dict[str, Callable[[], Awaitable
     }
 
     def listing(only: RunFilter) -> Callable[[], Awaitable[Any]]:
-        return lambda: ledger.list_runs(replace(only, failures=False))
+        return lambda: ledger.list_runs(only._replace(failures=False))
 
     return {
         **{f"list-runs, {name}": listing(only) for name, only in filters.items()},

@@ -80,19 +80,11 @@ def build(path: Path, executions: int, singles: int, now: int | None = None) -> 
     now = now or time.time_ns() // 1_000
     connection = connect(path, write=True)
     migrate(connection, path)
-    # Nothing needs to survive a crash while it is made; indexes are sorted once, when all rows are there.
+    # Nothing needs to survive a crash while it is made. The indexes grow with it, so that their pages are as full as
+    # months of runs leave them.
     connection.execute("pragma synchronous = off; pragma cache_size = -1000000; pragma journal_mode = off")
-    indexes = [
-        (name, sql)
-        for name, sql in connection.execute("select name, sql from sqlite_schema where type = 'index' and sql not null")
-        if "unique" not in sql
-    ]
     connection.execute("begin immediate")
-    for name, _ in indexes:
-        connection.execute(f"drop index {name}")
     runs, biggest = _fill(connection, executions, singles, now)
-    for _, sql in indexes:
-        connection.execute(sql)
     connection.execute("commit; pragma journal_mode = wal; pragma synchronous = normal")
     connection.close()
     with path.open("rb") as file:
