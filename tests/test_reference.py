@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
-from datetime import timedelta
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 import pytest
 
 import pinstripe
+from pinstripe import Execution, Run, RunStatus, Trigger, errors
 from pinstripe.commands.main import COMMANDS, EXIT_CODES
 from pinstripe.commands.main import pinstripe as command_line
 from pinstripe.duration import write_duration
+from pinstripe.run import Failure
 from pinstripe.setting_keys import KEYS, Key
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -83,3 +87,20 @@ def test_every_public_name_is_described(name: str) -> None:
 @pytest.mark.parametrize("module", sorted(set(re.findall(r"`([\w/]+\.py)`", WALK))))
 def test_every_file_on_the_way_of_one_run_is_there(module: str) -> None:
     assert (Path(pinstripe.__file__).parent / module).is_file()
+
+
+def test_the_json_of_a_run_and_of_an_execution_are_as_described() -> None:
+    page = (REFERENCE / "runs.md").read_text(encoding="utf-8")
+    run, execution = map(json.loads, re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    now = datetime.now(UTC)
+    failed = Run("id", "job", RunStatus.FAILED, Trigger.CLI, (), {}, now, failures=(Failure("acme", 1, "error"),))
+    written = failed.to_json()
+    assert list(run) == list(written)
+    assert list(run["executions"]) == list(written["executions"])
+    assert list(run["failures"][0]) == list(written["failures"][0])
+    assert list(execution) == [field.name for field in fields(Execution)]
+
+
+@pytest.mark.parametrize("name", [name for name, found in vars(errors).items() if isinstance(found, type)])
+def test_every_error_is_described(name: str) -> None:
+    assert f"| `{name}`" in (REFERENCE / "errors.md").read_text(encoding="utf-8")
