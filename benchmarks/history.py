@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.figures import Figure, Size, middle
@@ -67,29 +68,30 @@ async def _measure(kept: Kept, size: Size) -> list[Figure]:
 def _pages(ledger: SQLiteLedger, kept: Kept) -> dict[str, Callable[[], Awaitable[Any]]]:
     now, busy, quiet = kept.now, "tenant-0000001", f"tenant-{min(99_990, kept.executions // 1_000):07d}"
     failed = RunStatus.FAILED
+    only = partial(RunFilter, failures=False)  # as the command reads them, but for --json
     filters = {
-        "no filter": RunFilter(),
-        "--job": RunFilter(job=JOBS[3]),
-        "--job, few runs": RunFilter(job=RARE),
-        "--tenant, many runs": RunFilter(tenant=busy),
-        "--tenant, few runs": RunFilter(tenant=quiet),
-        "--status failed": RunFilter(status=failed),
-        "--since 1h": RunFilter(since=now - DAY // 24),
-        "--since 5s, few runs": RunFilter(since=now - KEPT_FOR // 100_000),
-        "--job --status failed": RunFilter(job=JOBS[3], status=failed),
-        "--job --status failed, none": RunFilter(job=RARE, status=failed),
-        "--job --since 5s, few runs": RunFilter(job=JOBS[3], since=now - KEPT_FOR // 100_000),
-        "--tenant --status failed": RunFilter(tenant=busy, status=failed),
-        "--tenant --status cancelled, none": RunFilter(tenant=busy, status=RunStatus.CANCELLED),
-        "--tenant --job, few runs": RunFilter(tenant=busy, job=RARE),
-        "--tenant --since 5s, few runs": RunFilter(tenant=busy, since=now - KEPT_FOR // 100_000),
+        "no filter": only(),
+        "--job": only(job=JOBS[3]),
+        "--job, few runs": only(job=RARE),
+        "--tenant, many runs": only(tenant=busy),
+        "--tenant, few runs": only(tenant=quiet),
+        "--status failed": only(status=failed),
+        "--since 1h": only(since=now - DAY // 24),
+        "--since 5s, few runs": only(since=now - KEPT_FOR // 100_000),
+        "--job --status failed": only(job=JOBS[3], status=failed),
+        "--job --status failed, none": only(job=RARE, status=failed),
+        "--job --since 5s, few runs": only(job=JOBS[3], since=now - KEPT_FOR // 100_000),
+        "--tenant --status failed": only(tenant=busy, status=failed),
+        "--tenant --status cancelled, none": only(tenant=busy, status=RunStatus.CANCELLED),
+        "--tenant --job, few runs": only(tenant=busy, job=RARE),
+        "--tenant --since 5s, few runs": only(tenant=busy, since=now - KEPT_FOR // 100_000),
     }
 
     def listing(only: RunFilter) -> Callable[[], Awaitable[Any]]:
         return lambda: ledger.list_runs(only._replace(failures=False))
 
     return {
-        **{f"list-runs, {name}": listing(only) for name, only in filters.items()},
+        **{f"list-runs, {name}": listing(wanted) for name, wanted in filters.items()},
         "show-run of the largest": lambda: ledger.find_run(kept.biggest),
         "show-run by the end of its id": lambda: ledger.find_run(kept.biggest[-8:]),
         "show-run last": lambda: ledger.find_run("last"),
