@@ -95,9 +95,9 @@ def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None
     assert settings.database.isolation == "schemas"
     assert settings.database.tenant_column == "customer_id"
     assert settings.database.shared_tables == ("plans", "countries")
-    assert dataclasses.astuple(settings.tenants) == ("newsletter.tenancy:tenants", "slug", "enabled", "zone")
-    assert dataclasses.astuple(settings.worker) == (5, 2, timedelta(minutes=1))
-    assert dataclasses.astuple(settings.retention) == (timedelta(days=1), timedelta(days=2), timedelta(hours=3))
+    assert settings.tenants == ("newsletter.tenancy:tenants", "slug", "enabled", "zone")
+    assert settings.worker == (5, 2, timedelta(minutes=1))
+    assert settings.retention == (timedelta(days=1), timedelta(days=2), timedelta(hours=3))
     assert {origin for _, _, origin in describe_settings(settings)} == {"pyproject.toml"}
 
 

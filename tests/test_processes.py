@@ -130,7 +130,7 @@ async def bench(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Asyn
     settings = load_settings(project.path)
     services = Services(settings.services, "lib.services")
     registry = Registry(settings.background_jobs, package="lib.background_jobs", multi_tenant=False, services=services)
-    executor = Executor(services, ProjectServices(), Nobody(), processes=Processes(settings))
+    executor = Executor(services, ProjectServices(), Nobody(), processes=lambda: Processes(settings))
     try:
         yield Bench(executor, registry)
     finally:

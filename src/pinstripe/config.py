@@ -45,8 +45,7 @@ class DatabaseSettings:
     shared_tables: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TenantSettings:
+class TenantSettings(NamedTuple):
     """Where tenants come from: the `source` ("module:attribute"), and which attributes of theirs hold what is asked."""
 
     source: str | None
@@ -55,8 +54,7 @@ class TenantSettings:
     time_zone: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(NamedTuple):
     """How much runs at once, and how long a stop waits for what runs."""
 
     concurrency: int
@@ -64,8 +62,7 @@ class WorkerSettings:
     shutdown_grace: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionSettings:
+class RetentionSettings(NamedTuple):
     """How long runs and logs are kept after their end."""
 
     succeeded: timedelta

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect  # noqa: TC003 - a dataclass field
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,7 @@ class Definition:
         return f"{self.name}{self.signature}"
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenJob:
+class BrokenJob(NamedTuple):
     """A job file that can't be loaded: its name, its file, the line if known, and the reason in one sentence."""
 
     name: str

@@ -226,7 +226,7 @@ class Execution:
 
     async def _call_in_process(self) -> Outcome:
         """Have a process of its own do all of it: it opens the project and the services there."""
-        processes = self._executor.processes
+        processes = self._executor.processes()
         if processes is None:
             message = f'{self.job} has runs_in = "process", and there are no processes here'
             raise PinstripeError(message)

@@ -36,18 +36,19 @@ class Executor:
         launcher: Launcher,
         *,
         shutdown_grace: float = 25.0,
-        processes: Processes | None = None,
+        processes: Callable[[], Processes] | None = None,
     ) -> None:
         """Take where `services` come from and what starts nested runs.
 
         `shutdown_grace` is how many seconds a job may go on after it was cancelled, before it is abandoned;
-        `processes` is where jobs with `runs_in = "process"` run.
+        `processes` makes what jobs with `runs_in = "process"` run in, when the first one comes.
         """
         self.services = services
         self.project_services = project_services
         self.launcher = launcher
         self.shutdown_grace = shutdown_grace
-        self.processes = processes
+        self._make_processes = processes
+        self._processes: Processes | None = None
         self.executions: set[Execution] = set()
         """What runs now; also what keeps its tasks alive, since the event loop doesn't."""
         self._context = copy_context()
@@ -71,6 +72,12 @@ class Executor:
             context=self._context.copy(),
         )
         return execution
+
+    def processes(self) -> Processes | None:
+        """Give what jobs with `runs_in = "process"` run in; None where there are no processes."""
+        if self._processes is None and self._make_processes is not None:
+            self._processes = self._make_processes()
+        return self._processes
 
     async def execute(self, assignment: Assignment) -> Outcome:
         """Execute an attempt to its end and give the outcome; cancelling this cancels the attempt."""
@@ -111,8 +118,8 @@ class Executor:
             await asyncio.wait(tasks, timeout=0.05)
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_LIMIT)
-        if self.processes is not None:
-            await self.processes.close()
+        if self._processes is not None:
+            await self._processes.close()
         if self._tracker is not None:
             self._tracker.remove()
             self._tracker = None

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from pinstripe.errors import ConfigurationError, RunCancelled, TenantFailures, TenantSourceFailed
+from pinstripe.errors import (
+    ConfigurationError,
+    InvalidArguments,
+    PinstripeError,
+    RunCancelled,
+    TenantFailures,
+    TenantSourceFailed,
+)
 from pinstripe.redirection import redirected, shown
 from pinstripe.run import Run, RunStatus
 from pinstripe.runs import Interrupted, Request
 from pinstripe.selection import Selection
-from pinstripe.watcher import Watcher
+from pinstripe.watcher import Guarded, Watcher
 from pinstripe.worker import Worker
 
 if TYPE_CHECKING:
@@ -23,8 +30,6 @@ if TYPE_CHECKING:
     from pinstripe.runs import Plan, Runs, Started
     from pinstripe.workspace import Options, Workspace
 
-
-T = TypeVar("T")
 
 Lineage = frozenset[tuple[str, str | None]]
 """The jobs, with their tenants, inside which a run was started."""
@@ -38,22 +43,22 @@ class Foreground:
         self._runs = runs
         self._ledger = ledger
         self._concurrency = concurrency
-        self._active: dict[str, _Active] = {}
-        self._beginning: set[asyncio.Task[Any]] = set()
+        self._going: set[_Going] = set()
+        self._recorded: dict[str, _Going] = {}
         self.executor: Executor
         """What executes; set by the project, since the executor is given this object to start nested runs with."""
 
     async def run(self, request: Request, watcher: Watcher) -> Run:
         """Run a request to its end; give the finished run, whatever became of its executions."""
-        begun = await self._begin(self._start(request, watcher, None, None))
-        return begun if isinstance(begun, Run) else (await self._execute(*begun, request, watcher))[0]
+        going = _Going(request, Guarded(watcher))
+        run = await self._carry_out(going, self._start(request, going.watcher, None))
+        assert run is not None  # noqa: S101 - for the type checker: only a retry may find nothing to do
+        return run
 
     async def retry(self, reference: str, request: Request, *, skipped: bool, watcher: Watcher) -> Run | None:
         """Retry a run to its end; None where there is nothing to retry. Of `request` only how to run is used."""
-        begun = await self._begin(self._runs.retry(reference, skipped=skipped, watcher=watcher))
-        if begun is None or isinstance(begun, Run):
-            return begun
-        return (await self._execute(*begun, request, watcher))[0]
+        going = _Going(request, Guarded(watcher))
+        return await self._carry_out(going, self._runs.retry(reference, skipped=skipped, watcher=going.watcher))
 
     async def launch(
         self,
@@ -65,78 +70,90 @@ class Foreground:
     ) -> Run:
         """Run a job from a workspace; raise what `Workspace.run_background_job` promises."""
         request = Request(job, args, kwargs, selection=_selection(options))
-        outer = self._active.get(workspace.run_id or "")
-        watcher = Watcher() if outer is None else _Nested(outer.watcher)
-        begun = await self._begin(self._start(request, watcher, workspace, outer))
-        if isinstance(begun, Run):
-            raise RunCancelled(begun)
-        run, worker = await self._execute(*begun, request, watcher, _lineage(workspace, outer))
-        _raise_for(run, worker)
+        outer = self._recorded.get(workspace.run_id or "")
+        watcher = Guarded(Watcher()) if outer is None else _Nested(outer.watcher)
+        going = _Going(request, watcher, _lineage(workspace, outer))
+        run = await self._carry_out(going, self._start(request, watcher, workspace, going.lineage))
+        assert run is not None  # noqa: S101 - as above
+        _raise_for(run, going.worker)
         return run
 
     def stop(self, reason: str = "interrupted") -> None:
         """Stop every run cleanly: cancel what runs, start no more."""
-        for active in tuple(self._active.values()):
-            active.worker.stop(reason)
-        for task in tuple(self._beginning):
-            task.cancel()
+        for going in tuple(self._going):
+            going.stop(reason)
+
+    async def close(self) -> None:
+        """Stop every run, and wait until each is closed in the ledger."""
+        while self._going:
+            self.stop()
+            await asyncio.wait([going.task for going in self._going if going.task is not None])
 
     async def _start(
-        self, request: Request, watcher: Watcher, workspace: Workspace | None, outer: _Active | None
+        self, request: Request, watcher: Watcher, workspace: Workspace | None, lineage: Lineage = frozenset()
     ) -> tuple[Plan, Started]:
         parent, only = (None, None) if workspace is None else (workspace.run_id, workspace.tenant)
         plan = await self._runs.plan(request, parent=parent, only=only)
         if workspace is not None:
-            _refuse_endless(plan, workspace, _lineage(workspace, outer))
+            _refuse_endless(plan, workspace, lineage)
         return plan, await self._runs.start(plan, watcher)
 
-    async def _begin(self, beginning: Coroutine[Any, Any, T]) -> T | Run:
-        """Let a run begin; `stop` ends that at once, and gives the run if it was recorded already."""
-        task = asyncio.get_running_loop().create_task(beginning)
-        self._beginning.add(task)
+    async def _carry_out(
+        self, going: _Going, beginning: Coroutine[Any, Any, tuple[Plan, Started] | None]
+    ) -> Run | None:
+        """Go through a run in a task of its own, which closes it also where the caller's is cancelled."""
+        task = going.task = asyncio.get_running_loop().create_task(self._go(going, beginning))
+        self._going.add(going)
+        task.add_done_callback(lambda ended: self._ended(going, ended))
         try:
-            return await asyncio.shield(task)
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            going.stop("interrupted")
+            await asyncio.wait([task])
+            raise
+        if task.cancelled():
+            message = "the run was stopped before anything of it was recorded; nothing was run"
+            raise PinstripeError(message)
+        return task.result()
+
+    async def _go(self, going: _Going, beginning: Coroutine[Any, Any, tuple[Plan, Started] | None]) -> Run | None:
+        try:
+            begun = await beginning
         except Interrupted as interrupted:
             return interrupted.run
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # it has been told by the cancellation
-            raise
+        if begun is None:
+            return None
+        plan, started = begun
+        worker = going.worker = self._worker(plan, started, going)
+        self._recorded[started.run.id] = going
+        try:
+            if going.stopped is not None:  # too late for the beginning to be cancelled
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+                worker.stop(going.stopped)
+            run = await _redirecting(worker, going.watcher)
         finally:
-            self._beginning.discard(task)
+            del self._recorded[started.run.id]
+        going.watcher.finished(run)
+        return run
 
-    async def _execute(
-        self,
-        plan: Plan,
-        started: Started,
-        request: Request,
-        watcher: Watcher,
-        lineage: Lineage = frozenset(),
-    ) -> tuple[Run, Worker]:
-        worker = Worker(
+    def _worker(self, plan: Plan, started: Started, going: _Going) -> Worker:
+        request = going.request
+        return Worker(
             self._ledger,
             self.executor,
             plan,
             started,
-            watcher,
+            going.watcher,
             concurrency=request.concurrency or self._concurrency,
             timeout=None if request.timeout is None else request.timeout.total_seconds(),
             fail_fast=request.fail_fast,
         )
-        self._active[started.run.id] = _Active(worker, watcher, lineage)
-        task = asyncio.get_running_loop().create_task(_redirecting(worker, watcher))
-        try:
-            run = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            worker.stop()
-            await asyncio.wait([task])
-            raise
-        finally:
-            del self._active[started.run.id]
-        watcher.finished(run)
-        return run, worker
+
+    def _ended(self, going: _Going, task: asyncio.Task[Run | None]) -> None:
+        self._going.discard(going)
+        if not task.cancelled():
+            task.exception()  # it is raised to who waits; if nobody does any more, that is no reason for a warning
 
 
 async def _redirecting(worker: Worker, watcher: Watcher) -> Run:
@@ -145,13 +162,24 @@ async def _redirecting(worker: Worker, watcher: Watcher) -> Run:
         return await worker.execute()
 
 
-@dataclass(frozen=True, slots=True)
-class _Active:
-    """A run that goes on."""
+class _Going:
+    """A run that goes on, from its planning to its end."""
 
-    worker: Worker
-    watcher: Watcher
-    lineage: Lineage
+    def __init__(self, request: Request, watcher: Watcher, lineage: Lineage = frozenset()) -> None:
+        self.request = request
+        self.watcher = watcher
+        self.lineage = lineage
+        self.task: asyncio.Task[Run | None] | None = None
+        self.worker: Worker | None = None
+        self.stopped: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """Stop it cleanly: before there is a worker, its beginning is cancelled, once."""
+        if self.worker is not None:
+            self.worker.stop(reason)
+        elif self.stopped is None and self.task is not None:
+            self.task.cancel()
+        self.stopped = self.stopped or reason
 
 
 class _Nested(Watcher):
@@ -168,6 +196,10 @@ class _Nested(Watcher):
 def _selection(options: Options) -> Selection:
     """Make the selection of a workspace's options; no tenants named is nothing asked, an empty list is nobody."""
     tenants = options.tenants
+    for name, ids in (("tenants", tenants), ("exclude", options.exclude)):
+        if isinstance(ids, str):
+            message = f"options({name}={ids!r}): expected a list of ids, as {name}=[{ids!r}]"
+            raise InvalidArguments(message)
     return Selection(
         tenants=None if tenants is None else tuple(tenants),
         exclude=tuple(options.exclude or ()),
@@ -175,7 +207,7 @@ def _selection(options: Options) -> Selection:
     )
 
 
-def _lineage(workspace: Workspace, outer: _Active | None) -> Lineage:
+def _lineage(workspace: Workspace, outer: _Going | None) -> Lineage:
     if workspace.job is None:
         return frozenset()
     tenant = None if workspace.tenant is None else workspace.tenant.id
@@ -192,29 +224,18 @@ def _refuse_endless(plan: Plan, workspace: Workspace, lineage: Lineage) -> None:
         raise ConfigurationError(message)
 
 
-def _raise_for(run: Run, worker: Worker) -> None:
+def _raise_for(run: Run, worker: Worker | None) -> None:
     """Raise what became of a run that code awaits: nothing where it succeeded."""
     if run.status is RunStatus.SUCCEEDED:
         return
-    if run.status is RunStatus.CANCELLED:
+    if run.status is RunStatus.CANCELLED or worker is None:
         raise RunCancelled(run)
     if run.error is not None:
         raise TenantSourceFailed(run.error)
     if run.executions.total == 1:
         for exception in worker.exceptions.values():
-            raise exception if isinstance(exception, Exception) else _wrapped(exception)
-    by_tenant = {
-        tenant or "": _noted(exception if isinstance(exception, Exception) else _wrapped(exception), tenant)
-        for tenant, exception in worker.exceptions.items()
-    }
-    raise TenantFailures(run, by_tenant)
-
-
-def _wrapped(exception: BaseException) -> Exception:
-    """Make an ordinary error of one that would end the caller's process, such as the job's `sys.exit`."""
-    error = RuntimeError(f"the job raised {type(exception).__name__}: {exception}")
-    error.__cause__ = exception
-    return error
+            raise exception
+    raise TenantFailures(run, {tenant or "": _noted(each, tenant) for tenant, each in worker.exceptions.items()})
 
 
 def _noted(exception: Exception, tenant: str | None) -> Exception:

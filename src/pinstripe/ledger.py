@@ -6,7 +6,6 @@ process that has lost the execution still reports is not accepted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -18,8 +17,7 @@ NO_TENANT = ""
 """How the ledger writes "no tenant": no nullable column stands in a unique key."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewRun:
+class NewRun(NamedTuple):
     """A run to create. `args` and `kwargs` are JSON values; `selection` is what `Selection.to_json` gave.
 
     `origin` is the first run of a chain of retries; None for a run that is no retry.
@@ -64,8 +62,7 @@ class Turn(NamedTuple):
     counts: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(NamedTuple):
     """What a run was created with: its `selection` as JSON, whether all of it was ever read, and its `origin`."""
 
     selection: Mapping[str, Any]
@@ -73,8 +70,7 @@ class Selected:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
+class RunFilter(NamedTuple):
     """Which runs to list. `since` is in microseconds UTC; all that are given must hold.
 
     Without `failures` the runs come without theirs, which may be a thousand each.

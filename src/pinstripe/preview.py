@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from pinstripe.tenants import Tenant
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(NamedTuple):
     """The job that would run, with its arguments as the ledger would keep them, and the tenants it would run for."""
 
     definition: Definition

@@ -52,7 +52,7 @@ class _Line:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(address)
         self._lock = threading.Lock()
-        self.send(b"h", token.encode())
+        self.send(b"h", f"{token} {os.getpid()}".encode())
 
     def __enter__(self) -> Self:
         return self

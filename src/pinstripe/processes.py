@@ -56,6 +56,7 @@ class Processes:
         self._room = asyncio.Semaphore(self._size)
         self._calls: dict[str, _Call] = {}
         self._pool: Any = None
+        self._pools: list[Any] = []  # with those that broke, whose other processes go on until the close
         self._opening = asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._listening: set[asyncio.Task[Any]] = set()
@@ -72,9 +73,9 @@ class Processes:
             await self._open()
             token = os.urandom(16).hex()
             call = self._calls[token] = _Call(assignment, started, asyncio.get_running_loop())
-            future = self._schedule(token, request)
+            pool, future = self._pool, self._schedule(token, request)
             try:
-                return await call.wait(asyncio.wrap_future(future))
+                return await call.wait(asyncio.wrap_future(future), pool)
             except asyncio.CancelledError:
                 future.cancel()
                 await call.end()
@@ -84,9 +85,10 @@ class Processes:
 
     async def close(self) -> None:
         """End all processes, and what goes on in them."""
-        pool, self._pool = self._pool, None
         server, self._server = self._server, None
-        if pool is not None:
+        self._pool = None
+        while self._pools:
+            pool = self._pools.pop()
             pool.stop()
             await asyncio.get_running_loop().run_in_executor(None, pool.join)
         if server is not None:
@@ -118,15 +120,16 @@ class Processes:
 
         # It stands above this module, with the project that it opens, and is found by its name here as in the child.
         perform = import_module("pinstripe.process_entry").perform
-        if not self._pool.active:
-            self._pool = _new_pool(self._size)
         future: Future[None] = self._pool.schedule(perform, args=(self._address, token, request))
         return future
 
     async def _open(self) -> None:
-        if self._pool is None:
-            self._pool = _new_pool(self._size)
         async with self._opening:
+            if self._pool is None or not self._pool.active:
+                self._pool = _new_pool(self._size)
+                self._pools.append(self._pool)
+                # To ask is to start: it takes a moment for each process, and the event loop has other things to do.
+                await asyncio.get_running_loop().run_in_executor(None, lambda: self._pool.active)
             if self._server is None:
                 context = copy_context()
                 context.run(CURRENT.set, None)  # the server's tasks are no job's
@@ -151,7 +154,9 @@ class Processes:
                 kind, size = _header(await reader.readexactly(HEADER))
                 body = await reader.readexactly(size)
                 if call is None:
-                    call = self._calls[body.decode()]
+                    token, _, pid = body.decode().partition(" ")
+                    call = self._calls[token]
+                    call.pid = int(pid)
                     call.connected.set()
                 else:
                     call.hear(kind, body)
@@ -173,7 +178,7 @@ class _Call:
         self._started = started
         self._loop = loop
         self._answer: Outcome | None = None
-        self._lines: Any = None
+        self.pid = 0
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
 
@@ -190,16 +195,16 @@ class _Call:
             case b"r":
                 self._answer = _read_answer(body)
 
-    async def wait(self, ended: asyncio.Future[None]) -> Outcome:
+    async def wait(self, ended: asyncio.Future[None], pool: Any) -> Outcome:
         """Wait for the outcome, or find out why there is none."""
-        connected = self._loop.create_task(self.connected.wait())
-        waited: set[asyncio.Future[Any]] = {connected, ended}
-        try:
-            await asyncio.wait(waited, timeout=START_LIMIT, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done():  # the pool may be quicker than the line: what was said there is still to be heard
-                await asyncio.wait([connected], timeout=NEWS_LIMIT if _is_failed(ended) else START_LIMIT)
-        finally:
-            connected.cancel()
+        deadline = self._loop.time() + START_LIMIT
+        while not self.connected.is_set() and self._loop.time() < deadline:
+            # The pool may tell of an end before the socket tells of the beginning; and one that broke tells nothing.
+            over = _is_failed(ended) or not pool.active
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.connected.wait(), NEWS_LIMIT)
+            if over:
+                break
         if self.connected.is_set():
             await self.gone.wait()
         if self._answer is not None:
@@ -208,26 +213,32 @@ class _Call:
         raise PinstripeError(self._death(ended))
 
     async def end(self) -> None:
-        """Wait until the process that was told to go is gone."""
-        if self.connected.is_set():
-            with contextlib.suppress(TimeoutError):
+        """Wait until the process that was told to go is gone; one that is not gone soon is killed."""
+        if not self.connected.is_set():
+            return
+        try:
+            await asyncio.wait_for(self.gone.wait(), NEWS_LIMIT)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError, TimeoutError):
+                os.kill(self.pid, signal.SIGKILL)
                 await asyncio.wait_for(self.gone.wait(), EXIT_LIMIT)
 
     def _death(self, ended: asyncio.Future[None]) -> str:
         """Tell how the process died."""
         if not ended.done():
-            when = "" if self.connected.is_set() else f", or did not start within {START_LIMIT:g}s"
-            return f"the process died: exit code 0{when}"  # the only one that the pool doesn't tell
+            if self.connected.is_set():
+                return "the process died: exit code 0"  # the only one that the pool doesn't tell
+            return f"the process did not start within {START_LIMIT:g}s, or died before it could tell"
         exception = None if ended.cancelled() else ended.exception()
         code = getattr(exception, "exitcode", None)
         if isinstance(code, int):
             how = f"signal {_signal(-code)}" if code < 0 else f"exit code {code}"
             return f"the process died: {how}"
-        return f"the process died before it could tell: {'cancelled' if exception is None else error_text(exception)}"
+        return f"the process died before it could tell{'' if exception is None else f': {error_text(exception)}'}"
 
 
 def _is_failed(ended: asyncio.Future[None]) -> bool:
-    return ended.cancelled() or ended.exception() is not None
+    return ended.done() and (ended.cancelled() or ended.exception() is not None)
 
 
 def write_answer(outcome: Outcome) -> bytes:
@@ -238,7 +249,7 @@ def write_answer(outcome: Outcome) -> bytes:
             outcome.error,
             outcome.traceback,
             outcome.result,
-            _try_pickle(outcome.value),
+            None if outcome.result is None else _try_pickle(outcome.value),  # what is too big to keep isn't sent
             _try_pickle(outcome.exception),
         )
     )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import sys
+import threading
 from importlib import import_module
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import SystemClock
 from pinstripe.discovery import find_files
-from pinstripe.errors import ConfigurationError, TenantRequired, UnknownTenant
+from pinstripe.errors import ConfigurationError, PinstripeError, TenantRequired, UnknownTenant
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
-from pinstripe.preview import Preview
-from pinstripe.processes import Processes
 from pinstripe.project_services import ProjectServices
 from pinstripe.pulse import Pulse
 from pinstripe.registry import Registry
 from pinstripe.runs import Request, Runs
+from pinstripe.selection import find_tenants
 from pinstripe.services import Services
 from pinstripe.tenant_sources import load_tenant_source
 from pinstripe.version import VERSION
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
     from pinstripe.ledger import Ledger
+    from pinstripe.preview import Preview
+    from pinstripe.processes import Processes
     from pinstripe.run import Run
     from pinstripe.tenants import Tenant, TenantSource
 
@@ -66,6 +69,8 @@ class Project:
         self._foreground: Foreground | None = None
         self._executor: Executor | None = None
         self._prepared = False
+        self._preparing = threading.RLock()
+        self._closed = False
         self._pulse: Pulse | None = None
 
     @property
@@ -98,12 +103,19 @@ class Project:
         folder = str(self.settings.folder)
         if folder not in sys.path:
             sys.path.insert(0, folder)
-        await self.ledger.open(write=False)
-        await self.ledger.rescue()
+        try:
+            await self.ledger.open(write=False)
+            await self.ledger.rescue()
+        except BaseException:
+            await self.ledger.close()
+            raise
 
     async def close(self) -> None:
         """Stop what still runs, close the services and the ledger."""
+        self._closed = True
         try:
+            if self._foreground is not None:
+                await self._foreground.close()
             if self._executor is not None:
                 await self._executor.close()
             if self._pulse is not None:
@@ -143,6 +155,8 @@ class Project:
 
     async def preview(self, request: Request) -> Preview:
         """Tell what `run` would do, and do nothing of it: no run is recorded."""
+        from pinstripe.preview import Preview
+
         plan = await self._runs().plan(request)
         args, kwargs = plan.written
         return Preview(plan.definition, args, kwargs, plan.choice)
@@ -174,7 +188,7 @@ class Project:
         if not isinstance(id_, str):
             message = f"expected the tenant's id as text, got {id_!r}"
             raise UnknownTenant(message)
-        found = await source.by_ids([id_])
+        found = await find_tenants(source, [id_])
         if id_ not in found:
             message = f"unknown tenant {id_!r}: `pinstripe list-tenants` shows those there are"
             raise UnknownTenant(message)
@@ -182,6 +196,9 @@ class Project:
 
     async def _started(self) -> Foreground:
         """Give what runs jobs, with the ledger open for writing."""
+        if self._closed:
+            message = f"the project {self.settings.folder} has been closed; open it again to run something in it"
+            raise PinstripeError(message)
         await self.ledger.open(write=True)
         if self._foreground is None:
             settings = self.settings
@@ -197,12 +214,13 @@ class Project:
         return Runs(self.registry, self.tenants, self.ledger, self.clock, self.settings.tenants.active)
 
     def _prepare(self) -> None:
-        """Call the application's own `setup`, once, before anything of it is imported."""
-        if self._prepared:
-            return
-        self._prepared = True
-        if self.settings.setup is not None:
-            set_up(self.settings.setup)
+        """Call the application's own `setup`, once, before anything of it is imported; again where it has failed."""
+        with self._preparing:  # a plain project is used by several threads
+            if self._prepared:
+                return
+            if self.settings.setup is not None:
+                set_up(self.settings.setup)
+            self._prepared = True
 
     def _make_executor(self, foreground: Foreground) -> Executor:
         settings = self.settings
@@ -211,8 +229,13 @@ class Project:
             self._project_services,
             foreground,
             shutdown_grace=settings.worker.shutdown_grace.total_seconds(),
-            processes=Processes(settings),
+            processes=self._make_processes,
         )
+
+    def _make_processes(self) -> Processes:
+        from pinstripe.processes import Processes  # only where a job runs in one
+
+        return Processes(self.settings)
 
 
 class OpeningWorkspace:
@@ -245,15 +268,16 @@ def set_up(target: str) -> None:
     module, _, name = target.partition(":")
     try:
         function = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        message = f'setting `setup`: expected "module:function" that can be imported, got {target!r} ({error})'
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}"
+        message = f'setting `setup`: expected "module:function" that can be imported, got {target!r} ({reason})'
         raise ConfigurationError(message) from error
     try:
         answer = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         message = f"setting `setup`: {target} raised {type(error).__name__}: {error}"
         raise ConfigurationError(message) from error
-    if hasattr(answer, "__await__"):
+    if iscoroutine(answer):
         answer.close()
         message = f"setting `setup`: expected a plain function, got the async {target}; run async set-up inside it"
         raise ConfigurationError(message)

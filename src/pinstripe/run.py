@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.clock import to_iso
 
@@ -75,8 +75,7 @@ def final_status(*, error: str | None, failed: int, cancelled: int) -> RunStatus
     return RunStatus.CANCELLED if cancelled else RunStatus.SUCCEEDED
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """How many executions of a run are in which state."""
 
     total: int = 0
@@ -93,8 +92,7 @@ class Counts:
         return self.succeeded + self.failed + self.cancelled + self.skipped
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """One failed execution. `tenant` is None in a job that is not multi-tenant."""
 
     tenant: str | None

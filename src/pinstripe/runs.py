@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe import arguments
 from pinstripe.errors import ConfigurationError, TenantSourceFailed
@@ -30,8 +30,7 @@ KEPT = 10_000
 """How many selected tenants are held in memory until they start; a larger selection is read once more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is to run: a `job` (its name or class), its `args` and `kwargs`, and for whom.
 
     With `text` the arguments are text from a command line, read by the annotations of `run`. `concurrency` is how many
@@ -40,17 +39,16 @@ class Request:
 
     job: str | type[BackgroundJob]
     args: Sequence[Any] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = MappingProxyType({})
     text: bool = False
-    selection: Selection = field(default_factory=Selection)
+    selection: Selection = Selection()
     trigger: Trigger = Trigger.CODE
     concurrency: int | None = None
     fail_fast: bool = False
     timeout: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A checked request, of which nothing is recorded yet. `written` are the arguments as the ledger keeps them."""
 
     definition: Definition
@@ -67,8 +65,7 @@ class Plan:
         return arguments.restore(self.definition, *self.written)
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """A recorded run whose selection is complete (or has failed: then it is closed), and its tenants, page by page."""
 
     run: Run
@@ -150,7 +147,7 @@ class Runs:
                 found += await self._ledger.add(run.id, page)
                 watcher.selecting(run, found)
                 page = await self._ledger.retryable(old.id, skipped=skipped, after=page[-1], limit=PAGE)
-        run = await self._ledger.end_selection(run.id)
+            run = await self._ledger.end_selection(run.id)
         watcher.selected(run, found)
         return plan, Started(run, self._recalled(run.id, plan.choice))
 
@@ -183,19 +180,27 @@ class Runs:
 
     async def _create(self, plan: Plan, watcher: Watcher) -> Run:
         args, kwargs = plan.written
-        run = await self._ledger.create(
-            NewRun(
-                id=new_run_id(self._clock.now()),
-                job=plan.definition.name,
-                trigger=plan.trigger,
-                args=args,
-                kwargs=kwargs,
-                selection=plan.selection.to_json(),
-                retry_of=plan.retry_of,
-                origin=plan.origin,
-                parent=plan.parent,
+        creating = asyncio.ensure_future(
+            self._ledger.create(
+                NewRun(
+                    id=new_run_id(self._clock.now()),
+                    job=plan.definition.name,
+                    trigger=plan.trigger,
+                    args=args,
+                    kwargs=kwargs,
+                    selection=plan.selection.to_json(),
+                    retry_of=plan.retry_of,
+                    origin=plan.origin,
+                    parent=plan.parent,
+                ),
             ),
         )
+        try:
+            run = await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            run = await self._ledger.abandon((await creating).id)  # it is recorded all the same
+            watcher.finished(run)
+            raise Interrupted(run) from None
         watcher.created(run)
         return run
 
@@ -222,7 +227,7 @@ class Runs:
                         kept.append([*page])
                         kept = kept if found <= KEPT else None
                     page, failure = await _next(pages)
-        run = await self._ledger.end_selection(run.id, error=None if failure is None else str(failure))
+                run = await self._ledger.end_selection(run.id, error=None if failure is None else str(failure))
         watcher.selected(run, found)
         return Started(run, _each(kept) if kept is not None else _optional(plan.choice.pages()))
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pinstripe.errors import ConfigurationError, InvalidArguments, TenantSourceFailed, UnknownTenant
 from pinstripe.tenant_sources import filter_of
+from pinstripe.tenants import Tenant
 from pinstripe.text_values import TextValue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
     from pinstripe.definition import Definition
-    from pinstripe.tenants import Tenant, TenantSource
+    from pinstripe.tenants import TenantSource
+
+T = TypeVar("T", bound="Iterable[object]")
 
 PAGE = 1_000
 """How many tenants are read from a source, and written to the ledger, at a time."""
@@ -22,8 +24,7 @@ PAGE = 1_000
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What a caller asked for, on top of the job's own filter.
 
     `tenants` are the only ids wanted (None: all; empty: none), `exclude` those left out, `where` pairs of a lookup and
@@ -87,7 +88,7 @@ class Choice:
         wanted = [id_ for id_ in ids if id_ not in self._exclude]
         if self.source is None or not wanted:
             return []
-        found = await _by_ids(self.source, wanted)
+        found = await find_tenants(self.source, wanted)
         return [found[id_] for id_ in wanted if id_ in found]
 
 
@@ -127,10 +128,10 @@ async def _refuse_unknown(
     definition: Definition, selection: Selection, source: TenantSource, filtered: TenantSource
 ) -> None:
     wanted = list(dict.fromkeys(selection.tenants or ()))
-    inside = await _by_ids(filtered, wanted) if wanted else {}
+    inside = await find_tenants(filtered, wanted) if wanted else {}
     left = [id_ for id_ in wanted if id_ not in inside]
     asked = list(dict.fromkeys((*left, *selection.exclude)))
-    known = await _by_ids(source, asked) if asked else {}
+    known = await find_tenants(source, asked) if asked else {}
     unknown = [id_ for id_ in asked if id_ not in known]
     if unknown:
         message = f"unknown {_tenants(unknown)}: `pinstripe list-tenants` shows those there are"
@@ -150,29 +151,41 @@ async def _pages(source: TenantSource) -> AsyncGenerator[list[Tenant], None]:
         if faster is not None:
             async with aclosing(faster(PAGE)) as pages:
                 async for page in pages:
-                    yield page
+                    yield _checked(page)
             return
         page = []
         async for tenant in source:
             page.append(tenant)
             if len(page) == PAGE:
-                yield page
+                yield _checked(page)
                 page = []
         if page:
-            yield page
+            yield _checked(page)
     except (TenantSourceFailed, ConfigurationError):
         raise
     except Exception as error:
         raise _failed(error) from error
 
 
-async def _by_ids(source: TenantSource, ids: Sequence[str]) -> Mapping[str, Tenant]:
+def _checked(page: T) -> T:
+    """Give the tenants; raises where a source of the author's own class gave something else than tenants."""
+    for tenant in page:
+        if not isinstance(tenant, Tenant):
+            message = f"the tenant source failed: expected it to give each a Tenant, got a {type(tenant).__name__}"
+            raise TenantSourceFailed(message)
+    return page
+
+
+async def find_tenants(source: TenantSource, ids: Sequence[str]) -> Mapping[str, Tenant]:
+    """Give those of the tenants with these ids that the source has; raises `TenantSourceFailed` where it fails."""
     try:
-        return await source.by_ids(ids)
+        found = await source.by_ids(ids)
     except (TenantSourceFailed, ConfigurationError):
         raise
     except Exception as error:
         raise _failed(error) from error
+    _checked(found.values())
+    return found
 
 
 def _failed(error: Exception) -> TenantSourceFailed:

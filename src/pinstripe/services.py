@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from pinstripe.errors import ConfigurationError
 from pinstripe.importing import imported, line_of
@@ -20,8 +19,7 @@ BUILT_IN = frozenset({"tenant", "logger", "workspace"})
 """What every service may ask for besides other services: the `Tenant` or None, the job's logger, and the workspace."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDefinition:
+class ServiceDefinition(NamedTuple):
     """A loaded service: its `name`, the `function` of its file, and what that is given, by keyword: `parameters`.
 
     `scope` is `"workspace"`, made anew for each, or `"project"`, made once for the process. `function` may be plain or
@@ -35,8 +33,7 @@ class ServiceDefinition:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenService:
+class BrokenService(NamedTuple):
     """A service that can't be used: its name, its file, the line if known, and the reason in one sentence."""
 
     name: str

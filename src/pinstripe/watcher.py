@@ -5,6 +5,7 @@ They come on the event loop's thread, but for `output`, which comes in the threa
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pinstripe.run import Counts, Failure, Run
+
+
+_log = logging.getLogger("pinstripe")
 
 
 class Watcher:
@@ -43,3 +47,57 @@ class Watcher:
 
     def finished(self, run: Run) -> None:
         """Hear that the run is closed."""
+
+
+class Guarded(Watcher):
+    """Passes everything on to another watcher, whose errors stay with it: a screen that fails harms no run and no job.
+
+    The first error is logged.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        """Take the `watcher` to pass on to."""
+        self._watcher = watcher
+        self._told = False
+
+    @property
+    def captures(self) -> bool:  # type: ignore[override]
+        """Whether the other one wants output captured, now: it may change its mind once it knows the selection."""
+        return self._watcher.captures
+
+    def created(self, run: Run) -> None:
+        """Pass it on."""
+        self._pass_on("created", run)
+
+    def selecting(self, run: Run, found: int) -> None:
+        """Pass it on."""
+        self._pass_on("selecting", run, found)
+
+    def selected(self, run: Run, total: int) -> None:
+        """Pass it on."""
+        self._pass_on("selected", run, total)
+
+    def advanced(self, run: Run, counts: Counts, failures: Sequence[Failure]) -> None:
+        """Pass it on."""
+        self._pass_on("advanced", run, counts, failures)
+
+    def output(self, tenant: str | None, text: str) -> None:
+        """Pass it on."""
+        self._pass_on("output", tenant, text)
+
+    def progress(self, tenant: str | None, done: float, total: float | None) -> None:
+        """Pass it on."""
+        self._pass_on("progress", tenant, done, total)
+
+    def finished(self, run: Run) -> None:
+        """Pass it on."""
+        self._pass_on("finished", run)
+
+    def _pass_on(self, what: str, *facts: object) -> None:
+        try:
+            getattr(self._watcher, what)(*facts)
+        except Exception:  # noqa: BLE001 - what a screen may raise is anything
+            if self._told:
+                return
+            self._told = True
+            _log.exception("what watches the run failed (%s); the run goes on", what)

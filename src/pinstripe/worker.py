@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from pinstripe.background_job import Attempt
-from pinstripe.errors import ConfigurationError, TenantSourceFailed
+from pinstripe.errors import ConfigurationError, PinstripeError, TenantSourceFailed
 from pinstripe.executor import Assignment
 from pinstripe.ledger import NO_TENANT, Claimed, Settlement
 from pinstripe.run import Counts, ExecutionStatus, Failure
@@ -69,20 +69,23 @@ class Worker:
         self._failures: list[Failure] = []
         self._wake = asyncio.Event()
         self._halted: str | None = None
+        self._stopped: str | None = None
         self._counts: Counts = started.run.executions
-        self.exceptions: dict[str | None, BaseException] = {}
+        self.exceptions: dict[str | None, Exception] = {}
         """The first exceptions of failed executions, by tenant."""
-        self.value: object = None
-        """What `run` returned, as the ledger would give it, where the run is one execution."""
 
     def stop(self, reason: str = "interrupted") -> None:
         """Start no more, and cancel what runs; `execute` then ends cleanly."""
+        self._stopped = self._stopped or reason
         self._halt(NOT_STARTED)
         for execution in tuple(self._running.values()):
             execution.cancel(reason)
 
     async def execute(self) -> Run:
-        """Execute the run to its end; give it as the ledger has it then."""
+        """Execute the run to its end; give it as the ledger has it then.
+
+        Where that can't go on, as with a ledger that fails, everything that runs is stopped before the error is raised.
+        """
         run = self._run
         if run.finished:
             return run
@@ -91,9 +94,12 @@ class Worker:
             while await self._turn():
                 await self._wake.wait()
                 self._wake.clear()
+            return await self._finish()
+        except BaseException:
+            await self._give_up()
+            raise
         finally:
             await self._feed.close()
-        return await self._finish()
 
     async def _turn(self) -> bool:
         """One pass: settle what has ended, start what there is room for. Tells whether anything is left to wait for."""
@@ -101,13 +107,17 @@ class Worker:
         failures, self._failures = self._failures, []
         wanted = {} if self._halted else self._feed.take(self._concurrency - len(self._running))
         if ended or wanted:
-            turn = await self._ledger.turn(self._run.id, ended, list(wanted))
+            try:
+                turn = await self._ledger.turn(self._run.id, ended, list(wanted))
+            except BaseException:
+                self._ended[:0] = ended  # none of it has been recorded
+                raise
             for claimed in turn.claimed:
                 self._start(claimed, wanted[claimed.tenant])
             self._counts = turn.counts
             self._watcher.advanced(self._run, turn.counts, failures)
-            if self._halted and turn.claimed:  # stopped while the transaction was on its way
-                self.stop()
+            if self._stopped is not None and turn.claimed:  # stopped while the transaction was on its way
+                self.stop(self._stopped)
             if wanted and len(turn.claimed) < len(wanted):
                 self._wake.set()  # some were not to be started, such as one that came twice: there is room left
         more = not self._halted and not self._feed.exhausted
@@ -174,11 +184,23 @@ class Worker:
         """Close what never started: cancelled where the run was halted, skipped where its tenant is gone."""
         failure = self._feed.failure
         if failure is not None:
+            if not isinstance(failure, (TenantSourceFailed, ConfigurationError)):
+                raise failure
             error = f"{NOT_STARTED}: the tenant source failed on its second reading"
             return await self._ledger.end(self._run.id, ExecutionStatus.CANCELLED, error, error=str(failure))
         if self._halted is not None:
             return await self._ledger.end(self._run.id, ExecutionStatus.CANCELLED, self._halted)
         return await self._ledger.end(self._run.id, ExecutionStatus.SKIPPED, GONE)
+
+    async def _give_up(self) -> None:
+        """Stop everything, and record as much of it as the ledger still takes; the next to open it finds the rest."""
+        self.stop()
+        while self._running:
+            self._wake.clear()
+            await self._wake.wait()
+        with suppress(PinstripeError):
+            await self._ledger.turn(self._run.id, self._ended, [])
+            await self._ledger.abandon(self._run.id)
 
 
 class _Feed:
@@ -190,7 +212,7 @@ class _Feed:
         self._room = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._done = False
-        self.failure: TenantSourceFailed | ConfigurationError | None = None
+        self.failure: Exception | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -228,7 +250,7 @@ class _Feed:
                     if len(self._ready) >= _AHEAD:
                         self._room.clear()
                         await self._room.wait()
-        except (TenantSourceFailed, ConfigurationError) as failure:
+        except Exception as failure:  # noqa: BLE001 - the worker tells it, or raises it
             self.failure = failure
         finally:
             self._done = True

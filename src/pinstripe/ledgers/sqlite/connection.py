@@ -36,6 +36,8 @@ def connect(path: Path, *, write: bool, lock_wait: float = LOCK_WAIT) -> apsw.Co
     with translated(path):
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise LedgerError(f"the ledger {path} is a folder; name a file in the setting `ledger`")
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if write else 0)
         try:
             connection = apsw.Connection(str(path), flags=flags)
@@ -150,8 +152,6 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _why_not_openable(path: Path) -> str:
-    if path.is_dir():
-        return "it is a folder; name a file"
     if not path.parent.is_dir():
         return f"its folder {path.parent} does not exist"
     return f"look at the rights on it and on {path.parent}"

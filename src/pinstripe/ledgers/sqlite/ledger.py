@@ -158,7 +158,8 @@ class SQLiteLedger:
             return _run(tx, number)
 
         while True:
-            values["owner"] = owners.register(self._code_version)
+            with translated(self.path):  # its lock file may be what can't be made
+                values["owner"] = owners.register(self._code_version)
             created = await self._write(create)
             if created is not None:
                 return created

@@ -154,6 +154,6 @@ def _host() -> str:
 def boot_id() -> str:
     """Name the current boot of this machine, where it tells (Linux: proc_sys_kernel(5))."""
     try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
+        return _BOOT_ID.read_text(encoding="utf-8").strip()
     except OSError:
         return ""

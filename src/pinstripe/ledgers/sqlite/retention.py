@@ -58,7 +58,7 @@ def _remove(connection: apsw.Connection, marks: dict[str, Any], logs: dict[str, 
     if connection.execute(statement("next_pruned")).fetchone() is None:
         connection.execute(statement("mark_for_pruning"), marks)
     removed = finished = 0
-    while removed < ROWS and time.monotonic() < until:
+    while removed < ROWS and (not removed or time.monotonic() < until):
         row = connection.execute(statement("next_pruned")).fetchone()
         if row is None:
             break
