@@ -74,8 +74,10 @@ class Processes:
             token = os.urandom(16).hex()
             call = self._calls[token] = _Call(assignment, started, asyncio.get_running_loop())
             pool, future = self._pool, self._schedule(token, request)
+            ended = asyncio.wrap_future(future)
+            ended.add_done_callback(_is_failed)  # what the pool says after the answer, such as at its stop, is no news
             try:
-                return await call.wait(asyncio.wrap_future(future), pool)
+                return await call.wait(ended, pool)
             except asyncio.CancelledError:
                 future.cancel()
                 await call.end()
@@ -238,6 +240,7 @@ class _Call:
 
 
 def _is_failed(ended: asyncio.Future[None]) -> bool:
+    """Tell whether the pool has told of a failure, which is thereby taken notice of."""
     return ended.done() and (ended.cancelled() or ended.exception() is not None)
 
 
