@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe.clock import to_microseconds
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledger import RunFilter
 from pinstripe.run import Counts, RunStatus, Trigger
@@ -168,15 +169,13 @@ async def test_a_child_that_keeps_the_lock_of_a_dead_parent(ledger: Ledger, stor
     """A forked child may keep a dead owner's lock: so `beat` counts too."""
     with child(store.path, "fork") as process:
         run = process.line()
-        beaten = await ledger.find_run(run)
-        clock.jump(
-            beaten.created_at.timestamp() * timedelta(seconds=1) - clock.microseconds * timedelta(microseconds=1)
-        )
+        clock.microseconds = to_microseconds((await ledger.find_run(run)).created_at)  # it beat just after that
         process.kill()
+        clock.advance(timedelta(seconds=30))
         assert await ledger.rescue() == 0
-        clock.advance(timedelta(seconds=59))
+        clock.advance(timedelta(seconds=29))
         assert await ledger.rescue() == 0
-        clock.advance(timedelta(seconds=2))
+        clock.advance(timedelta(seconds=20))
         assert await ledger.rescue() == 1
         assert (await ledger.find_run(run)).status == RunStatus.CANCELLED
 

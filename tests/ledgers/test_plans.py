@@ -51,6 +51,7 @@ HOT = {
     "listed_by_job": "SEARCH runs USING INDEX runs_by_job (job=? AND n>?)",
     "listed_by_state": "SEARCH runs USING INDEX runs_by_state (state=? AND n>?)",
     "listed_by_tenant": "SEARCH executions USING COVERING INDEX executions_of_tenant (tenant=? AND run>?)",
+    "listed_by_size": "SEARCH runs USING INDEX runs_large (n>?)",
     "next_pruned": "SCAN runs USING COVERING INDEX runs_pruning",  # it has only those, and one is taken
     "executions_to_prune": "SEARCH executions USING COVERING INDEX executions_of_run (run=?)",
     "prune_executions": f"SEARCH executions {BY_NUMBER}",

@@ -49,6 +49,7 @@ create index runs_by_time on runs(created_at);
 create index runs_by_end on runs(state, finished_at) where finished_at is not null and pruning = 0;
 create index runs_by_retry on runs(retry_of) where retry_of is not null;
 create index runs_open on runs(owner) where state in ('queued', 'running');
+create index runs_large on runs(n) where total > 1000;
 create index runs_on_top on runs(n) where parent is null;
 create index runs_pruning on runs(n) where pruning = 1;
 
@@ -61,6 +62,7 @@ create table executions(
   held text,                              -- why a queued one may not start yet: due, limit, paused, overlap
   chunk integer,                          -- what carries a ready one to a worker; null in a foreground run
   owner integer,
+  listed integer not null default 1,      -- 0 from the 1,001st of a run on: executions_of_tenant leaves it out
   epoch integer not null default 0,       -- grows with each start: fences the result
   attempts integer not null default 0,
   crashes integer not null default 0,
@@ -73,7 +75,9 @@ create table executions(
   result text
 );
 create unique index executions_of_run on executions(run, tenant);
-create index executions_of_tenant on executions(tenant, run) where tenant <> '';
+-- A fan-out writes to a page of this index for nearly each of its tenants: to have all of them cost half of its time where
+-- millions of executions are kept. The few large runs are looked through one by one instead.
+create index executions_of_tenant on executions(tenant, run) where listed = 1 and tenant <> '';
 create index executions_running on executions(owner, run) where state = 'running';
 create index executions_failed on executions(run, tenant) where state = 'failed';
 create index executions_cancelled on executions(run, tenant) where state = 'cancelled';

@@ -1,6 +1,6 @@
 -- name: add_executions
-insert into executions(run, tenant, job)
-select :run, value, :job from json_each(:tenants) where true
+insert into executions(run, tenant, job, listed)
+select :run, value, :job, (select total < 1000 from runs where n = :run) from json_each(:tenants) where true
 on conflict(run, tenant) do nothing
 
 -- name: start_executions

@@ -4,7 +4,7 @@ select min(n) from (select n from runs where created_at >= :since order by creat
 
 -- name: some_of_tenant
 select count(*) from (
-  select 1 from executions where tenant = :tenant and tenant <> '' and run >= :first limit :many)
+  select 1 from executions where tenant = :tenant and listed = 1 and tenant <> '' and run >= :first limit :many)
 
 -- name: some_of_job
 select count(*) from (select 1 from runs where job = :job and n >= :first limit :many)
@@ -24,10 +24,15 @@ select {columns_of_run} from runs indexed by runs_by_state
 where state = :state and n >= :first and pruning = 0 {narrowed} order by n desc limit :limit
 
 -- name: listed_by_tenant
--- The index of a tenant's executions is in the order of the runs.
+-- The index of a tenant's executions is in the order of the runs. It has not all of those of large runs.
 select {columns_of_run} from (
-  select run as found from executions where tenant = :tenant and tenant <> '' and run >= :first) cross join runs on n = found
+  select run as found from executions where tenant = :tenant and listed = 1 and tenant <> '' and run >= :first)
+  cross join runs on n = found
 where pruning = 0 {narrowed} order by found desc limit :limit
+
+-- name: listed_by_size
+select {columns_of_run} from runs indexed by runs_large
+where total > 1000 and n >= :first and pruning = 0 {narrowed} order by n desc limit :limit
 
 -- name: narrowed
 and (:job is null or job = :job) and (:state is null or state = :state) and (:since is null or created_at >= :since)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pinstripe.errors import LedgerError
+from pinstripe.ledgers.sqlite import locks, owners
+from pinstripe.ledgers.sqlite.locks import Lock
+from pinstripe.ledgers.sqlite.owners import Owner, Owners, boot_id
+from pinstripe.ledgers.sqlite.writer import Writer
+from tests.ledgers.conftest import HandClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import apsw
+
+LEASE = timedelta(microseconds=owners.LEASE)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def writer(connection: apsw.Connection, path: Path) -> Iterator[Writer]:
+    writer = Writer(connection, path)
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def ours(path: Path, writer: Writer, clock: HandClock) -> Owners:
+    return Owners(path, writer, clock)
+
+
+@pytest.fixture
+def watching(path: Path, writer: Writer, clock: HandClock) -> Owners:
+    return Owners(path, writer, clock)
+
+
+@pytest.fixture
+def gone() -> int:
+    """Give the number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def row(clock: HandClock, **given: Any) -> Owner:
+    values = {"id": 7, "name": "seven", "host": os.uname().nodename, "boot_id": boot_id(), "pid": os.getppid()}
+    return Owner(**{**values, "beat": clock.microseconds, **given})
+
+
+@pytest.fixture
+def held(path: Path) -> Iterator[Lock]:
+    """Hold the lock of the owner that `row` makes."""
+    lock = locks.hold(path.with_name("ledger.db-owners") / "seven.lock")
+    yield lock
+    lock.remove()
+
+
+def test_a_process_has_one_row_and_one_lock(ours: Owners, connection: apsw.Connection, path: Path) -> None:
+    assert ours.id is None
+    number = ours.register("1.2.3")
+    assert ours.register("1.2.3") == number == ours.id
+    ((name, pid, version),) = connection.execute("select name, pid, code_version from owners").fetchall()
+    assert (pid, version) == (os.getpid(), "1.2.3")
+    assert [each.name for each in path.with_name("ledger.db-owners").iterdir()] == [f"{name}.lock"]
+    ours.leave()
+    assert (ours.id, connection.execute("select count(*) from owners").get) == (None, 0)
+    assert list(path.with_name("ledger.db-owners").iterdir()) == []
+    ours.leave()
+
+
+def test_the_others_are_all_but_ours(ours: Owners, watching: Owners, connection: apsw.Connection) -> None:
+    first, second = ours.register(""), watching.register("")
+    assert [owner.id for owner in watching.others(connection)] == [first]
+    assert [owner.id for owner in ours.others(connection)] == [second]
+    ours.leave()
+    watching.leave()
+
+
+def test_a_beat_is_written(ours: Owners, watching: Owners, connection: apsw.Connection, clock: HandClock) -> None:
+    ours.beat()
+    ours.register("")
+    clock.advance(LEASE * 5)
+    ours.beat()
+    (found,) = watching.others(connection)
+    assert found.beat == clock.microseconds
+    ours.leave()
+
+
+def test_a_number_that_was_lost_is_not_used_again(ours: Owners, connection: apsw.Connection, path: Path) -> None:
+    number = ours.register("")
+    connection.execute("delete from owners")
+    ours.forget()
+    assert ours.register("") > number
+    assert len(list(path.with_name("ledger.db-owners").iterdir())) == 1
+    ours.leave()
+
+
+def test_without_a_row_there_is_no_lock(ours: Owners, connection: apsw.Connection, path: Path) -> None:
+    connection.execute("drop table owners")
+    with pytest.raises(LedgerError):
+        ours.register("")
+    assert list(path.with_name("ledger.db-owners").iterdir()) == []
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("silent", [timedelta(), LEASE * 2, timedelta(days=400), -timedelta(days=400)])
+def test_who_holds_the_lock_and_is_there_lives(watching: Owners, clock: HandClock, silent: timedelta) -> None:
+    owner = row(clock)
+    clock.jump(silent)
+    assert watching.seize(owner) is False
+
+
+def test_who_holds_no_lock_is_dead(watching: Owners, clock: HandClock, held: Lock, path: Path) -> None:
+    lock = locks.hold(path.with_name("ledger.db-owners") / "eight.lock")
+    lock.release()
+    seized = watching.seize(row(clock, name="eight"))
+    assert isinstance(seized, Lock)
+    seized.remove()
+
+
+@pytest.mark.usefixtures("held")
+def test_a_child_that_holds_the_lock_of_the_dead(watching: Owners, clock: HandClock, gone: int) -> None:
+    owner = row(clock, pid=gone)
+    assert watching.seize(owner) is False
+    clock.advance(LEASE * 0.9)
+    assert watching.seize(owner) is False
+    clock.advance(LEASE * 0.2)
+    assert watching.seize(owner) is True
+
+
+def test_a_lock_file_that_is_gone_tells_nothing(watching: Owners, clock: HandClock, gone: int) -> None:
+    assert watching.seize(row(clock)) is False
+    assert watching.seize(row(clock, pid=gone)) is True
+    assert watching.seize(row(clock, boot_id="another boot")) is True
+    assert watching.seize(row(clock, pid=os.getpid())) is True  # its number was given to this process
+
+
+def test_a_process_of_another_user_is_there(
+    watching: Owners, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert watching.seize(row(clock)) is False
+
+
+@pytest.mark.usefixtures("held")
+def test_a_container_is_heard_by_a_clock_that_nobody_sets(watching: Owners, clock: HandClock, gone: int) -> None:
+    """On another host of the same machine a process id means nothing, and the wall clock may be set at any time."""
+    owner = row(clock, host="another-container", pid=gone)
+    clock.jump(timedelta(days=400))
+    assert watching.seize(owner) is False
+    clock.jump(timedelta(days=400))
+    assert watching.seize(owner) is False
+    clock.advance(LEASE * 0.9)
+    beaten = owner._replace(beat=owner.beat + 1)
+    assert watching.seize(beaten) is False
+    clock.advance(LEASE * 0.9)
+    assert watching.seize(beaten) is False
+    clock.advance(LEASE * 0.2)
+    assert watching.seize(beaten) is True
+
+
+def test_a_machine_that_names_no_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert len(boot_id()) in {0, 36}
+    monkeypatch.setattr(owners, "_BOOT_ID", tmp_path / "no such file")
+    assert boot_id() == ""
