@@ -110,6 +110,7 @@ def test_what_has_no_effect_yet_is_named(project_folder: ProjectFolder) -> None:
         "database.isolation",
         "database.tenant_column",
         "database.shared_tables",
+        "tenants.time_zone",
         "worker.processes",
     ]
 

@@ -231,6 +231,12 @@ def test_schedules(load: Callable[..., Definition]) -> None:
     assert [each.name for each in schedules] == [None, "d"]
 
 
+def test_a_schedule_in_each_tenants_zone_needs_tenants(refused: Callable[..., InvalidJob]) -> None:
+    lines = "class Job(BackgroundJob):\n    schedule = Schedule('@daily', time_zone='tenant')\n    async def run(self): ..."
+    error = refused(lines)
+    assert error.reason.startswith('schedule: time_zone="tenant" on a job without tenants')
+
+
 @pytest.mark.parametrize(
     "definition",
     [

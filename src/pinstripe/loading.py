@@ -85,7 +85,7 @@ def define(
         multi_tenant=for_tenants,
         runs_in=runs_in,
         services=rules.services(services, services_folder),
-        schedules=rules.schedules(),
+        schedules=rules.schedules(multi_tenant=for_tenants),
         signature=signature,
         tenants_filter=rules.tenants_filter(multi_tenant=for_tenants),
         timeout=rules.timeout(runs_in),
@@ -215,16 +215,21 @@ class _Rules:
             )
         return seconds
 
-    def schedules(self) -> tuple[Schedule, ...]:
+    def schedules(self, *, multi_tenant: bool) -> tuple[Schedule, ...]:
         """Give the job's schedules, each validated."""
         if self._class.schedule is None:
             return ()
         from pinstripe.schedule import Schedule
 
         try:
-            return Schedule.of(self._class.schedule)
+            schedules = Schedule.of(self._class.schedule)
         except (ValueError, TypeError) as failure:
             self._refuse(f"schedule: {failure}", "schedule", failure)
+        if not multi_tenant and any(schedule.time_zone == "tenant" for schedule in schedules):
+            self._refuse(
+                'schedule: time_zone="tenant" on a job without tenants; set multi_tenant = True, or name a zone', "schedule"
+            )
+        return schedules
 
     def tenants_filter(self, *, multi_tenant: bool) -> Callable[[Any], Any] | None:
         """Give the author's own filter, callable with the source alone."""

@@ -181,7 +181,7 @@ KEYS = (
     Key("tenants.source", REFERENCE, None),
     Key("tenants.key", ATTRIBUTE, "id"),
     Key("tenants.active", ATTRIBUTE, "active"),
-    Key("tenants.time_zone", ATTRIBUTE, "time_zone"),
+    Key("tenants.time_zone", ATTRIBUTE, "time_zone", has_effect=False),
     Key("worker.concurrency", COUNT, 20),
     Key("worker.processes", COUNT, 1, has_effect=False),
     Key("worker.shutdown_grace", DURATION, timedelta(seconds=25)),
