@@ -41,8 +41,8 @@ values (?, ?, ?, ?, ?, 'schedule', '[]', '{}', '{"tenants": null, "exclude": [],
 # One in a hundred fails, with a traceback; the others leave nothing but their times.
 _FAN_OUT = """
 with recursive numbers(i) as (select 0 union all select i + 1 from numbers where i + 1 < :total)
-insert into executions(run, tenant, job, state, epoch, attempts, started_at, finished_at, error, traceback)
-select :run, printf('tenant-%07d', i), :job, iif(i % 100 = 7, 'failed', 'succeeded'), 1, 1, :at, :at + 1000,
+insert into executions(run, tenant, job, listed, state, epoch, attempts, started_at, finished_at, error, traceback)
+select :run, printf('tenant-%07d', i), :job, i < 1000, iif(i % 100 = 7, 'failed', 'succeeded'), 1, 1, :at, :at + 1000,
   iif(i % 100 = 7, 'ValueError: expected an address, got ' || i, null), iif(i % 100 = 7, :traceback, null)
 from numbers
 """
