@@ -211,7 +211,7 @@ class Project:
         return self._foreground
 
     def _runs(self) -> Runs:
-        return Runs(self.registry, self.tenants, self.ledger, self.clock, self.settings.tenants.active)
+        return Runs(self.registry, lambda: self.tenants, self.ledger, self.clock, self.settings.tenants.active)
 
     def _prepare(self) -> None:
         """Call the application's own `setup`, once, before anything of it is imported; again where it has failed."""

@@ -15,7 +15,7 @@ from pinstripe.selection import PAGE, Choice, Selection, choose
 from pinstripe.tenant_sources import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
     from datetime import timedelta
 
     from pinstripe.background_job import BackgroundJob
@@ -85,11 +85,19 @@ class Runs:
     """Creates runs: new ones, and retries of old ones."""
 
     def __init__(
-        self, registry: Registry, source: TenantSource | None, ledger: Ledger, clock: Clock, active: str
+        self,
+        registry: Registry,
+        find_source: Callable[[], TenantSource | None],
+        ledger: Ledger,
+        clock: Clock,
+        active: str,
     ) -> None:
-        """Take what a run is made from; `active` names the attribute that tells whether a tenant is active."""
+        """Take what a run is made from; `active` names the attribute that tells whether a tenant is active.
+
+        The tenant source is found when a job first needs it, so that a broken one stops no job that has no tenants.
+        """
         self._registry = registry
-        self._source = source
+        self._find_source = find_source
         self._ledger = ledger
         self._clock = clock
         self._active = active
@@ -108,7 +116,7 @@ class Runs:
             selection = _only(definition, selection, only)
             choice = await choose(definition, Selection(), Tenants([only]), self._active)
         else:
-            choice = await choose(definition, selection, self._source, self._active)
+            choice = await choose(definition, selection, self._source(definition), self._active)
         return Plan(definition, written, selection, choice, request.trigger, parent)
 
     async def start(self, plan: Plan, watcher: Watcher) -> Started:
@@ -133,7 +141,7 @@ class Runs:
         if selected_by.complete:
             choice = await self._choice_of_retry(definition, selection)
         else:
-            choice = await choose(definition, selection, self._source, self._active)
+            choice = await choose(definition, selection, self._source(definition), self._active)
         plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id, origin=selected_by.origin)
         if not selected_by.complete:
             return plan, await self._record(plan, watcher, leave_out=old.id)
@@ -170,13 +178,15 @@ class Runs:
     async def _choice_of_retry(self, definition: Definition, selection: Selection) -> Choice:
         """Choose from the source as it is today: who is gone or no longer matches is then skipped, not refused."""
         if not definition.multi_tenant:
-            return await choose(definition, Selection(), self._source, self._active)
+            return await choose(definition, Selection(), None, self._active)
         if selection.force:
             open_selection = Selection(tenants=(), force=True, where=selection.where)
-            return Choice(
-                (await choose(definition, open_selection, self._source, self._active)).source, None, frozenset()
-            )
-        return await choose(definition, Selection(where=selection.where), self._source, self._active)
+            opened = await choose(definition, open_selection, self._source(definition), self._active)
+            return Choice(opened.source, None, frozenset())
+        return await choose(definition, Selection(where=selection.where), self._source(definition), self._active)
+
+    def _source(self, definition: Definition) -> TenantSource | None:
+        return self._find_source() if definition.multi_tenant else None
 
     async def _create(self, plan: Plan, watcher: Watcher) -> Run:
         args, kwargs = plan.written
