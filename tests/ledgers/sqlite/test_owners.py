@@ -11,7 +11,7 @@ import pytest
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.sqlite import locks, owners
 from pinstripe.ledgers.sqlite.locks import Lock
-from pinstripe.ledgers.sqlite.owners import Owner, Owners, boot_id
+from pinstripe.ledgers.sqlite.owners import Owner, Owners, boot_id, host
 from pinstripe.ledgers.sqlite.writer import Writer
 from tests.ledgers.conftest import HandClock
 
@@ -55,7 +55,7 @@ def gone() -> int:
 
 
 def row(clock: HandClock, **given: Any) -> Owner:
-    values = {"id": 7, "name": "seven", "host": os.uname().nodename, "boot_id": boot_id(), "pid": os.getppid()}
+    values = {"id": 7, "name": "seven", "host": host(), "boot_id": boot_id(), "pid": os.getppid()}
     return Owner(**{**values, "beat": clock.microseconds, **given})
 
 
@@ -145,6 +145,10 @@ def test_a_lock_file_that_is_gone_tells_nothing(watching: Owners, clock: HandClo
     assert watching.seize(row(clock, pid=gone)) is True
     assert watching.seize(row(clock, boot_id="another boot")) is True
     assert watching.seize(row(clock, pid=os.getpid())) is True  # its number was given to this process
+    elsewhere = row(clock, host="another-container", pid=gone)
+    assert watching.seize(elsewhere) is False
+    clock.jump(LEASE * 2)
+    assert watching.seize(elsewhere) is True  # as in a copy of a ledger: its beat is all there is
 
 
 def test_a_process_of_another_user_is_there(
@@ -172,6 +176,15 @@ def test_a_container_is_heard_by_a_clock_that_nobody_sets(watching: Owners, cloc
     assert watching.seize(beaten) is False
     clock.advance(LEASE * 0.2)
     assert watching.seize(beaten) is True
+
+
+def test_a_container_is_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = host()
+    assert here.startswith(os.uname().nodename)
+    monkeypatch.setattr(owners, "_PID_NAMESPACE", tmp_path)
+    assert host() not in {here, os.uname().nodename}
+    monkeypatch.setattr(owners, "_PID_NAMESPACE", tmp_path / "no such file")
+    assert host() == os.uname().nodename
 
 
 def test_a_machine_that_names_no_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

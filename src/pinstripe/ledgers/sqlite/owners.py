@@ -20,6 +20,7 @@ LEASE = 60_000_000
 """Microseconds after which an owner that hasn't beaten is dead, where its lock can't tell: a child may have kept it."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 class Owner(NamedTuple):
@@ -58,7 +59,7 @@ class Owners:
         self._lock = locks.hold(self._path(name))
         values = {
             "name": name,
-            "host": _host(),
+            "host": host(),
             "boot_id": boot_id(),
             "pid": os.getpid(),
             "code_version": code_version,
@@ -110,29 +111,16 @@ class Owners:
     def seize(self, owner: Owner) -> locks.Lock | bool:
         """Tell whether `owner` is dead: its lock, now ours, or True where its file is gone; False while it lives."""
         path = self._path(owner.name)
+        silent = not 0 <= self._clock.now() - owner.beat <= LEASE
+        near = owner.host == host()  # in another container its process id means nothing here
         try:
             lock = locks.take(path)
-        except FileNotFoundError:
-            return self._is_gone(owner)
+        except FileNotFoundError:  # as in a copy of a ledger
+            return owner.boot_id != boot_id() or (_is_gone(owner.pid) if near else silent)
         if lock is not None:
             return lock
         # Someone holds it: the process itself, however long it has been stopped; or a child that inherited it.
-        silent = not 0 <= self._clock.now() - owner.beat <= LEASE
-        return silent and self._is_gone(owner)
-
-    def _is_gone(self, owner: Owner) -> bool:
-        """Tell whether its process can't be there: another boot, or no such process on this host."""
-        if owner.boot_id != boot_id():
-            return True
-        if owner.host != _host():
-            return self._is_unheard(owner)  # a container of this machine: its process ids mean nothing here
-        try:
-            os.kill(owner.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return owner.pid == os.getpid()
+        return (silent and _is_gone(owner.pid)) if near else self._is_unheard(owner)
 
     def _is_unheard(self, owner: Owner) -> bool:
         """Tell whether it hasn't beaten for a lease by the clock of this process, which no one can set."""
@@ -147,8 +135,24 @@ class Owners:
         return self._folder / f"{name}.lock"
 
 
-def _host() -> str:
-    return os.uname().nodename if hasattr(os, "uname") else ""
+def _is_gone(pid: int) -> bool:
+    """Tell whether no process, or only this one, has that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return pid == os.getpid()
+
+
+def host() -> str:
+    """Name where a process id means the same: the host, and the container in it (see pid_namespaces(7))."""
+    name = os.uname().nodename if hasattr(os, "uname") else ""
+    try:
+        return f"{name}/{_PID_NAMESPACE.stat().st_ino}"
+    except OSError:
+        return name
 
 
 def boot_id() -> str:

@@ -59,8 +59,8 @@ class Writer:
     async def write(self, request: Callable[[apsw.Connection], T], *, long: bool = False) -> T:
         """Run `request` in a transaction and give what it gave, once that is committed.
 
-        A `long` one (milliseconds and more) runs on the writer's thread, so that the event loop goes on. Raises
-        `LedgerError` where the file can't be written.
+        A `long` one (milliseconds and more) runs on the writer's thread, so that the event loop goes on. Cancelling
+        this doesn't undo the request, and waits until it is done. Raises `LedgerError` where the file can't be written.
         """
         if not long and not self._waiting and self._turn.acquire(blocking=False):
             try:
@@ -77,7 +77,15 @@ class Writer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._submit(_Request(request, _Waiter(loop, future)))
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # It happens all the same. Whoever now mends what was begun must not do so before that.
+            with suppress(LedgerError):
+                behind: asyncio.Future[None] = loop.create_future()
+                self._submit(_Request(lambda _: None, _Waiter(loop, behind)))
+                await behind
+            raise
 
     def write_now(self, request: Callable[[apsw.Connection], T]) -> T:
         """Run `request` in a transaction on this thread, waiting for its turn: for what has no event loop."""
