@@ -39,8 +39,14 @@ def connect(path: Path, *, write: bool, lock_wait: float = LOCK_WAIT) -> apsw.Co
         if path.is_dir():
             raise LedgerError(f"the ledger {path} is a folder; name a file in the setting `ledger`")
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if write else 0)
+        name = str(path)
+        if not write and _is_at_rest(path):
+            flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            from urllib.parse import quote
+
+            name = f"file:{quote(name)}?immutable=1"
         try:
-            connection = apsw.Connection(str(path), flags=flags)
+            connection = apsw.Connection(name, flags=flags)
         except apsw.CantOpenError:
             if write:
                 raise
@@ -141,6 +147,11 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str 
         if point and inside and len(point) >= best:
             best, kind = len(point), rest.split(" ", 1)[0]
     return kind
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Tell whether nobody writes, in a folder where this user may not: sqlite.org/wal.html#readonly."""
+    return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
 
 
 def _error(path: Path, what: str, remedy: str, cause: Exception) -> LedgerError:
