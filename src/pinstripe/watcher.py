@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -100,4 +101,5 @@ class Guarded(Watcher):
             if self._told:
                 return
             self._told = True
-            _log.exception("what watches the run failed (%s); the run goes on", what)
+            # It may be a job's own print that came here: this is no output of the job's.
+            Context().run(_log.exception, "what watches the run failed (%s); the run goes on", what)
