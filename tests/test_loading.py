@@ -232,8 +232,8 @@ def test_schedules(load: Callable[..., Definition]) -> None:
 
 
 def test_a_schedule_in_each_tenants_zone_needs_tenants(refused: Callable[..., InvalidJob]) -> None:
-    lines = "class Job(BackgroundJob):\n    schedule = Schedule('@daily', time_zone='tenant')\n    async def run(self): ..."
-    error = refused(lines)
+    schedule = "schedule = Schedule('@daily', time_zone='tenant')"
+    error = refused(f"class Job(BackgroundJob):\n    {schedule}\n    async def run(self): ...")
     assert error.reason.startswith('schedule: time_zone="tenant" on a job without tenants')
 
 

@@ -226,9 +226,8 @@ class _Rules:
         except (ValueError, TypeError) as failure:
             self._refuse(f"schedule: {failure}", "schedule", failure)
         if not multi_tenant and any(schedule.time_zone == "tenant" for schedule in schedules):
-            self._refuse(
-                'schedule: time_zone="tenant" on a job without tenants; set multi_tenant = True, or name a zone', "schedule"
-            )
+            reason = 'schedule: time_zone="tenant" on a job without tenants; set multi_tenant = True, or name a zone'
+            self._refuse(reason, "schedule")
         return schedules
 
     def tenants_filter(self, *, multi_tenant: bool) -> Callable[[Any], Any] | None:
