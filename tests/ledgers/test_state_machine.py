@@ -226,4 +226,4 @@ class Moves(RuleBasedStateMachine):
 
 
 def test_every_order_of_moves() -> None:
-    run_state_machine_as_test(Moves, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Moves, settings=settings(max_examples=30, stateful_step_count=40, deadline=None))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,9 +140,17 @@ async def test_an_answer_comes_after_the_commit(writer: Writer, outside: apsw.Co
 
 
 async def test_a_file_that_another_process_holds_is_waited_for_by_the_thread(
-    writer: Writer, outside: apsw.Connection
+    writer: Writer, outside: apsw.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: list[str] = []
+    sleeping: set[str] = set()
+    sleep = time.sleep
+
+    def watched(seconds: float) -> None:
+        sleeping.add(threading.current_thread().name)
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", watched)
     outside.execute("begin immediate")
     waiting = asyncio.create_task(writer.write(put(1, threads)))
     await asyncio.sleep(0)
@@ -149,6 +158,7 @@ async def test_a_file_that_another_process_holds_is_waited_for_by_the_thread(
     outside.execute("insert into kept values (0)")
     outside.execute("commit")
     assert await waiting == 1
+    assert threading.current_thread().name not in sleeping  # the event loop goes on meanwhile
     assert threads == ["pinstripe-ledger-writer"]
     assert kept(outside) == [0, 1]
 
