@@ -450,6 +450,18 @@ async def test_a_ledger_that_is_not_there_is_empty_to_who_only_looks(store: Stor
     assert not store.path.exists()
 
 
+async def test_who_only_looks_where_nobody_runs_writes_nothing(store: Store) -> None:
+    first = store.ledger()
+    await first.open()
+    await select(first, [])
+    await first.close()
+    looking = store.ledger()
+    await looking.open(write=False)
+    assert await looking.rescue() == 0
+    with pytest.raises(LedgerError, match="not open for writing"):
+        await looking.create(new_run())
+
+
 async def test_who_only_looked_may_write_later(store: Store) -> None:
     ledger = store.ledger()
     await ledger.open(write=False)

@@ -38,6 +38,16 @@ async def test_a_foreground_run_belongs_to_its_process_from_the_first_transactio
         assert (found.status, found.executions) == (RunStatus.CANCELLED, Counts())
 
 
+async def test_nobody_else_starts_what_a_foreground_run_has_queued(ledger: Ledger, other: Ledger) -> None:
+    """Workers steal a foreground run: so only its own process claims from it."""
+    run = await select(ledger, ["a", "b"])
+    await select(other, ["a"])
+    with pytest.raises(LedgerError):
+        await other.turn(run.id, [], ["a"])
+    assert (await ledger.find_run(run.id)).executions == Counts(2, queued=2)
+    assert set(await start(ledger, run.id, "a", "b")) == {"a", "b"}
+
+
 async def test_a_stopped_process_keeps_its_run(ledger: Ledger, store: Store, clock: HandClock) -> None:
     """Ctrl-Z for a minute must not cost a foreground run its owner, nor must a year."""
     with child(store.path, "run") as process:

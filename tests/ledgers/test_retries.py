@@ -21,7 +21,8 @@ async def retryable(ledger: Ledger, run: Run, *, skipped: bool = False) -> list[
 
 
 async def retry(ledger: Ledger, run: Run, tenants: list[str]) -> Run:
-    return await select(ledger, tenants, trigger=Trigger.RETRY, retry_of=run.id, origin=run.id)
+    origin = (await ledger.selected_by(run.id)).origin
+    return await select(ledger, tenants, trigger=Trigger.RETRY, retry_of=run.id, origin=origin)
 
 
 async def test_what_failed_or_was_cancelled_is_retried_and_what_was_skipped_on_request(ledger: Ledger) -> None:
@@ -48,7 +49,18 @@ async def test_who_succeeded_in_a_retry_is_not_retried_again(ledger: Ledger) -> 
     assert await retryable(ledger, first) == []
     assert await ledger.succeeded(run.id, ["a", "b"]) == {"a", "b"}
     assert await ledger.succeeded(first.id, ["a", "b"]) == {"a", "b"}
-    assert await ledger.succeeded(second.id, ["a", "b"]) == {"b"}
+    assert await ledger.succeeded(second.id, ["a", "b"]) == {"a", "b"}
+
+
+async def test_who_succeeded_in_another_retry_of_the_same_run_is_not_retried_again(ledger: Ledger) -> None:
+    run = await select(ledger, ["a", "b"])
+    await carry_out(ledger, run.id, {"a": FAILED, "b": FAILED})
+    first = await retry(ledger, run, ["a", "b"])
+    await carry_out(ledger, first.id, {"a": FAILED, "b": FAILED})
+    second = await retry(ledger, run, ["a", "b"])
+    await carry_out(ledger, second.id, {"a": SUCCEEDED, "b": FAILED})
+    assert await retryable(ledger, first) == ["b"]
+    assert await ledger.succeeded(first.id, ["a", "b"]) == {"a"}
 
 
 async def test_who_is_in_a_retry_that_is_still_open_is_left_to_it(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,40 @@ def test_nothing_is_made_for_reading(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="does not exist"):
         connect(path, write=False)
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "größe 🦓.db", "100%?mode=rw#x&y.db", "quo'te.db"])
+def test_a_file_at_rest_is_read_where_nothing_can_be_made_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """SQLite wants to make its index of the log there, even to read: sqlite.org/wal.html#readonly."""
+    path = tmp_path / name
+    connection = connect(path, write=True)
+    log_ahead(connection, path)
+    connection.execute("create table kept(n); insert into kept values (5)")
+    connection.close()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    reader = connect(path, write=False)
+    assert reader.execute("select n from kept").get == 5
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    with pytest.raises(apsw.ReadOnlyError):
+        reader.execute("insert into kept values (6)")
+
+
+def test_a_file_that_somebody_writes_is_not_taken_to_be_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    writing = connect(path, write=True)
+    log_ahead(writing, path)
+    writing.execute("create table kept(n)")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    reader = connect(path, write=False)
+    for n in range(3):
+        writing.execute("insert into kept values (?)", (n,))
+        assert reader.execute("select max(n) from kept").get == n
+    reader.close()
+    writing.close()
 
 
 @pytest.mark.parametrize(("sync", "synchronous"), [("normal", 1), ("full", 2)])

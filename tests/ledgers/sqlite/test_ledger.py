@@ -212,10 +212,12 @@ async def test_a_dead_owner_is_left_to_who_may_write(public: Path) -> None:
 
 
 async def test_a_folder_that_may_not_be_entered_or_written(public: Path) -> None:
+    (public / "secret.db").touch(mode=0o000)
     (public / "closed").mkdir(mode=0o700)
     (public / "closed" / "ledger.db").touch()
     os.chmod(public / "closed", 0o000)  # noqa: PTH101 - root may enter it all the same
     with unprivileged():
+        await assert_refused_to_write(public / "secret.db")
         await assert_refused_to_write(public / "closed" / "ledger.db")
         await assert_refused_to_write(public / "not to be made" / "ledger.db", closed=public)
     os.chmod(public / "closed", 0o700)  # noqa: PTH101
