@@ -182,12 +182,12 @@ class Ledger(Protocol):
         """Give the next `limit` tenants after `after`, in order, that a retry of `run` is for.
 
         Their execution in `run` failed or was cancelled (or, with `skipped`, was skipped), and they have neither
-        succeeded in a later retry of it nor are in one that is still open.
+        succeeded in another run of its chain of retries nor are in one that is still open.
         """
         ...
 
     async def succeeded(self, run: str, tenants: Sequence[str]) -> set[str]:
-        """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one still open."""
+        """Give those of `tenants` that need no retry: succeeded in `run` or its chain of retries, or open in it."""
         ...
 
     async def selected_by(self, run: str) -> Selected:

@@ -273,20 +273,20 @@ class SQLiteLedger:
 
         def read(tx: apsw.Connection) -> list[str]:
             number = self._number(tx, run)
-            later = json.dumps([n for (n,) in tx.execute(statement("later_retries"), {"id": run})])
+            others = json.dumps([n for (n,) in tx.execute(statement("other_retries"), {"id": run})])
             states = ["failed", "cancelled", *(["skipped"] if skipped else [])]
-            values = {"run": number, "later": later, "first": settling.following(after), "limit": limit}
+            values = {"run": number, "others": others, "first": settling.following(after), "limit": limit}
             pages = [[tenant for (tenant,) in tx.execute(statement(f"retryable_{state}"), values)] for state in states]
             return list(islice(heapq.merge(*pages), limit))
 
         return self._read(read)
 
     async def succeeded(self, run: str, tenants: Sequence[str]) -> set[str]:
-        """Give those of `tenants` that need no retry: succeeded in `run` or a retry of it, or in one still open."""
+        """Give those of `tenants` that need no retry: succeeded in `run` or its chain of retries, or open in it."""
 
         def read(tx: apsw.Connection) -> set[str]:
-            later = json.dumps([n for (n,) in tx.execute(statement("later_retries"), {"id": run})])
-            values = {"id": run, "later": later, "tenants": json.dumps(tenants)}
+            others = json.dumps([n for (n,) in tx.execute(statement("other_retries"), {"id": run})])
+            values = {"id": run, "others": others, "tenants": json.dumps(tenants)}
             return {tenant for (tenant,) in tx.execute(statement("succeeded"), values)}
 
         return self._read(read)

@@ -36,27 +36,29 @@ where id in (select value from json_each(:ids)) and state = :was
 select tenant from executions where run = :run and tenant >= :first and state = 'queued' order by tenant limit :limit
 
 -- name: retryable_failed
-select tenant from executions x where run = :run and tenant >= :first and state = 'failed' and {not_since}
+select tenant from executions x where run = :run and tenant >= :first and state = 'failed' and {not_elsewhere}
 order by tenant limit :limit
 
 -- name: retryable_cancelled
-select tenant from executions x where run = :run and tenant >= :first and state = 'cancelled' and {not_since}
+select tenant from executions x where run = :run and tenant >= :first and state = 'cancelled' and {not_elsewhere}
 order by tenant limit :limit
 
 -- name: retryable_skipped
-select tenant from executions x where run = :run and tenant >= :first and state = 'skipped' and {not_since}
+select tenant from executions x where run = :run and tenant >= :first and state = 'skipped' and {not_elsewhere}
 order by tenant limit :limit
 
--- name: not_since
+-- name: not_elsewhere
 not exists (select 1 from executions y where y.tenant = x.tenant and y.state in ('succeeded', 'queued', 'running')
-  and y.run in (select value from json_each(:later)))
+  and y.run in (select value from json_each(:others)))
 
--- name: later_retries
-with recursive later(n, id) as (
-  select n, id from runs where retry_of = :id
+-- name: other_retries
+with recursive chain(id) as (
+  select :id
   union
-  select r.n, r.id from runs r join later on r.retry_of = later.id)
-select n from later
+  select origin from runs where id = :id
+  union
+  select r.id from runs r join chain on r.retry_of = chain.id)
+select n from runs where id in (select id from chain) and id <> :id
 
 -- name: find_execution
 select x.job, x.tenant, x.state, x.attempts, x.error, x.traceback, x.result, x.started_at, x.finished_at, l.text
@@ -64,5 +66,5 @@ from executions x left join logs l on l.execution = x.id where x.run = :run and 
 
 -- name: succeeded
 select tenant from executions x
-where x.run in (select n from runs where id = :id union select value from json_each(:later))
+where x.run in (select n from runs where id = :id union select value from json_each(:others))
   and x.tenant in (select value from json_each(:tenants)) and x.state in ('succeeded', 'queued', 'running')
