@@ -53,16 +53,23 @@ async def kept(path: Path) -> AsyncIterator[SQLiteLedger]:
 
 
 @contextmanager
-def unprivileged() -> Iterator[None]:
-    """Be somebody whom the rights of files bind, which they don't do to root."""
-    if os.geteuid() != 0:
-        yield
+def unprivileged(folder: Path) -> Iterator[None]:
+    """Be somebody who may write nothing in `folder`: for root another user, whom the rights of files bind."""
+    if os.geteuid() == 0:
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
         return
-    os.seteuid(NOBODY)
+    modes = {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
+    for path, mode in modes.items():
+        path.chmod(mode & 0o555)
     try:
         yield
     finally:
-        os.seteuid(0)
+        for path, mode in modes.items():
+            path.chmod(mode)
 
 
 @pytest.fixture
@@ -176,7 +183,7 @@ async def test_a_file_that_may_not_be_written(public: Path) -> None:
     first = on(path)
     await first.open()
     run = await select(first, ["a"])
-    with unprivileged():
+    with unprivileged(public):
         looking = on(path)
         await looking.open(write=False)
         assert await looking.rescue() == 0
@@ -199,7 +206,7 @@ async def test_a_dead_owner_is_left_to_who_may_write(public: Path) -> None:
     with child(path, "run") as process:
         run = process.line()
         process.kill()
-    with unprivileged():
+    with unprivileged(public):
         looking = on(path)
         await looking.open(write=False)
         assert await looking.rescue() == 0
@@ -216,16 +223,14 @@ async def test_a_folder_that_may_not_be_entered_or_written(public: Path) -> None
     (public / "closed").mkdir(mode=0o700)
     (public / "closed" / "ledger.db").touch()
     os.chmod(public / "closed", 0o000)  # noqa: PTH101 - root may enter it all the same
-    with unprivileged():
+    with unprivileged(public):
         await assert_refused_to_write(public / "secret.db")
         await assert_refused_to_write(public / "closed" / "ledger.db")
-        await assert_refused_to_write(public / "not to be made" / "ledger.db", closed=public)
+        await assert_refused_to_write(public / "not to be made" / "ledger.db")
     os.chmod(public / "closed", 0o700)  # noqa: PTH101
 
 
-async def assert_refused_to_write(path: Path, closed: Path | None = None) -> None:
-    if closed is not None and os.geteuid() != NOBODY:
-        closed.chmod(0o555)
+async def assert_refused_to_write(path: Path) -> None:
     ledger = on(path)
     with pytest.raises(LedgerError, match=r"can't be (reached|opened)"):
         await ledger.open(write=True)
