@@ -22,7 +22,12 @@ def find_project(start: str | Path | None = None, environment: Mapping[str, str]
     `ConfigurationError` where there is none.
     """
     named = environment.get("PINSTRIPE_PROJECT") if start is None else None
-    begin = Path(named or start or Path.cwd()).absolute()
+    try:
+        begin = Path(named or start or ".").absolute()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "the working directory is gone; go to the project's folder, or name it with --project"
+        ) from None
     asked = f"PINSTRIPE_PROJECT is {named!r}: " if named else ""
     if not begin.is_dir():
         message = f"{asked}expected a project's folder, but there is no folder {begin}"

@@ -14,6 +14,7 @@ import click
 
 from pinstripe.commands.progress import new_screen
 from pinstripe.commands.summary import NOTHING_RAN, exit_code, summary
+from pinstripe.errors import PinstripeError
 from pinstripe.opening import open_project
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ TASKS_END_WITHIN = 1.0
 
 STOPPING = "Stopping… press Ctrl-C again to stop at once.\n"
 
+_MEDDLED = (
+    "a job {} that all jobs share, so everything was cancelled; `pinstripe retry-run last` carries on, once it "
+    "touches nothing but its own tasks"
+)
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -41,7 +47,14 @@ def run_by_hand(
     `start` gives None where there is nothing to run.
     """
     answer = _divert_stdout() if as_json else None
-    return asyncio.run(_HandRun(project, answer, capture=capture).go(start))
+    try:
+        return asyncio.run(_HandRun(project, answer, capture=capture).go(start))
+    except asyncio.CancelledError as error:
+        raise PinstripeError(_MEDDLED.format("cancelled tasks of the event loop")) from error
+    except RuntimeError as error:
+        if "stopped before" not in str(error):  # what asyncio says then; it has cancelled everything meanwhile
+            raise
+        raise PinstripeError(_MEDDLED.format("stopped the event loop")) from error
 
 
 def _divert_stdout() -> TextIO:
@@ -88,15 +101,22 @@ class _HandRun:
         async with open_project(self._folder) as project:
             screen = self._screen = new_screen(project.clock, captures=self._capture)
             self._project = project
+            streams = sys.stdout, sys.stderr
             try:
                 run = await start(project, screen)
             finally:
+                sys.stdout, sys.stderr = streams  # whatever jobs have put in their place
                 screen.close()
             if run is None:
                 return NOTHING_RAN
-            # Whoever no longer reads (`| head`) still gets the true exit code.
-            with suppress(BrokenPipeError):
+            # Whoever no longer reads (`| head`), or has no room for it, still gets the true exit code.
+            try:
                 self._tell(run)
+            except BrokenPipeError:
+                pass
+            except OSError as error:
+                with suppress(OSError):
+                    click.echo(f"Warning: what became of the run can't be written: {error.strerror}", err=True)
             return exit_code(run)
 
     def _tell(self, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,10 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, 130),
 )
 """What each error means to whoever called the command; the first line that fits holds."""
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What a write of standard output fails with when it leads to a file that can't take it."""
 
 
 class LazyGroup(click.Group):
@@ -110,6 +115,7 @@ def pinstripe() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit, with a code of product's table; the entry point of `pinstripe`."""
+    _fill_streams()
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's encoding can't write is shown by its code; it must not end a run.
         if hasattr(stream, "reconfigure"):
@@ -123,8 +129,19 @@ def main(args: Sequence[str] | None = None) -> None:
     sys.exit(code or 0)
 
 
+def _fill_streams() -> None:
+    """Let streams that were closed for the process (`>&-`) lead nowhere, so that nothing else gets their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, closefd=False))
+
+
 def _report(error: BaseException) -> int:
     """Say on standard error what went wrong; give the exit code."""
+    if _is_no_room(error):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"Error: standard output can't be written ({error})", err=True)
+        return 1
     code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), None)
     if code is None:
         import traceback
@@ -137,6 +154,10 @@ def _report(error: BaseException) -> int:
     else:
         click.echo("\n".join(_lines(error)), err=True)
     return code
+
+
+def _is_no_room(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM
 
 
 def _lines(error: BaseException) -> Iterator[str]:
