@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TASKS_END_WITHIN = 1.0
+"""How many seconds tasks that a job left behind have for being cancelled, before the loop ends without them."""
+
 
 class PlainProject:
     """An open project whose calls are plain ones; any thread may make them."""
@@ -31,6 +34,7 @@ class PlainProject:
         self.settings = settings
         self._project = Project(settings)
         self._loop = asyncio.new_event_loop()
+        self._ended = False
         self._thread = threading.Thread(target=self._serve, name="pinstripe-project", daemon=True)
 
     @property
@@ -48,7 +52,9 @@ class PlainProject:
             raise
 
     def close(self) -> None:
-        """Close the project, and end the loop and its thread."""
+        """Close the project, and end the loop and its thread; a second call does nothing."""
+        if self._ended:
+            return
         try:
             self.call(self._project.close())
         finally:
@@ -60,7 +66,7 @@ class PlainProject:
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the project's loop and wait for it; Ctrl-C here cancels it there."""
-        if threading.current_thread() is self._thread or not self._loop.is_running():
+        if threading.current_thread() is self._thread or self._ended:
             coroutine.close()
             message = (
                 "a plain project's call was made from inside one of its jobs; use `self.run_background_job` there"
@@ -76,14 +82,24 @@ class PlainProject:
             raise
 
     def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            # The rest happens here too: the thread that closes the project may have an event loop of its own.
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left, timeout=TASKS_END_WITHIN))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
 
     def _end(self) -> None:
+        self._ended = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
 
 
 class PlainWorkspace:
