@@ -54,7 +54,7 @@ def store(database_file: Path) -> Iterator[Store]:
     store.close()
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: aiosmtpd gets every attribute, and up to Python 3.11.2 a slotted one's __weakref__ raises
 class MailServer:
     """A real mail server, with what it was sent."""
 
