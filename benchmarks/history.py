@@ -15,7 +15,7 @@ from pinstripe.clock import SystemClock
 from pinstripe.config import RetentionSettings
 from pinstripe.ledger import NewRun, RunFilter, Settlement
 from pinstripe.ledgers.sqlite import retention
-from pinstripe.ledgers.sqlite.connection import connect
+from pinstripe.ledgers.sqlite.connection import connect, log_ahead
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.run import ExecutionStatus, RunStatus, Trigger, new_run_id
 
@@ -149,6 +149,7 @@ def _fan_outs(folder: Path, size: Size) -> list[Figure]:
 async def _prune(kept: Kept) -> list[Figure]:
     """Make a pass over a ledger of which all logs and a part of the runs are past their time."""
     connection = connect(kept.path, write=True)
+    log_ahead(connection, kept.path)
     transactions: list[float] = []
 
     async def write(request: Callable[[apsw.Connection], T]) -> T:

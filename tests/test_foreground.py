@@ -398,7 +398,7 @@ async def test_stop_while_tenants_are_selected(project_folder: ProjectFolder) ->
         shop.project.stop()
         run = await task
         assert (run.status, run.executions.total, run.executions.cancelled) == ("cancelled", 1_000, 1_000)
-        assert run.error == "interrupted while its tenants were being selected"
+        assert run.error is None
         assert (await shop.execution(run, "t00000")).error == "not started"
         assert watcher.calls == ["created", "selecting", "finished"]
 

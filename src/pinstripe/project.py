@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from importlib import import_module
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import SystemClock
 from pinstripe.discovery import find_files
-from pinstripe.errors import ConfigurationError, PinstripeError, TenantRequired, UnknownTenant
+from pinstripe.errors import ConfigurationError, LedgerError, PinstripeError, TenantRequired, UnknownTenant
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
@@ -122,9 +123,16 @@ class Project:
                 self._pulse.stop()
             await self._project_services.close()
             if self._foreground is not None:
-                await self.ledger.prune()
+                await self._prune()
         finally:
             await self.ledger.close()
+
+    async def _prune(self) -> None:
+        """Remove what is past its retention; that it can't be done now spoils nothing that was done."""
+        try:
+            await self.ledger.prune()
+        except LedgerError as error:
+            logging.getLogger("pinstripe").warning("what is past its retention stays for now: %s", error)
 
     async def run(self, request: Request, watcher: Watcher | None = None) -> Run:
         """Run a job here and now; give the finished run, whatever became of its executions.

@@ -202,7 +202,7 @@ class Moves(RuleBasedStateMachine):
         model.move_all(QUEUED, CANCELLED)
         model.move_all(RUNNING, CANCELLED)
         if model.selecting:
-            model.error, model.status = "interrupted while its tenants were being selected", RunStatus.CANCELLED
+            model.status = RunStatus.CANCELLED
         model.selecting = False
         model.close_if_done()
 

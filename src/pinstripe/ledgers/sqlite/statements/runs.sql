@@ -38,9 +38,8 @@ update runs set
 where n = :run
 
 -- name: run_abandoned
--- A run whose process is gone, after its executions were cancelled.
+-- A run whose process is gone, after its executions were cancelled. It gets no error: a run that has one has failed.
 update runs set
-  error = case when selected then error else 'interrupted while its tenants were being selected' end,
   state = case when failed > 0 or error is not null then 'failed'
                when cancelled > 0 or not selected then 'cancelled' else 'succeeded' end,
   finished_at = coalesce(finished_at, :now)
