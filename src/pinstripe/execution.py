@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from contextlib import suppress
 from datetime import timedelta
@@ -152,6 +153,8 @@ class Execution:
                 if isinstance(exception, GeneratorExit) and (self._loop.is_closed() or not self._loop.is_running()):
                     raise  # the event loop is gone, and this coroutine with it
                 self._error = exception
+        if os.getpid() != self._executor.pid:
+            self._end_fork()
         if not self.abandoned:
             self.phase = "closing"
             problems = await self._close()
@@ -161,6 +164,13 @@ class Execution:
                 self._report(outcome)
                 return
         self._forget()
+
+    def _end_fork(self) -> None:
+        """End the child of an `os.fork()` that came back from `run`: it must not use its copy of the ledger."""
+        text = f"{self} has forked, and its child came back from run and was ended; end it yourself by os._exit\n"
+        with suppress(OSError):
+            os.write(2, text.encode("utf-8", "replace"))
+        os._exit(1)
 
     async def _perform(self) -> Any:
         """Open the services and call `run` where it belongs; give what it returned, for a process the outcome there."""
@@ -282,14 +292,14 @@ class Execution:
 
     def _conclude(self, value: Any, problems: list[PinstripeError]) -> Outcome:
         """Make the outcome from why it was stopped, what was raised, what failed to close, or what was returned."""
-        error = self._error
-        stop = self._stop
-        task = self.task
+        assignment, task = self.assignment, self.task
+        error, stop = self._error, self._stop
         if stop is None and isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             stop = Outcome(ExecutionStatus.CANCELLED, error="interrupted")
         if stop is not None:
             if stop.exception is not None:
-                stop.exception.__cause__ = error
+                if assignment.definition.runs_in != "process":  # there it would tell where we waited, not the job
+                    stop.exception.__cause__ = error
                 stop.traceback = _with_notes(stop.exception, problems).traceback
             return stop
         if error is not None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ class Executor:
         self._orders: dict[tuple[str, ...], list[ServiceDefinition]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tracker: TaskTracker | None = None
+        self.pid = os.getpid()
+        """The process that this belongs to; a job may fork another."""
 
     def start(self, assignment: Assignment, done: Callable[[Assignment, Outcome], None]) -> Execution:
         """Start an attempt; `done` is called exactly once, on the event loop, with the assignment and its outcome."""
@@ -133,6 +136,7 @@ class Executor:
 
     def _bind(self) -> asyncio.AbstractEventLoop:
         loop = self._loop = asyncio.get_running_loop()
+        self.pid = os.getpid()
         self._tracker = TaskTracker(loop)
         self._tracker.install()
         return loop

@@ -314,6 +314,32 @@ def test_a_job_that_blocks_the_event_loop_is_named_with_its_place(project: Fault
     assert project.counts() == {"total": 3, "succeeded": 3}
 
 
+def test_the_child_of_a_fork_never_goes_on_as_the_worker(project: Faulty) -> None:
+    """It has a copy of the open ledger and of the event loop; two that use them would settle everything twice."""
+    project.tenants(THREE)
+    project.job(
+        "forking",
+        """
+        class Forking(BackgroundJob):
+            multi_tenant = True
+            async def run(self):
+                child = os.fork()
+                if child:
+                    os.waitpid(child, 0)
+                with open("done", "a") as done:
+                    done.write(f"{self.tenant.id} {'parent' if child else 'child'}\\n")
+        """,
+    )
+    answer = project("run-background-job", "forking", "--concurrency", "1")
+    assert answer.code == 0, answer
+    assert answer.err.count("has forked, and its child came back from run") == 3
+    assert sorted(project.lines("done")) == sorted(
+        f"{tenant} {who}" for tenant in ("acme", "globex", "initech") for who in ("parent", "child")
+    )
+    assert project.counts() == {"total": 3, "succeeded": 3}
+    project.works()
+
+
 def test_code_gets_errors_that_leave_it_alive(project: Faulty) -> None:
     """From code the same jobs raise ordinary exceptions: nothing a job does ends its caller."""
     for name, harm in {"exits": "sys.exit(7)", "odd": "raise KeyboardInterrupt", "asked": "raise SystemExit"}.items():
