@@ -12,6 +12,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from pinstripe.background_job import Attempt
+from pinstripe.capture import Capture
 from pinstripe.errors import ConfigurationError, PinstripeError, TenantSourceFailed
 from pinstripe.executor import Assignment
 from pinstripe.ledger import NO_TENANT, Claimed, Settlement
@@ -20,7 +21,6 @@ from pinstripe.run import Counts, ExecutionStatus, Failure
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from pinstripe.capture import Capture
     from pinstripe.executor import Execution, Executor
     from pinstripe.ledger import Ledger
     from pinstripe.outcome import Outcome
@@ -142,11 +142,7 @@ class Worker:
         self._running[claimed.id] = self._executor.start(assignment, lambda _, outcome: self._end(claimed, outcome))
 
     def _capture(self, tenant: str | None) -> Capture | None:
-        if not self._watcher.captures:
-            return None
-        from pinstripe.capture import Capture
-
-        return Capture(tenant, self._watcher.output)
+        return Capture(tenant, self._watcher.output) if self._watcher.captures else None
 
     def _end(self, claimed: Claimed, outcome: Outcome) -> None:
         """Take an execution's outcome; called on the event loop."""
