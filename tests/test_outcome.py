@@ -67,19 +67,27 @@ def test_an_exception_that_can_not_be_shown_is_told_all_the_same() -> None:
 
 
 @pytest.mark.anyio
-async def test_own_frames_are_left_out_unless_there_are_no_others() -> None:
+async def test_own_frames_are_left_out_also_of_the_cause() -> None:
     stack = ServiceStack()
     with pytest.raises(PinstripeError) as raised:
         await stack.open(service(raise_here), {})
-    text = traceback_text(raised.value)
-    own, _, rest = text.partition("The above exception was the direct cause")[::-1]
-    assert "in raise_here" in rest
+    cause, _, own = traceback_text(raised.value).partition("The above exception was the direct cause")
+    assert "in raise_here" in cause
+    assert "service_stack.py" not in cause
     assert "in test_own_frames" in own
-    raised.value.__cause__ = None
+
+
+@pytest.mark.anyio
+async def test_where_all_frames_are_own_only_a_bug_shows_them() -> None:
+    stack = ServiceStack()
+    with pytest.raises(PinstripeError) as raised:
+        await stack.open(service(raise_here), {})
     frames = raised.value.__traceback__
     assert frames is not None
-    inner = frames.tb_next  # all of it is Pinstripe's
-    assert "in open" in traceback_text(raised.value.with_traceback(inner))
+    error = raised.value.with_traceback(frames.tb_next)
+    error.__cause__ = None
+    assert traceback_text(error) == f"pinstripe.errors.PinstripeError: {error}\n"
+    assert "in open" in traceback_text(KeyError("a bug").with_traceback(frames.tb_next))
 
 
 def raise_here() -> None:

@@ -187,6 +187,7 @@ async def test_a_stuck_job_is_killed_at_its_timeout(project: ProjectFolder, monk
             each.execute(tenant=Tenant("globex", {"plan": "free"})),
         )
         assert (stuck.status, stuck.error) == (FAILED, "TimeoutError: exceeded its timeout of 200ms")
+        assert stuck.traceback == "TimeoutError: exceeded its timeout of 200ms\n"
         assert stuck.log == "about to hang\n"
         assert heard == [(1, 2)]
         assert neighbour.value[:2] == ["globex", "free"]

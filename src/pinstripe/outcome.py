@@ -78,8 +78,9 @@ def error_text(exception: BaseException) -> str:
 def traceback_text(exception: BaseException) -> str:
     """Write an exception with its traceback and causes, without Pinstripe's own frames on top, cut in the middle."""
     try:
-        lines = traceback.format_exception(type(exception), exception, _without_own_frames(exception.__traceback__))
-        text = "".join(lines)
+        told = traceback.TracebackException(type(exception), exception, _without_own_frames(exception), compact=True)
+        _shorten_causes(told)
+        text = "".join(told.format())
     except Exception as problem:  # noqa: BLE001 - an exception may be written so that it can't be shown
         text = f"{error_text(exception)}\n(its traceback can't be written: {type(problem).__qualname__})\n"
     return cut_middle(text, MAX_TRACEBACK)
@@ -119,9 +120,23 @@ def _code(exception: SystemExit) -> str:
         return "…"
 
 
-def _without_own_frames(frames: TracebackType | None) -> TracebackType | None:
-    """Skip the frames on top that are Pinstripe's own, which tell an author nothing, unless there are no others."""
-    rest = frames
+def _without_own_frames(exception: BaseException) -> TracebackType | None:
+    """Skip the frames on top that are Pinstripe's own, which tell an author nothing.
+
+    Where there are no others, none are left of an error that Pinstripe raises for an author to read, and all of any
+    other: that one is a bug of ours.
+    """
+    rest = exception.__traceback__
     while rest is not None and rest.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         rest = rest.tb_next
-    return frames if rest is None else rest
+    return rest if rest is not None or isinstance(exception, PinstripeError) else exception.__traceback__
+
+
+def _shorten_causes(told: traceback.TracebackException) -> None:
+    """Skip the same frames of whatever an exception came from, or holds, where there are others."""
+    left = [told]
+    while left:
+        one = left.pop()
+        own = next((n for n, frame in enumerate(one.stack) if not frame.filename.startswith(_PACKAGE)), 0)
+        del one.stack[:own]
+        left += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
