@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import (
@@ -22,7 +23,7 @@ from pinstripe.watcher import Guarded, Watcher
 from pinstripe.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable
 
     from pinstripe.background_job import BackgroundJob
     from pinstripe.executor import Executor
@@ -51,14 +52,16 @@ class Foreground:
     async def run(self, request: Request, watcher: Watcher) -> Run:
         """Run a request to its end; give the finished run, whatever became of its executions."""
         going = _Going(request, Guarded(watcher))
-        run = await self._carry_out(going, self._start(request, going.watcher, None))
+        run = await self._carry_out(going, partial(self._start, request, going.watcher, None))
         assert run is not None  # noqa: S101 - for the type checker: only a retry may find nothing to do
         return run
 
     async def retry(self, reference: str, request: Request, *, skipped: bool, watcher: Watcher) -> Run | None:
         """Retry a run to its end; None where there is nothing to retry. Of `request` only how to run is used."""
         going = _Going(request, Guarded(watcher))
-        return await self._carry_out(going, self._runs.retry(reference, skipped=skipped, watcher=going.watcher))
+        return await self._carry_out(
+            going, partial(self._runs.retry, reference, skipped=skipped, watcher=going.watcher)
+        )
 
     async def launch(
         self,
@@ -73,7 +76,7 @@ class Foreground:
         outer = self._recorded.get(workspace.run_id or "")
         watcher = Guarded(Watcher()) if outer is None else _Nested(outer.watcher)
         going = _Going(request, watcher, _lineage(workspace, outer))
-        run = await self._carry_out(going, self._start(request, watcher, workspace, going.lineage))
+        run = await self._carry_out(going, partial(self._start, request, watcher, workspace, going.lineage))
         assert run is not None  # noqa: S101 - as above
         _raise_for(run, going.worker)
         return run
@@ -99,10 +102,10 @@ class Foreground:
         return plan, await self._runs.start(plan, watcher)
 
     async def _carry_out(
-        self, going: _Going, beginning: Coroutine[Any, Any, tuple[Plan, Started] | None]
+        self, going: _Going, begin: Callable[[], Awaitable[tuple[Plan, Started] | None]]
     ) -> Run | None:
         """Go through a run in a task of its own, which closes it also where the caller's is cancelled."""
-        task = going.task = asyncio.get_running_loop().create_task(self._go(going, beginning))
+        task = going.task = asyncio.get_running_loop().create_task(self._go(going, begin))
         self._going.add(going)
         task.add_done_callback(lambda ended: self._ended(going, ended))
         try:
@@ -116,9 +119,9 @@ class Foreground:
             raise PinstripeError(message)
         return task.result()
 
-    async def _go(self, going: _Going, beginning: Coroutine[Any, Any, tuple[Plan, Started] | None]) -> Run | None:
+    async def _go(self, going: _Going, begin: Callable[[], Awaitable[tuple[Plan, Started] | None]]) -> Run | None:
         try:
-            begun = await beginning
+            begun = await begin()
         except Interrupted as interrupted:
             return interrupted.run
         if begun is None:
