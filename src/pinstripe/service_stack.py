@@ -52,12 +52,13 @@ class ServiceStack:
         problems: list[PinstripeError] = []
         while self._closing:
             definition, generator = self._closing.pop()
+            limit = asyncio.timeout(CLOSE_LIMIT)
             try:
-                async with asyncio.timeout(CLOSE_LIMIT):
+                async with limit:
                     await _resume(generator)
             except BaseException as exception:  # noqa: BLE001 - the others must be closed, whatever this one did
                 reason = error_text(exception)
-                if isinstance(exception, TimeoutError) and isinstance(exception.__cause__, asyncio.CancelledError):
+                if isinstance(exception, TimeoutError) and limit.expired():
                     reason = f"it took longer than {CLOSE_LIMIT:g}s"
                 problem = PinstripeError(f"service {definition.name} failed to close: {reason}")
                 problem.__cause__ = exception

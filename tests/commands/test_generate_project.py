@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_every_command_of_its_readme_runs() -> None:
     commands = [line for line in block.splitlines() if line]
     assert len(commands) == 7
     for line in commands:
-        words = line.replace("pinstripe", f"{sys.executable} -m pinstripe", 1)
+        words = line.replace("pinstripe", f"{shlex.quote(sys.executable)} -m pinstripe", 1)
         done = subprocess.run(words, shell=True, cwd="shop", capture_output=True, text=True, check=False)
         assert done.returncode == 0, (line, done.stderr)
 

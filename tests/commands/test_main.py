@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -123,7 +124,7 @@ def test_without_a_project_it_says_how_to_make_one(
 
 def test_a_reader_that_goes_away_is_no_error(shop: ProjectFolder) -> None:
     shop.file("shop.py", "tenants = [f'tenant-{n:06}' for n in range(50_000)]")
-    shell = f"set -o pipefail; {sys.executable} -m pinstripe list-tenants | head -n 1"
+    shell = f"set -o pipefail; {shlex.quote(sys.executable)} -m pinstripe list-tenants | head -n 1"
     done = subprocess.run(["bash", "-c", shell], cwd=shop.path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "tenant-000000\n", "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ def chatty(shared: Faulty) -> Faulty:
 
 def shell(project: Faulty, line: str) -> tuple[int, str]:
     """Give the project a command by way of a shell; give its exit code and what it wrote to standard error."""
-    command = line.replace("pinstripe", f"{sys.executable} -m pinstripe", 1)
+    command = line.replace("pinstripe", f"{shlex.quote(sys.executable)} -m pinstripe", 1)
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd=project.path, stderr=subprocess.PIPE, check=False, timeout=PATIENCE
     )
