@@ -253,24 +253,37 @@ def test_a_living_run_is_not_retried(project: Faulty) -> None:
     assert len(project.runs()) == 1
 
 
-def test_a_stuck_process_is_killed_by_ctrl_c(project: Faulty) -> None:
-    project.job(
-        "stuck",
-        """
-        class Stuck(BackgroundJob):
-            runs_in = "process"
-            def run(self):
-                pathlib.Path("pid").write_text(str(os.getpid()))
-                print("waiting", flush=True)
-                while True:
-                    threading.Event().wait()
-        """,
-    )
+STUCK = """
+    class Stuck(BackgroundJob):
+        runs_in = {!r}
+        def run(self):
+            print("waiting", flush=True)
+            while True:
+                threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_stuck_process_ends_with_the_run(project: Faulty, number: signal.Signals, code: int) -> None:
+    """A terminal sends Ctrl-C to the processes of the jobs as well; a SIGKILL they only see by its effect."""
+    project.job("stuck", STUCK.format("process"))
+    run = project.start("run-background-job", "stuck")
+    run.wait_for("waiting")
+    if number == signal.SIGKILL:
+        run.send(number)
+    else:
+        os.killpg(run.process.pid, number)
+    assert run.end() == code  # the output has an end: nobody is left to write to it
+    assert project.counts() == {"total": 1, "cancelled": 1}
+    project.works()
+
+
+def test_a_thread_can_not_be_stopped_but_ended(project: Faulty) -> None:
+    project.job("stuck", STUCK.format(None))
     run = project.start("run-background-job", "stuck")
     run.wait_for("waiting")
     run.send(signal.SIGINT)
+    run.wait_for("press Ctrl-C again to stop at once")
+    run.send(signal.SIGINT)
     assert run.end() == 130
-    pid = int((project.path / "pid").read_text())
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
     assert project.counts() == {"total": 1, "cancelled": 1}

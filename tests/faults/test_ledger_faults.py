@@ -247,3 +247,34 @@ def test_code_is_told_of_a_ledger_that_fails_in_mid_run(project: Faulty) -> None
     assert run["status"] == "cancelled"
     assert run["executions"]["running"] == run["executions"]["queued"] == 0
     project.works()
+
+
+def test_several_processes_make_a_new_ledger_at_once(project: Faulty) -> None:
+    """Whoever comes second waits its turn: SQLite alone would refuse it, without asking how long it may wait."""
+    answer = project.python(
+        """
+        import multiprocessing
+        from pinstripe.errors import PinstripeError
+        def run(barrier, told):
+            async def main():
+                async with pinstripe.open_project() as project:
+                    barrier.wait()
+                    await project.ledger.open(write=True)
+                    return "made"
+            for number in range(100):
+                os.environ["PINSTRIPE_LEDGER"] = f"sqlite:///{number}.db"
+                try:
+                    told.put(asyncio.run(main()))
+                except PinstripeError as error:
+                    told.put(str(error))
+        context = multiprocessing.get_context("fork")
+        barrier, told = context.Barrier(4), context.Queue()
+        processes = [context.Process(target=run, args=(barrier, told)) for _ in range(4)]
+        for process in processes:
+            process.start()
+        print({told.get() for _ in range(400)})
+        for process in processes:
+            process.join()
+        """
+    )
+    assert answer.out == "{'made'}\n", answer

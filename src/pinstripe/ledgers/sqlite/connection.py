@@ -57,14 +57,30 @@ def connect(path: Path, *, write: bool, lock_wait: float = LOCK_WAIT) -> apsw.Co
         return connection
 
 
-def log_ahead(connection: apsw.Connection, path: Path, *, sync: str = "normal") -> None:
+def log_ahead(connection: apsw.Connection, path: Path, *, sync: str = "normal", lock_wait: float = LOCK_WAIT) -> None:
     """Set a connection to write by a write-ahead log; `sync` is `"normal"`, or `"full"` to sync at each commit."""
     with translated(path):
-        mode = connection.execute("pragma journal_mode = wal").get
+        mode = _switched(connection, Patience(lock_wait))
         if mode != "wal":
             raise LedgerError(f"the ledger {path} can't have a write-ahead log (it stays at {mode}): use a local disk")
         connection.execute(f"pragma synchronous = {'full' if sync == 'full' else 'normal'}")
         connection.execute("pragma journal_size_limit = 67108864")
+
+
+def _switched(connection: apsw.Connection, patience: Patience) -> object:
+    """Switch to the write-ahead log and give the mode that it has then.
+
+    Where several processes switch a new file at once, SQLite refuses all but one without asking the busy handler, since
+    they would wait for one another for ever.
+    """
+    waited = 0
+    while True:
+        try:
+            return connection.execute("pragma journal_mode = wal").get
+        except apsw.BusyError:
+            if not patience(waited):
+                raise
+        waited += 1
 
 
 class Patience:

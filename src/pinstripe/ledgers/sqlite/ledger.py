@@ -86,7 +86,7 @@ class SQLiteLedger:
                 if not schema.is_made(connection, self.path) and not write:
                     connection.close()
                 elif write:
-                    log_ahead(connection, self.path, sync=self._sync)
+                    log_ahead(connection, self.path, sync=self._sync, lock_wait=self._lock_wait)
                     schema.migrate(connection, self.path)
                     self._reader = self._reader or connect(self.path, write=False, lock_wait=self._lock_wait)
                     self._writer = Writer(connection, self.path, lock_wait=self._lock_wait)
