@@ -89,7 +89,7 @@ def ignored_by_git(*folders: Path) -> Iterator[Problem]:
     for folder in folders:
         rule = ignoring_rule(folder / "any.py") if folder.is_dir() else None
         if rule is not None:
-            yield Problem(str(folder), f"git ignores it by {rule}; add a line !{folder.name}/ or take that rule away")
+            yield Problem(str(folder), f"git ignores it by {rule}; take that rule out, or let it name another folder")
 
 
 async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator[Problem]:

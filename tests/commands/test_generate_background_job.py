@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -49,6 +50,14 @@ def test_a_job_with_everything(project_folder: ProjectFolder) -> None:
     assert "[tool.pinstripe.tenants]" in result.stdout
     job_class = load("billing.close_month", "CloseMonth")
     assert (job_class.schedule, job_class.multi_tenant) == ("0 9 * * MON", True)
+
+
+@pytest.mark.parametrize("name", ["3_days", "billing/2nd_reminder"])
+def test_a_name_that_can_not_be_imported_is_refused(name: str, project_folder: ProjectFolder) -> None:
+    result = generate(name)
+    assert result.exit_code == 2
+    assert "expected a letter first" in result.stderr
+    assert not list(project_folder.path.rglob(f"{name}.py"))
 
 
 def test_where_tenants_are_known_nobody_asks_for_them(project_folder: ProjectFolder) -> None:
@@ -140,8 +149,10 @@ def test_git_ignoring_the_new_file_is_warned_of(project_folder: ProjectFolder) -
     result = generate("purge")
     assert result.exit_code == 0
     assert "Warning: git ignores purge.py (.gitignore:1:lib/)" in result.stderr
-    project_folder.file(".gitignore", "lib/\n!/lib/\n")  # the remedy that the warning tells
-    assert generate("purge_again").stderr == ""
+    remedy = result.stderr.rpartition(": ")[2]
+    subprocess.run(shlex.split(remedy), cwd=project_folder.path, check=True)
+    kept = subprocess.run(["git", "ls-files"], cwd=project_folder.path, check=True, capture_output=True, text=True)
+    assert kept.stdout == "lib/background_jobs/purge.py\n"
 
 
 def test_help_has_an_example() -> None:

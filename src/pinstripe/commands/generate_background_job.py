@@ -59,9 +59,14 @@ def _job_name(name: str) -> str:
     from pinstripe.names import normalise_job_name
 
     try:
-        return normalise_job_name(name)
+        job = normalise_job_name(name)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="NAME") from None
+    for part in job.split("/"):
+        if not part.isidentifier():
+            message = f"its file is imported, and {part!r} is not a Python name: expected a letter first, not a digit"
+            raise click.BadParameter(message, param_hint="NAME")
+    return job
 
 
 def _schedule_line(schedule: str | None) -> str:

@@ -36,8 +36,10 @@ def warn_if_ignored(path: Path) -> None:
 
     rule = ignoring_rule(path)
     if rule is not None:
+        import shlex
+
         click.echo(
             f"Warning: git ignores {visible(path.name)} ({visible(rule)}), so it would never be committed. "
-            "Take that rule out, or add `!/lib/` below it.",
+            f"Take that rule out, or add the file all the same: git add --force {visible(shlex.quote(str(path)))}",
             err=True,
         )
