@@ -490,6 +490,18 @@ async def test_cancelling_who_awaits_at_any_moment_leaves_no_run_open(
         assert await shop.none_is_open()
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_stop_at_any_moment_leaves_no_run_open(project_folder: ProjectFolder, turns: int) -> None:
+    async with open_shop(project_folder) as shop:
+        task = asyncio.create_task(shop.run(FailsForSome, concurrency=1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        shop.project.stop()
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(ended, PinstripeError) == (await shop.runs() == [])
+        assert await shop.none_is_open()
+
+
 # Errors before anything is recorded, and screens that fail.
 
 

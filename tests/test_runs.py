@@ -399,6 +399,18 @@ async def test_a_job_that_has_become_another_kind_is_skipped(project_folder: Pro
         assert (again.status, again.executions.skipped) == ("succeeded", 1)
 
 
+async def test_of_retries_made_at_once_a_tenant_is_in_one_only(project_folder: ProjectFolder) -> None:
+    Picky.bad = frozenset({"acme", "birch", "cedar"})
+    async with open_shop(project_folder) as shop, open_shop(project_folder) as other:
+        first = await shop.run(Picky)
+        other.add(Picky)
+        Picky.bad = frozenset()
+        tries = [each.project.retry(first.id) for each in (shop, other) * 4]
+        again = [run for run in await asyncio.gather(*tries) if run is not None]
+        assert sum(run.executions.succeeded for run in again) == 3
+        assert {run.status for run in again} == {"succeeded"}
+
+
 async def test_how_a_retry_runs_can_be_chosen(project_folder: ProjectFolder) -> None:
     Picky.bad = frozenset({"acme", "birch", "cedar"})
     async with open_shop(project_folder) as shop:

@@ -112,9 +112,11 @@ class Ledger(Protocol):
         """Nothing → a `queued` run that is `selecting`, without executions, owned by this process."""
         ...
 
-    async def add(self, run: str, tenants: Sequence[str]) -> int:
+    async def add(self, run: str, tenants: Sequence[str], *, retry_of: str | None = None) -> int:
         """Add `queued` executions to a selecting run, one per tenant not yet in it; give how many were new. Idempotent.
 
+        With the run that it is a `retry_of`, none is added for who needs no retry (see `succeeded`): of two retries
+        that are made at once, a tenant is in one only.
         Raises `LedgerError` where the run isn't selecting any more, as when this process was taken for dead.
         """
         ...

@@ -152,7 +152,7 @@ class Runs:
         found = 0
         async with self._selecting(run, watcher):
             while page:
-                found += await self._ledger.add(run.id, page)
+                found += await self._ledger.add(run.id, page, retry_of=old.id)
                 watcher.selecting(run, found)
                 page = await self._ledger.retryable(old.id, skipped=skipped, after=page[-1], limit=PAGE)
             run = await self._ledger.end_selection(run.id)
@@ -231,7 +231,7 @@ class Runs:
                 while page is not None:
                     if leave_out is not None:
                         page = await self._not_succeeded(leave_out, page)
-                    found += await self._ledger.add(run.id, [tenant.id for tenant in page])
+                    found += await self._ledger.add(run.id, [tenant.id for tenant in page], retry_of=leave_out)
                     watcher.selecting(run, found)
                     if kept is not None:
                         kept.append([*page])

@@ -165,12 +165,13 @@ class SQLiteLedger:
                 return created
             owners.forget()  # taken for dead meanwhile: it goes on under a new number
 
-    async def add(self, run: str, tenants: Sequence[str]) -> int:
-        """Add queued executions, one per tenant not yet in the run; give how many were new."""
+    async def add(self, run: str, tenants: Sequence[str], *, retry_of: str | None = None) -> int:
+        """Add queued executions, one per tenant not yet in the run nor, in a retry, done elsewhere; give how many."""
         number, job = self._known(run)
-        written = json.dumps(tenants)
 
         def add(tx: apsw.Connection) -> int:
+            done = set() if retry_of is None else _succeeded(tx, retry_of, tenants)
+            written = json.dumps([tenant for tenant in tenants if tenant not in done] if done else tenants)
             tx.execute(statement("add_executions"), {"run": number, "job": job, "tenants": written})
             added = tx.changes()
             tx.execute(statement("counted_in"), {"run": number, "added": added})
@@ -283,13 +284,7 @@ class SQLiteLedger:
 
     async def succeeded(self, run: str, tenants: Sequence[str]) -> set[str]:
         """Give those of `tenants` that need no retry: succeeded in `run` or its chain of retries, or open in it."""
-
-        def read(tx: apsw.Connection) -> set[str]:
-            others = json.dumps([n for (n,) in tx.execute(statement("other_retries"), {"id": run})])
-            values = {"id": run, "others": others, "tenants": json.dumps(tenants)}
-            return {tenant for (tenant,) in tx.execute(statement("succeeded"), values)}
-
-        return self._read(read)
+        return self._read(lambda tx: _succeeded(tx, run, tenants))
 
     async def selected_by(self, run: str) -> Selected:
         """Give what a run was selected by, whether that was ever complete, and where its chain of retries began."""
@@ -376,6 +371,12 @@ class SQLiteLedger:
 def _value(connection: apsw.Connection, name: str, values: dict[str, Any]) -> Any:
     rows: list[Any] = connection.execute(statement(name), values).fetchall()
     return rows[0][0]
+
+
+def _succeeded(connection: apsw.Connection, run: str, tenants: Sequence[str]) -> set[str]:
+    others = json.dumps([n for (n,) in connection.execute(statement("other_retries"), {"id": run})])
+    values = {"id": run, "others": others, "tenants": json.dumps(tenants)}
+    return {tenant for (tenant,) in connection.execute(statement("succeeded"), values)}
 
 
 def _run(connection: apsw.Connection, number: int) -> Run:
