@@ -53,6 +53,18 @@ async def test_cancelling_execute_cancels_the_attempt() -> None:
         assert (await task).status is ExecutionStatus.CANCELLED
 
 
+async def test_a_task_that_is_cancelled_before_its_first_step_is_told_of_all_the_same() -> None:
+    async with executor() as each:
+        ended: asyncio.Queue[Outcome] = asyncio.Queue()
+        execution = each.start(assign(Waiting), lambda _, outcome: ended.put_nowait(outcome))
+        assert execution.task is not None
+        execution.task.cancel()  # as code does that cancels all tasks of the event loop
+        outcome = await asyncio.wait_for(ended.get(), 10)
+        assert not each.executions
+    assert (outcome.status, outcome.error) == (ExecutionStatus.CANCELLED, "interrupted")
+    assert ended.empty()
+
+
 async def test_closing_it_cancels_what_still_runs() -> None:
     begun = asyncio.Event()
     outcomes: list[Outcome] = []

@@ -14,6 +14,11 @@ class Shy(Exception):
         raise RuntimeError(message)
 
 
+class Leaving(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
 @pytest.mark.parametrize(
     ("exception", "text"),
     [
@@ -25,6 +30,7 @@ class Shy(Exception):
         (SystemExit(3), "the job called sys.exit(3)"),
         (SystemExit("bye"), "the job called sys.exit('bye')"),
         (Shy(), "Shy: (its message can't be written)"),
+        (Leaving(), "Leaving: (its message can't be written)"),
         (ValueError("a\0b\ud800"), "ValueError: a\N{REPLACEMENT CHARACTER}b?"),
     ],
 )

@@ -313,9 +313,7 @@ class Execution:
     def _write(self, value: Any) -> str | None:
         from pinstripe.arguments import write_result  # only where a job returns something
 
-        return write_result(
-            value, logging.getLogger("pinstripe") if self._workspace is None else self._workspace.logger
-        )
+        return write_result(value, None if self._workspace is None else self._workspace.logger)
 
     def _report(self, outcome: Outcome) -> None:
         """Tell the outcome, with the output that is to be kept."""
@@ -329,6 +327,14 @@ class Execution:
         self._executor.executions.discard(self)
         self.phase = "ended"
         self.task = self._workspace = self._job = self._error = self._timer = None
+
+    def lost(self, task: asyncio.Task[None]) -> None:
+        """Report an attempt whose task ended without a word, as one that is cancelled before its first step."""
+        if self.phase not in {"ended", "abandoned"}:
+            error = None if task.cancelled() else task.exception()
+            end = Outcome(ExecutionStatus.CANCELLED, error="interrupted") if error is None else failed(error)
+            self._report(self._stop or end)
+            self._forget()
 
     # Stopping.
 
@@ -387,7 +393,7 @@ class Execution:
 
 def _with_notes(exception: BaseException, problems: list[PinstripeError]) -> Outcome:
     """Make a failed outcome, with what failed to close noted on the exception."""
-    with suppress(Exception):  # an author's exception may have an add_note of its own
+    with suppress(BaseException):  # an author's exception may have an add_note of its own
         for problem in problems:
             exception.add_note(str(problem))
     return failed(exception)

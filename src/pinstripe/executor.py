@@ -74,6 +74,7 @@ class Executor:
             name=assignment.definition.name,
             context=self._context.copy(),
         )
+        execution.task.add_done_callback(execution.lost)
         return execution
 
     def processes(self) -> Processes | None:

@@ -81,7 +81,7 @@ def traceback_text(exception: BaseException) -> str:
         told = traceback.TracebackException(type(exception), exception, _without_own_frames(exception), compact=True)
         _shorten_causes(told)
         text = "".join(told.format())
-    except Exception as problem:  # noqa: BLE001 - an exception may be written so that it can't be shown
+    except BaseException as problem:  # noqa: BLE001 - an exception may be written so that it can't be shown
         text = f"{error_text(exception)}\n(its traceback can't be written: {type(problem).__qualname__})\n"
     return cut_middle(text, MAX_TRACEBACK)
 
@@ -109,14 +109,14 @@ def _clean(text: str) -> str:
 def _message(exception: BaseException) -> str:
     try:
         return str(exception)
-    except Exception:  # noqa: BLE001 - a __str__ of the author's, which may raise anything
+    except BaseException:  # noqa: BLE001 - a __str__ of the author's, which may raise anything, even SystemExit
         return "(its message can't be written)"
 
 
 def _code(exception: SystemExit) -> str:
     try:
         return "" if exception.code is None else repr(exception.code)
-    except Exception:  # noqa: BLE001 - a __repr__ of the author's
+    except BaseException:  # noqa: BLE001 - a __repr__ of the author's
         return "…"
 
 

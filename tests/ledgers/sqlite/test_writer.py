@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -256,3 +257,22 @@ async def test_closing_ends_what_was_asked_for(path: Path, outside: apsw.Connect
     assert kept(outside) == list(range(300))
     with pytest.raises(LedgerError, match="has been closed"):
         await writer.write(put(1), long=True)
+
+
+def test_a_forked_child_is_refused(writer: Writer, outside: apsw.Connection) -> None:
+    reader, end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        refused = []
+        try:
+            writer.write_now(put(1))
+        except LedgerError as error:
+            refused.append(str(error))
+        os.write(end, "".join(refused).encode())
+        os._exit(0)
+    os.close(end)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as said:
+        assert "of which this one is a fork" in said.read()
+    assert writer.write_now(put(2)) == 2
+    assert kept(outside) == [2]

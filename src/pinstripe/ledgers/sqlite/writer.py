@@ -7,6 +7,7 @@ or requests have piled up, a thread takes what has arrived, commits it together,
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections import deque
@@ -45,6 +46,7 @@ class Writer:
         self._connection = connection
         self._path = path
         self._lock_wait = lock_wait
+        self._process = os.getpid()
         self._patience = Patience(lock_wait)
         connection.set_busy_handler(self._patience)
         connection.set_wal_hook(self._committed)
@@ -62,6 +64,7 @@ class Writer:
         A `long` one (milliseconds and more) runs on the writer's thread, so that the event loop goes on. Cancelling
         this doesn't undo the request, and waits until it is done. Raises `LedgerError` where the file can't be written.
         """
+        self._refuse_fork()
         if not long and not self._waiting and self._turn.acquire(blocking=False):
             try:
                 self._patience.limit = 0
@@ -89,6 +92,7 @@ class Writer:
 
     def write_now(self, request: Callable[[apsw.Connection], T]) -> T:
         """Run `request` in a transaction on this thread, waiting for its turn: for what has no event loop."""
+        self._refuse_fork()
         with self._turn, translated(self._path):
             return self._transaction(request)
 
@@ -102,6 +106,15 @@ class Writer:
         with self._turn, translated(self._path):
             self._checkpoint()
             self._connection.close()
+
+    def _refuse_fork(self) -> None:
+        """Refuse a connection that came along by fork(2), which loses data: sqlite.org/howtocorrupt.html, 2.6."""
+        if os.getpid() != self._process:
+            message = (
+                f"the ledger {self._path} was opened by process {self._process}, of which this one is a fork; expected "
+                "each process to open the project for itself, after the fork"
+            )
+            raise LedgerError(message)
 
     def _transaction(self, request: Callable[[apsw.Connection], T]) -> T:
         connection = self._connection
