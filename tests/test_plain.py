@@ -195,8 +195,11 @@ async def test_it_can_be_used_where_another_loop_runs(project_folder: ProjectFol
 
 
 PROGRAM = """
+import signal
 import sys
 import pinstripe
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
 
 with pinstripe.open_project(sys.argv[1]) as project, project.workspace() as workspace:
     try:

@@ -4,6 +4,7 @@ import json
 import shlex
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,10 @@ from hypothesis import strategies as st
 
 from pinstripe.commands import screen
 from pinstripe.run import Counts, Run, RunStatus, Trigger
+
+if TYPE_CHECKING:
+    from tests.commands.conftest import Command
+    from tests.conftest import ProjectFolder
 
 
 @given(st.text())
@@ -70,6 +75,37 @@ def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.isascii()
     assert json.loads(out) == {"id": "zürich\x9b\udce9"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list-tenants"],
+        ["list-background-jobs"],
+        ["check"],
+        ["run-background-job", "noisy", "--dry-run"],
+    ],
+)
+def test_what_the_project_prints_is_no_part_of_the_answer(
+    shop: ProjectFolder, process: Command, words: list[str]
+) -> None:
+    shop.configure("setup = 'shop:setup'\ntenants.source = 'shop:tenants'")
+    shop.file("shop.py", "def setup():\n    print('set up')\n\ndef tenants():\n    print('asked')\n    return ['acme']")
+    shop.job(
+        "noisy",
+        """
+        from pinstripe import BackgroundJob
+        print("imported")
+        class Noisy(BackgroundJob):
+            multi_tenant = True
+            async def run(self): ...
+        """,
+    )
+    answer = process(*words, "--json")
+    assert isinstance(answer.json, (dict, list))
+    assert "set up\n" in answer.err
+    quiet = process(*words)
+    assert not {"set up", "imported", "asked"} & set(quiet.out.splitlines())
 
 
 def test_times_counts_and_statuses() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import visible, visible_lines, write_json
+from pinstripe.commands.screen import aside, visible, visible_lines, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,8 @@ def command(*, as_json: bool, project: str | None) -> int:
     from pinstripe.config import find_project
 
     folder = find_project(project)
-    problems = asyncio.run(look(folder))
+    with aside():
+        problems = asyncio.run(look(folder))
     if as_json:
         write_json([problem._asdict() for problem in problems])
     else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from pinstripe.commands.filters import filter_in_force
-from pinstripe.commands.screen import visible, write_json
+from pinstripe.commands.screen import aside, visible, write_json
 from pinstripe.commands.summary import NOTHING_RAN
 from pinstripe.opening import open_project
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 def show_dry_run(request: Request, *, project: str | None, as_json: bool) -> int:
     """Print what `request` would run; give the exit code: 3 where no tenant matches."""
-    return asyncio.run(_show(request, project, as_json=as_json))
+    with aside() as answer:
+        return asyncio.run(_show(request, project, answer, as_json=as_json))
 
 
-async def _show(request: Request, folder: str | None, *, as_json: bool) -> int:
+async def _show(request: Request, folder: str | None, answer: TextIO, *, as_json: bool) -> int:
     async with open_project(folder) as project:
         preview = await project.preview(request)
         definition = preview.definition
@@ -32,22 +34,24 @@ async def _show(request: Request, folder: str | None, *, as_json: bool) -> int:
             total = len(ids) if definition.multi_tenant else 1
             job = definition.name
             write_json(
-                {"job": job, "args": [*preview.args], "kwargs": {**preview.kwargs}, "total": total, "tenants": ids}
+                {"job": job, "args": [*preview.args], "kwargs": {**preview.kwargs}, "total": total, "tenants": ids},
+                answer,
             )
             return 0 if total else NOTHING_RAN
-        click.echo(f"{definition.name}({written(preview.args, preview.kwargs)}) would run, but nothing runs now.")
+        echo = partial(click.echo, file=answer)
+        echo(f"{definition.name}({written(preview.args, preview.kwargs)}) would run, but nothing runs now.")
         if not definition.multi_tenant:
-            click.echo("It is not multi-tenant: it would run once, without a tenant.")
+            echo("It is not multi-tenant: it would run once, without a tenant.")
             return 0
-        click.echo(f"Filter in force: {_filter(visible(filter_in_force(definition, project) or ''), request)}")
+        echo(f"Filter in force: {_filter(visible(filter_in_force(definition, project) or ''), request)}")
         count = 0
         async for tenant in preview.tenants():
-            click.echo(f"  {visible(tenant.id)}")
+            echo(f"  {visible(tenant.id)}")
             count += 1
         if not count:
-            click.echo("No tenant matches.")
+            echo("No tenant matches.")
             return NOTHING_RAN
-        click.echo(f"{count:,} tenant{'' if count == 1 else 's'}.")
+        echo(f"{count:,} tenant{'' if count == 1 else 's'}.")
         return 0
 
 

@@ -11,7 +11,7 @@ import click
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.commands.filters import filter_in_force
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import moment, short, styled_status, tally, visible, visible_lines, write_json
+from pinstripe.commands.screen import aside, moment, short, styled_status, tally, visible, visible_lines, write_json
 from pinstripe.definition import BrokenJob
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def command(*, as_json: bool, project: str | None) -> None:
 
     A file that can't be loaded is listed with its line and the reason; `pinstripe check` looks at more.
     """
-    jobs = asyncio.run(_look(project))
+    with aside():
+        jobs = asyncio.run(_look(project))
     if as_json:
         write_json([_json(job) for job in jobs])
         return

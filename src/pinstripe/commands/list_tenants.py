@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from pinstripe.commands.completion import complete_job
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import visible, write_json_array
+from pinstripe.commands.screen import aside, visible, write_json_array
 from pinstripe.errors import ConfigurationError
 from pinstripe.opening import open_project
 from pinstripe.selection import Choice, Selection, choose
@@ -33,20 +32,21 @@ if TYPE_CHECKING:
 @project_option
 def command(*, job: str | None, as_json: bool, project: str | None) -> None:
     """List the ids of all tenants, as their source gives them, one a line; with JOB those that its filter selects."""
-    asyncio.run(_list(job, project, as_json=as_json))
+    with aside() as answer:
+        asyncio.run(_list(job, project, answer, as_json=as_json))
 
 
-async def _list(job: str | None, folder: str | None, *, as_json: bool) -> None:
+async def _list(job: str | None, folder: str | None, answer: TextIO, *, as_json: bool) -> None:
     async with open_project(folder) as project:
         choice = await _choose(project, job)
         # Whoever stops reading early (`| head`) ends the reading of the source, too.
         async with aclosing(choice.pages()) as pages, aclosing(_ids(pages)) as ids:
             if as_json:
-                await write_json_array(ids)
+                await write_json_array(ids, answer)
                 return
             async for id_ in ids:
                 # Not click.echo, which flushes each line: there may be a hundred thousand.
-                sys.stdout.write(visible(id_) + "\n")
+                answer.write(visible(id_) + "\n")
 
 
 async def _choose(project: Project, job: str | None) -> Choice:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -110,22 +111,30 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str
         yield click.style(line, dim=True) if number == 0 else line
 
 
-def write_json(value: Any) -> None:
+@contextmanager
+def aside() -> Iterator[TextIO]:
+    """Send what the project's code prints meanwhile to standard error; give standard output, for the answer alone."""
+    answer = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield answer
+
+
+def write_json(value: Any, answer: TextIO | None = None) -> None:
     """Print one JSON value on standard output, in ASCII: no terminal can be misled by it, and no encoding stops it."""
     import json
 
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    (answer or sys.stdout).write(json.dumps(value, indent=2) + "\n")
 
 
-async def write_json_array(values: AsyncIterator[Any]) -> None:
+async def write_json_array(values: AsyncIterator[Any], answer: TextIO) -> None:
     """Print a JSON array on standard output, each value as it comes."""
     import json
 
     before = "[\n  "
     async for value in values:
-        sys.stdout.write(before + json.dumps(value))
+        answer.write(before + json.dumps(value))
         before = ",\n  "
-    sys.stdout.write("[]\n" if before.startswith("[") else "\n]\n")
+    answer.write("[]\n" if before.startswith("[") else "\n]\n")
 
 
 def command_line(*words: str, project: str | None) -> str:
