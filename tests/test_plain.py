@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -223,7 +224,10 @@ def test_ctrl_c_stops_the_run_and_records_it(project_folder: ProjectFolder) -> N
         """,
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(project_folder.path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(project_folder.path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": ""},
     )
     with child:
         assert child.stdout is not None

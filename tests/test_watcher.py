@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,14 @@ def test_a_watcher_may_leave_out_whatever_it_has_no_use_for(what: str, capsys: p
 def test_output_is_passed_on_where_nobody_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     Watcher().output("acme", "a line\n")
     assert capsys.readouterr().out == "a line\n"
+
+
+def test_output_is_passed_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.BytesIO()
+    with io.TextIOWrapper(pipe) as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        Watcher().output("acme", "a line\n")
+        assert pipe.getvalue() == b"a line\n"
 
 
 @pytest.mark.parametrize("what", FACTS)

@@ -38,10 +38,14 @@ class Watcher:
         """Hear the counts after a batch was settled, and what failed in it."""
 
     def output(self, tenant: str | None, text: str) -> None:  # noqa: ARG002 - for those that tell them apart
-        """Hear whole captured lines (each with its line end) of one execution; pass them on to the process's output."""
+        """Hear whole captured lines (each with its line end) of one execution; pass them on to the process's output.
+
+        They are passed on at once, also where that is a pipe: a job's own `flush` doesn't reach so far.
+        """
         stream = sys.stdout
         stream = getattr(stream, "real", stream)  # not back into the capture
         stream.write(text)
+        stream.flush()
 
     def progress(self, tenant: str | None, done: float, total: float | None) -> None:
         """Hear what a job said by `self.progress(done, total)`."""
