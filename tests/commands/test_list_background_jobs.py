@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.commands.conftest import Command
     from tests.conftest import ProjectFolder
 
@@ -23,6 +25,18 @@ def test_every_job_is_listed_and_a_broken_one_breaks_only_itself(shop: ProjectFo
         "  file      lib/background_jobs/billing/broken.py:2",
         "  reason    SyntaxError: invalid syntax",
     ]
+
+
+def test_a_package_that_can_not_be_imported_has_no_file(
+    shop: ProjectFolder, pinstripe: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.file("site/parts-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: parts\nVersion: 1.0\n")
+    shop.file("site/parts-1.0.dist-info/entry_points.txt", "[pinstripe.background_jobs]\nreindex = parts:Reindex\n")
+    monkeypatch.syspath_prepend(shop.path / "site")
+    block = next(block for block in pinstripe("list-background-jobs").out.split("\n\n") if "reindex" in block)
+    first, second, *_ = block.splitlines()
+    assert first == "reindex  not loaded"
+    assert second.startswith("  reason    the entry point parts:Reindex ")
 
 
 def test_json_has_the_same(shop: ProjectFolder, pinstripe: Command) -> None:

@@ -101,9 +101,9 @@ def _next(schedule: Schedule, now: datetime, project: Project) -> datetime | Non
 def _lines(job: _Job) -> Iterator[str]:
     found = job.found
     if isinstance(found, BrokenJob):
-        place = (job.file or "") + (f":{found.line}" if found.line else "")
         yield f"{click.style(visible(found.name), bold=True)}  {click.style('not loaded', fg='red')}"
-        yield _field("file", visible(place))
+        if job.file is not None:
+            yield _field("file", visible(job.file) + (f":{found.line}" if found.line else ""))
         yield _field("reason", visible_lines(found.reason))
     else:
         yield click.style(visible(found.name), bold=True) + (f"  {visible(found.summary)}" if found.summary else "")
