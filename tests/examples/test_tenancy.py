@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.examples.conftest import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,3 +36,14 @@ async def test_a_missing_database_is_an_error_and_never_no_tenants(tmp_path: Pat
     with pytest.raises(FileNotFoundError, match="there is no database at"):
         [tenant async for tenant in tenancy.tenants()]
     assert not (tmp_path / "newsletter.db").exists()
+
+
+@pytest.mark.usefixtures("database_file")
+def test_check_finds_nothing_wrong_with_the_example() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pinstripe", "check", "--project", str(PROJECT)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Everything looks right.\n", "")
