@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -276,3 +277,19 @@ def test_a_forked_child_is_refused(writer: Writer, outside: apsw.Connection) -> 
         assert "of which this one is a fork" in said.read()
     assert writer.write_now(put(2)) == 2
     assert kept(outside) == [2]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("long", [False, True])
+async def test_a_file_that_was_removed_or_replaced_is_told(
+    writer: Writer, path: Path, *, replaced: bool, long: bool
+) -> None:
+    await writer.write(put(1))
+    away = path.with_name("moved.db")
+    shutil.move(path, away)
+    if replaced:
+        shutil.copy(away, path)
+    with pytest.raises(LedgerError, match="was removed or replaced"):
+        await writer.write(put(2), long=long)
+    shutil.move(away, path)  # put back
+    assert await writer.write(put(3), long=long) == 3

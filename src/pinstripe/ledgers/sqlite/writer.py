@@ -47,6 +47,7 @@ class Writer:
         self._path = path
         self._lock_wait = lock_wait
         self._process = os.getpid()
+        self._file = _identity(path)
         self._patience = Patience(lock_wait)
         connection.set_busy_handler(self._patience)
         connection.set_wal_hook(self._committed)
@@ -116,10 +117,20 @@ class Writer:
             )
             raise LedgerError(message)
 
+    def _refuse_moved(self) -> None:
+        """Refuse to write into a file that nobody will read: SQLite goes on in it, and tells of nothing."""
+        if _identity(self._path) != self._file:
+            message = (
+                f"the ledger {self._path} was removed or replaced while this process had it open, so nothing more is "
+                "recorded; put the file back, or look what the jobs have done before you run them again"
+            )
+            raise LedgerError(message)
+
     def _transaction(self, request: Callable[[apsw.Connection], T]) -> T:
         connection = self._connection
         try:
             connection.execute("begin immediate")
+            self._refuse_moved()
             answer = request(connection)
             connection.execute("commit")
         except apsw.BusyError:
@@ -177,6 +188,7 @@ class Writer:
         try:
             with translated(self._path):
                 self._connection.execute("begin immediate")
+                self._refuse_moved()
                 for request in batch:
                     done.append((request, *self._attempt(request)))
                     if time.monotonic() > until:
@@ -216,6 +228,15 @@ class Writer:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error:
             return
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell which file has that name now; None for none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class _Waiter:
