@@ -66,9 +66,8 @@ class ProjectServices:
         stack = ServiceStack()
         while (asked := await self._asked.get()) is not None:
             definition, opening = asked
-            given = {"logger": logging.getLogger(f"pinstripe.services.{definition.name}")}
             try:
-                value = await stack.open(definition, given)
+                value = await stack.open(definition, {})  # what belongs to one workspace is not for it
             except BaseException as exception:  # noqa: BLE001 - it is raised where the service was asked for
                 del self._opening[definition.name]
                 _answer(opening, exception=exception)
