@@ -48,6 +48,14 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
         assert "--project DIR" in out
 
 
+def test_without_a_command_the_help_is_shown_and_called_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = ended(capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: pinstripe ")
+    assert "run-background-job" in err
+    assert "Error" not in err
+
+
 def test_an_unknown_command_is_answered_with_near_ones(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = ended(capsys, "list-rnus")
     assert (code, out) == (2, "")

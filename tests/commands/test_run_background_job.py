@@ -147,7 +147,8 @@ def test_tenants_are_chosen_by_options(pinstripe: Command, args: list[str], ids:
         (["greet", "--where", "seats__gte=5"], "seats__ge"),
         (["greet", "--concurrency", "0"], "Invalid value for '--concurrency'"),
         (["greet", "--timeout", "30"], "Invalid value for '--timeout'"),
-        (["greet", "-x"], "An argument that begins with a dash goes behind `--`."),
+        (["greet", "-x"], "An argument that begins with a dash goes behind `--`"),
+        (["greet", "--days", "5"], "one by name is --param NAME=VALUE"),
     ],
 )
 def test_wrong_usage_is_explained_and_runs_nothing(pinstripe: Command, args: list[str], message: str) -> None:

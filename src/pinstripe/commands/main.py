@@ -164,6 +164,9 @@ def _lines(error: BaseException) -> Iterator[str]:
     from pinstripe.commands.screen import visible
 
     message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        yield message
+        return
     context = getattr(error, "ctx", None)
     if context is not None:
         yield context.get_usage()

@@ -52,7 +52,10 @@ class JobCommand(click.Command):
         try:
             return super().parse_args(ctx, [*options, "--", *arguments])
         except click.NoSuchOption as error:
-            message = f"{error.format_message()} An argument that begins with a dash goes behind `--`."
+            message = (
+                f"{error.format_message()} An argument that begins with a dash goes behind `--`, "
+                "and one by name is --param NAME=VALUE."
+            )
             raise click.UsageError(message, ctx) from None
 
 
