@@ -42,8 +42,10 @@ def shell(project: Faulty, line: str) -> tuple[int, str]:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_behind_standard_output(chatty: Faulty) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_standard_output(chatty: Faulty, monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
     """The run keeps its true exit code; a command that has nothing else to do fails."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     for options in ("", " --json"):
         code, err = shell(chatty, f"pinstripe run-background-job chatty{options} > /dev/full")
         assert code == 0, err

@@ -112,11 +112,12 @@ class _HandRun:
             # Whoever no longer reads (`| head`), or has no room for it, still gets the true exit code.
             try:
                 self._tell(run)
-            except BrokenPipeError:
-                pass
             except OSError as error:
+                with suppress(OSError):  # what stands in the buffer fails no second time, at the process's end
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 with suppress(OSError):
-                    click.echo(f"Warning: what became of the run can't be written: {error.strerror}", err=True)
+                    if not isinstance(error, BrokenPipeError):
+                        click.echo(f"Warning: what became of the run can't be written: {error.strerror}", err=True)
             return exit_code(run)
 
     def _tell(self, run: Run) -> None:
