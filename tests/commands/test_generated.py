@@ -31,6 +31,11 @@ def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         write_file(tmp_path / "file" / "new.py", "project/package.py")
 
 
+def test_a_name_that_is_too_long_for_a_file_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match="can't be written: "):
+        write_file(tmp_path / f"{'x' * 500}.py", "project/package.py")
+
+
 def test_every_template_is_there_as_text() -> None:
     files = [path for path in TEMPLATES.rglob("*") if path.is_file()]
     assert len(files) == 8

@@ -51,7 +51,7 @@ def command(name: str, schedule: str | None, project: str | None, *, multi_tenan
     click.echo(f"Wrote {visible(str(path))}")
     if multi_tenant and settings.tenants.source is None:
         click.echo("It needs tenants: say where they are, with [tool.pinstripe.tenants] source in pyproject.toml.")
-    click.echo(f"Run it:  {visible(command_line('run-background-job', job, project=project))}")
+    click.echo(f"Run it:  {command_line('run-background-job', job, project=project)}")
     warn_if_ignored(path)
 
 

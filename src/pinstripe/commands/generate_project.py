@@ -19,7 +19,7 @@ def command(name: str) -> None:
     NAME is the folder; its last part names the application's package too.
     """
     from pinstripe.commands.generated import warn_if_ignored, write_file
-    from pinstripe.commands.screen import visible
+    from pinstripe.commands.screen import shell_word, visible
 
     folder = Path(name)
     package = _package(folder)
@@ -31,9 +31,7 @@ def command(name: str) -> None:
         path = folder / place.format(package=package)
         write_file(path, f"project/{template}", name=folder.name, package=package)
         click.echo(f"  {visible(path.relative_to(folder).as_posix())}")
-    import shlex
-
-    click.echo(f"\nNext:\n  cd {visible(shlex.quote(str(folder)))}\n  pinstripe run-background-job greet_tenants")
+    click.echo(f"\nNext:\n  cd {shell_word(str(folder))}\n  pinstripe run-background-job greet_tenants")
     warn_if_ignored(folder / _FILES["greet_tenants.py"])
 
 

@@ -7,7 +7,7 @@ from string import Template
 
 import click
 
-from pinstripe.commands.screen import visible
+from pinstripe.commands.screen import shell_word, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -18,10 +18,10 @@ def write_file(path: Path, template: str, **words: str) -> None:
     Raises `click.ClickException` where that can't be done; an existing file is never overwritten.
     """
     text = Template((TEMPLATES / f"{template}.template").read_text(encoding="utf-8")).substitute(words)
-    if path.exists():
-        message = f"{visible(str(path))} exists already; it was left as it is."
-        raise click.ClickException(message)
     try:
+        if path.exists():
+            message = f"{visible(str(path))} exists already; it was left as it is."
+            raise click.ClickException(message)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -36,10 +36,8 @@ def warn_if_ignored(path: Path) -> None:
 
     rule = ignoring_rule(path)
     if rule is not None:
-        import shlex
-
         click.echo(
             f"Warning: git ignores {visible(path.name)} ({visible(rule)}), so it would never be committed. "
-            f"Take that rule out, or add the file all the same: git add --force {visible(shlex.quote(str(path)))}",
+            f"Take that rule out, or add the file all the same: git add --force {shell_word(str(path))}",
             err=True,
         )
