@@ -260,6 +260,20 @@ async def test_closing_ends_what_was_asked_for(path: Path, outside: apsw.Connect
         await writer.write(put(1), long=True)
 
 
+async def test_a_cancelled_write_ends_only_when_it_is_done(writer: Writer, outside: apsw.Connection) -> None:
+    outside.execute("begin immediate")
+    writing = asyncio.create_task(writer.write(put(1)))
+    await asyncio.sleep(0)
+    writing.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not writing.done()
+    outside.execute("rollback")
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert kept(outside) == [1]
+
+
 def test_a_forked_child_is_refused(writer: Writer, outside: apsw.Connection) -> None:
     reader, end = os.pipe()
     child = os.fork()
