@@ -1,7 +1,8 @@
-"""What tests of attempts share: assignments of small jobs, services from functions, one who launches nothing."""
+"""What tests of attempts share: small jobs and their assignments, services from functions, who launches nothing."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -96,3 +97,29 @@ async def outcome_of(job_class: type[BackgroundJob], *args: Any, **options: Any)
     """Execute a job without services, and give its outcome."""
     async with executor() as each:
         return await each.execute(assign(job_class, *args, **options))
+
+
+class Waiting(BackgroundJob):
+    """Says that it has begun, and waits for ever."""
+
+    abstract = True
+
+    async def begin(self) -> None:
+        self.workspace.progress(0)
+        await asyncio.Event().wait()
+
+
+async def cancelled(job_class: type[BackgroundJob], *services: ServiceDefinition, grace: float = 25.0) -> Outcome:
+    """Start a job, cancel it once it says that it has begun, and give its outcome."""
+    begun = asyncio.Event()
+    async with executor(*services, grace=grace) as each:
+        outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+        execution = each.start(
+            assign(job_class, progress=lambda _done, _total: begun.set()),
+            lambda _, outcome: outcomes.put_nowait(outcome),
+        )
+        await begun.wait()
+        execution.cancel()
+        outcome = await outcomes.get()
+        assert outcomes.empty()
+        return outcome
