@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -74,6 +75,8 @@ def test_the_demo_ends_with_one_message_for_each_subscriber_and_can_be_run_again
         assert (received, doubled, missing) == (subscribers, "0", "0")
         assert int(received.replace(",", "")) > 500
         assert "\x1b" not in output
+        [folder] = re.findall(r"^cd (.+)$", output, re.MULTILINE)
+        assert shlex.split(folder) == [str(PROJECT)]
 
 
 @installed
