@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -108,6 +109,15 @@ def many(count: int) -> list[object]:
     return [{"id": f"t{number:05}"} for number in range(count)]
 
 
+async def in_global_workspace(shop: Shop, job_class: type[BackgroundJob], *args: Any, **options: Any) -> Run:
+    """Run a job as code does that is outside of every run, and await it."""
+    shop.add(job_class)
+    async with shop.project.workspace(tenant=None) as workspace:
+        if options:
+            return await workspace.options(**options).run_background_job(job_class, *args)
+        return await workspace.run_background_job(job_class, *args)
+
+
 @dataclass
 class Recorder(Watcher):
     """Writes down what it hears."""
@@ -147,3 +157,15 @@ class Recorder(Watcher):
     def finished(self, run: Run) -> None:
         self.calls.append("finished")
         self.runs.append(run)
+
+
+class Begun(Recorder):
+    """Hears when a job says that it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+
+    def progress(self, tenant: str | None, done: float, total: float | None) -> None:
+        super().progress(tenant, done, total)
+        self.begun.set()
