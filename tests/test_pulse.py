@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe import pulse as module
 from pinstripe.background_job import BackgroundJob
 from pinstripe.capture import Capture
 from pinstripe.pulse import Pulse
@@ -124,3 +128,26 @@ async def test_a_loop_that_runs_is_left_in_peace(heard: Heard) -> None:
             await asyncio.to_thread(beats.acquire)
         pulse.stop()
     assert heard.messages.empty()
+
+
+@pytest.mark.parametrize(("used", "warned"), [(0.0, False), (3.0, True)])
+async def test_a_process_that_stood_still_is_told_from_one_that_was_busy(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch, used: float, *, warned: bool
+) -> None:
+    looked = threading.Event()
+
+    def times(first: float, second: float, looks: int, then: float) -> Iterator[float]:
+        yield from [first] * looks
+        yield second
+        looked.set()  # asked for once more: the first look is over
+        yield from itertools.repeat(then)
+
+    now = time.monotonic()
+    wall, cpu = times(now, now + 3, 2, now + 3), times(0.0, used, 1, used)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=wall.__next__, process_time=cpu.__next__))
+    async with executor() as each:
+        pulse = Pulse(each, blocked_after=1.0)
+        pulse.start()
+        assert looked.wait(10)  # the event loop doesn't tick meanwhile
+        pulse.stop()
+    assert heard.messages.empty() is not warned

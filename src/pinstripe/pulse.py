@@ -87,10 +87,14 @@ class Pulse:
 
     def _go(self, stopped: threading.Event) -> None:
         """Look again and again, in the thread."""
-        beaten = time.monotonic()
+        beaten = looked = time.monotonic()
+        used = time.process_time()
         blockage: _Blockage | None = None
         while not stopped.wait(self._tick_every):
-            now = time.monotonic()
+            now, use = time.monotonic(), time.process_time()
+            if blockage is None and now - looked > self._blocked_after and use - used < (now - looked) / 2:
+                self._ticked = now  # all of the process stood still, as by Ctrl-Z: that was nobody's doing
+            looked, used = now, use
             if now - beaten >= self._beat_every:
                 beaten = now
                 self._try_beat()
