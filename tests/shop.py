@@ -118,6 +118,13 @@ async def in_global_workspace(shop: Shop, job_class: type[BackgroundJob], *args:
         return await workspace.run_background_job(job_class, *args)
 
 
+async def retried(shop: Shop, run: Run | str, **options: Any) -> Run:
+    """Retry a run, in which something is left to retry."""
+    found = await shop.project.retry(run if isinstance(run, str) else run.id, **options)
+    assert found is not None
+    return found
+
+
 @dataclass
 class Recorder(Watcher):
     """Writes down what it hears."""
