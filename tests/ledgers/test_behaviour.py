@@ -8,27 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinstripe.clock import to_datetime
-from pinstripe.errors import LedgerError, UnknownRun
+from pinstripe.errors import LedgerError
 from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Settlement
 from pinstripe.run import Counts, RunStatus, Trigger, new_run_id
-from tests.ledgers.moves import (
-    CANCELLED,
-    FAILED,
-    SELECTION,
-    SKIPPED,
-    SUCCEEDED,
-    carry_out,
-    ended,
-    new_run,
-    recount,
-    select,
-    start,
-)
+from tests.ledgers.moves import CANCELLED, FAILED, SKIPPED, SUCCEEDED, carry_out, ended, new_run, recount, select, start
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
     from pinstripe.run import ExecutionStatus
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
 
 pytestmark = pytest.mark.anyio
 
@@ -337,168 +325,3 @@ async def test_at_most_a_thousand_failures_are_told(ledger: Ledger) -> None:
     found = await ledger.find_run(run.id)
     assert found.executions.failed == 1_001
     assert [failure.tenant for failure in found.failures] == [f"{n:04}" for n in range(1_000)]
-
-
-async def test_a_run_is_found_by_its_id_or_the_end_of_it(ledger: Ledger) -> None:
-    ids = [f"0199aaaa-0000-7000-8000-00000000{end}" for end in ("abcd", "1bcd", "ffff")]
-    for id_ in ids:
-        await ledger.create(new_run(id=id_))
-    for reference in (ids[0], "abcd", " ABCD ", "0000abcd", "-00000000abcd", ids[0].upper(), ids[0][1:]):
-        assert (await ledger.find_run(reference)).id == ids[0]
-    assert (await ledger.find_run("f")).id == ids[2]
-
-
-async def test_an_end_that_several_runs_have_names_two_of_them(ledger: Ledger) -> None:
-    ids = [f"0199aaaa-0000-7000-8000-00000000{end}" for end in ("abcd", "1bcd")]
-    for id_ in ids:
-        await ledger.create(new_run(id=id_))
-    with pytest.raises(UnknownRun, match="several runs") as refused:
-        await ledger.find_run("bcd")
-    assert all(id_ in str(refused.value) for id_ in ids)
-
-
-@pytest.mark.parametrize(
-    "reference", ["", " ", "fast", "lastly", "%", "a_b", "'", "0" * 36, "f" * 37, "cafe", "🦓", "\0"]
-)
-async def test_what_names_no_run_is_refused(ledger: Ledger, reference: str) -> None:
-    await ledger.create(new_run(id="0199aaaa-0000-7000-8000-000000000001"))
-    with pytest.raises(UnknownRun):
-        await ledger.find_run(reference)
-
-
-async def test_last_is_the_newest_that_no_job_started(ledger: Ledger) -> None:
-    with pytest.raises(UnknownRun):
-        await ledger.find_run("last")
-    await ledger.create(new_run("older"))
-    newest = await ledger.create(new_run("newer"))
-    nested = await ledger.create(new_run("nested", parent=newest.id))
-    assert (await ledger.find_run("last")).id == newest.id
-    assert (await ledger.find_run(" LAST ")).id == newest.id
-    assert (await ledger.list_runs(RunFilter(limit=1)))[0].id == nested.id
-
-
-async def test_runs_are_listed_newest_first_by_what_is_asked(ledger: Ledger, clock: HandClock) -> None:
-    greet = await select(ledger, ["a", "b"], "greet")
-    await carry_out(ledger, greet.id, {"a": SUCCEEDED, "b": FAILED})
-    clock.advance(timedelta(days=2))
-    since = clock.now()
-    clean = await select(ledger, ["b"], "clean_up")
-    again = await select(ledger, ["a"], "greet")
-    await carry_out(ledger, again.id, {"a": SUCCEEDED})
-
-    async def listed(**asked: object) -> list[str]:
-        names = {greet.id: "greet", clean.id: "clean", again.id: "again"}
-        return [names[run.id] for run in await ledger.list_runs(RunFilter(**asked))]  # type: ignore[arg-type]
-
-    assert await listed() == ["again", "clean", "greet"]
-    assert await listed(limit=2) == ["again", "clean"]
-    assert await listed(job="greet") == ["again", "greet"]
-    assert await listed(job="greet", limit=1) == ["again"]
-    assert await listed(job="gree") == []
-    assert await listed(tenant="a") == ["again", "greet"]
-    assert await listed(tenant="b") == ["clean", "greet"]
-    assert await listed(tenant="A") == []
-    assert await listed(status=RunStatus.FAILED) == ["greet"]
-    assert await listed(status=RunStatus.QUEUED) == ["clean"]
-    assert await listed(status=RunStatus.CANCELLED) == []
-    assert await listed(since=since) == ["again", "clean"]
-    assert await listed(since=since + 10**15) == []
-    assert await listed(job="greet", tenant="b", status=RunStatus.FAILED, since=0) == ["greet"]
-    assert await listed(job="greet", tenant="b", since=since) == []
-    assert await listed(status=RunStatus.SUCCEEDED, tenant="a", limit=1) == ["again"]
-
-
-async def test_the_newest_run_of_each_job(ledger: Ledger) -> None:
-    await ledger.create(new_run("greet"))
-    newest = await ledger.create(new_run("greet"))
-    nested = await ledger.create(new_run("clean_up", parent=newest.id))
-    found = await ledger.last_runs(["greet", "clean_up", "never"])
-    assert {job: run.id for job, run in found.items()} == {"greet": newest.id, "clean_up": nested.id}
-
-
-async def test_an_execution_that_there_is_not(ledger: Ledger) -> None:
-    run = await select(ledger, ["a"])
-    assert await ledger.find_execution(run.id, "b") is None
-    assert await ledger.find_execution(run.id, None) is None
-    with pytest.raises(UnknownRun):
-        await ledger.find_execution("no such run", "a")
-
-
-async def test_what_a_run_was_selected_by(ledger: Ledger) -> None:
-    run = await ledger.create(new_run(selection={**SELECTION, "tenants": ["a"]}))
-    before = await ledger.selected_by(run.id)
-    await ledger.end_selection(run.id)
-    after = await ledger.selected_by(run.id)
-    assert (before.selection["tenants"], before.complete, after.complete) == (["a"], False, True)
-    assert before.origin == run.id
-    retry = await ledger.create(new_run(retry_of=run.id, origin=run.id))
-    assert (await ledger.selected_by(retry.id)).origin == run.id
-    with pytest.raises(UnknownRun):
-        await ledger.selected_by("no such run")
-
-
-async def test_a_ledger_that_is_not_there_is_empty_to_who_only_looks(store: Store) -> None:
-    ledger = store.ledger()
-    await ledger.open(write=False)
-    assert await ledger.list_runs(RunFilter()) == []
-    assert await ledger.last_runs(["greet"]) == {}
-    assert await ledger.rescue() == 0
-    with pytest.raises(UnknownRun):
-        await ledger.find_run("last")
-    with pytest.raises(LedgerError):
-        await ledger.create(new_run())
-    assert not store.path.exists()
-
-
-async def test_who_only_looks_where_nobody_runs_writes_nothing(store: Store) -> None:
-    first = store.ledger()
-    await first.open()
-    await select(first, [])
-    await first.close()
-    looking = store.ledger()
-    await looking.open(write=False)
-    assert await looking.rescue() == 0
-    with pytest.raises(LedgerError, match="not open for writing"):
-        await looking.create(new_run())
-
-
-async def test_who_only_looked_may_write_later(store: Store) -> None:
-    ledger = store.ledger()
-    await ledger.open(write=False)
-    await ledger.open(write=True)
-    run = await select(ledger, ["a"])
-    await ledger.open(write=False)
-    assert (await ledger.find_run("last")).id == run.id
-
-
-async def test_another_process_sees_what_was_acknowledged(ledger: Ledger, other: Ledger) -> None:
-    run = await select(ledger, ["a"])
-    assert await other.find_run(run.id) == run
-    await carry_out(ledger, run.id, {"a": SUCCEEDED})
-    assert (await other.find_run("last")).status == RunStatus.SUCCEEDED
-
-
-async def test_what_was_recorded_is_there_after_a_restart(store: Store) -> None:
-    first = store.ledger()
-    await first.open()
-    run = await select(first, ["a", "b"])
-    await carry_out(first, run.id, {"a": FAILED, "b": SUCCEEDED})
-    found = await first.find_run(run.id)
-    await first.close()
-    await first.close()
-    second = store.ledger()
-    await second.open(write=False)
-    assert await second.find_run("last") == found
-
-
-async def test_a_run_that_its_process_left_open_at_its_end_is_up_for_rescue(store: Store, other: Ledger) -> None:
-    """A process that ends cleanly while a run of it is open must not leave that open for ever."""
-    leaving = store.ledger()
-    await leaving.open()
-    run = await select(leaving, ["a", "b"])
-    await start(leaving, run.id, "a")
-    await leaving.close()
-    assert await other.rescue() == 1
-    found = await other.find_run(run.id)
-    assert (found.status, found.executions) == (RunStatus.CANCELLED, Counts(total=2, cancelled=2))
-    assert await other.rescue() == 0
