@@ -93,7 +93,7 @@ def define(
 
 
 def suspicious_attributes(job_class: type[BackgroundJob]) -> list[str]:
-    """Tell which attributes of a job look like misspelled ones, such as `time_out` or `mult_tenant`."""
+    """Tell which attributes of a job do nothing: of later versions, or misspelled ones such as `mult_tenant`."""
     from difflib import get_close_matches
 
     found = []
@@ -101,11 +101,17 @@ def suspicious_attributes(job_class: type[BackgroundJob]) -> list[str]:
         for name in vars(owner):
             if name.startswith("_") or name in KNOWN or name in RESERVED:
                 continue
+            if name in _LATER:
+                found.append(f"{owner.__name__}.{name} has no effect in this version")
+                continue
             near = get_close_matches(name.lower(), KNOWN, n=1, cutoff=_SUSPICIOUS)
             if near:
                 found.append(f"{owner.__name__}.{name} is not read by Pinstripe; did you mean {near[0]}?")
     return found
 
+
+_LATER = frozenset({"limits", "overlap", "priority", "retries"})
+"""Attributes that jobs of later versions have: whoever sets one believes that it does something."""
 
 _SUSPICIOUS = 0.88
 """How alike two names are that differ in a letter or an underscore, by difflib's ratio; `runs` and `run` are less."""
