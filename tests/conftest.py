@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+for _name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    os.environ.pop(_name, None)  # commands that tests start behave as a user's, whatever the developer's shell has set
+
 # A slow machine is no failure; on a build server the examples are the same each time.
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("steady")
