@@ -157,6 +157,29 @@ def test_a_plain_def_may_call_since_it_has_a_thread_of_its_own(project: PlainPro
         assert workspace.run_background_job(Calls).result == 5
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # that is what is tried
+def test_a_forked_child_is_told(project: PlainProject) -> None:
+    reader, end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)  # where it would wait for ever
+        said = ""
+        try:
+            with project.workspace(tenant=None) as workspace:
+                workspace.run_background_job(Sums, 1)
+        except PinstripeError as error:
+            said = str(error)
+        project.close()
+        os.write(end, said.encode())
+        os._exit(0)
+    os.close(end)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as told:
+        assert "of which this one is a fork" in told.read()
+    with project.workspace(tenant=None) as workspace:
+        assert workspace.run_background_job(Sums, 1).result == 1
+
+
 def test_a_closed_project_is_told(project_folder: ProjectFolder) -> None:
     with open_project(project_folder.path) as opened:
         workspace = opened.workspace()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -33,6 +34,7 @@ class PlainProject:
         """Take the `settings`; `open` starts the loop."""
         self.settings = settings
         self._project = Project(settings)
+        self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._ended = False
         self._thread = threading.Thread(target=self._serve, name="pinstripe-project", daemon=True)
@@ -55,6 +57,8 @@ class PlainProject:
         """Close the project, and end the loop and its thread; a second call does nothing."""
         if self._ended:
             return
+        if os.getpid() != self._process:
+            return  # a forked child has nothing of its own to close
         try:
             self.call(self._project.close())
         finally:
@@ -66,6 +70,13 @@ class PlainProject:
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the project's loop and wait for it; Ctrl-C here cancels it there."""
+        if os.getpid() != self._process:
+            coroutine.close()
+            message = (
+                f"the project was opened by process {self._process}, of which this one is a fork; expected each "
+                "process to open it for itself, after the fork"
+            )
+            raise PinstripeError(message)
         if threading.current_thread() is self._thread or self._ended:
             coroutine.close()
             message = (

@@ -274,6 +274,7 @@ async def test_a_cancelled_write_ends_only_when_it_is_done(writer: Writer, outsi
     assert kept(outside) == [1]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # that is what is tried
 def test_a_forked_child_is_refused(writer: Writer, outside: apsw.Connection) -> None:
     reader, end = os.pipe()
     child = os.fork()
