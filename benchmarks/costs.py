@@ -146,11 +146,11 @@ class _NoNested:
 
     async def launch(
         self,
-        workspace: Workspace,
-        options: Options,
+        workspace: Workspace,  # noqa: ARG002 - a launcher's signature
+        options: Options,  # noqa: ARG002
         job: str | type[BackgroundJob],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        args: tuple[Any, ...],  # noqa: ARG002
+        kwargs: dict[str, Any],  # noqa: ARG002
     ) -> Run:
         message = f"the job that is measured asked for a run of {job}"
         raise AssertionError(message)
