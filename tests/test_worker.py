@@ -241,6 +241,23 @@ async def test_fail_fast_lets_those_finish_whose_start_was_on_its_way(project_fo
         assert (await shop.execution(run, "c")).error in {None, "not started: another tenant failed (--fail-fast)"}
 
 
+async def test_a_stop_takes_those_too_whose_start_was_on_its_way(project_folder: ProjectFolder) -> None:
+    gate = Gate()
+    async with open_shop(project_folder, ["a", "b", "c"]) as shop:
+        task = asyncio.create_task(shop.run(gated(gate), concurrency=1))
+        assert await gate.has(1) == ["a"]
+        with _busy(shop.project.settings.ledger_path):
+            await gate.let_out("a")
+            await gate.has(0)
+            for _ in range(20):  # "a" has ended, and "b" is to be started in its place
+                await asyncio.sleep(0)
+            shop.project.stop()
+        run = await asyncio.wait_for(task, 10)
+        assert await shop.statuses(run, "a", "b", "c") == ["succeeded", "cancelled", "cancelled"]
+        assert (await shop.execution(run, "b")).error == "interrupted"
+        assert (await shop.execution(run, "c")).error == "not started"
+
+
 @contextlib.contextmanager
 def _busy(path: Path) -> Iterator[None]:
     """Hold the file's write lock, as another process does in the middle of a transaction."""
