@@ -63,6 +63,15 @@ def test_json_is_json(value: Any) -> None:
     assert size(value) == len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
+def test_a_copy_shares_nothing_at_any_depth() -> None:
+    value: dict[str, Any] = {"lists": [["a"], {"in": ["b"]}]}
+    copied = copy_of(value)
+    copied["lists"][0].append("c")
+    copied["lists"][1]["in"].append("d")
+    copied["lists"].append("e")
+    assert value == {"lists": [["a"], {"in": ["b"]}]}
+
+
 @given(JSON)
 def test_a_copy_is_equal_and_shares_nothing_that_can_change(value: Any) -> None:
     copied = copy_of(value)
