@@ -45,10 +45,15 @@ def say(text: str, file: TextIO | None = None) -> None:
     print(text, file=file)
 
 
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
 @contextmanager
 def terminal() -> Iterator[io.TextIOWrapper]:
     """Put a stream of bytes in the place of both standard streams, and take the handlers from the root logger."""
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    stream = Terminal(io.BytesIO(), encoding="utf-8", write_through=True)
     root = logging.getLogger()
     former = sys.stdout, sys.stderr, root.handlers[:], root.level
     sys.stdout = sys.stderr = stream
