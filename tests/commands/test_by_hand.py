@@ -10,15 +10,21 @@ if TYPE_CHECKING:
     from tests.conftest import ProjectFolder
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code", "again"),
+    [
+        (signal.SIGINT, 130, "press Ctrl-C again to stop at once."),
+        (signal.SIGTERM, 143, "another SIGTERM, or Ctrl-C, stops at once."),
+    ],
+)
 def test_a_signal_stops_cleanly_and_retry_carries_on(
-    started: Start, pinstripe: Command, number: signal.Signals, code: int
+    started: Start, pinstripe: Command, number: signal.Signals, code: int, again: str
 ) -> None:
     run = started("run-background-job", "wait", "--concurrency", "1")
     run.wait_for("waiting")
     run.process.send_signal(number)
     assert run.end() == code
-    assert "Stopping… press Ctrl-C again to stop at once." in run.seen
+    assert f"Stopping… {again}" in run.seen
     assert "wait cancelled: 2 cancelled of 2 in " in run.seen
     assert "Run again:  pinstripe retry-run " in run.seen
     shown = pinstripe("show-run", "last", "--json").json

@@ -278,6 +278,33 @@ def test_a_stuck_process_ends_with_the_run(project: Faulty, number: signal.Signa
     project.works()
 
 
+def test_a_second_sigterm_ends_at_once_what_a_first_can_not_stop(project: Faulty) -> None:
+    project.job(
+        "deaf",
+        """
+        import threading
+        from pinstripe import BackgroundJob
+
+        class Deaf(BackgroundJob):
+            def run(self):
+                print("waiting")
+                while not self.attempt.cancelled:
+                    threading.Event().wait(0.01)
+                threading.Event().wait(1.2)  # longer than one signal that comes twice
+                print("still there")
+                threading.Event().wait()
+        """,
+    )
+    run = project.start("run-background-job", "deaf")
+    run.wait_for("waiting")
+    run.send(signal.SIGTERM)
+    run.send(signal.SIGTERM)  # as timeout(1) does: to the process, and to its group
+    run.wait_for("still there")
+    run.send(signal.SIGTERM)
+    assert run.end() == 143
+    assert project.counts() == {"total": 1, "cancelled": 1}
+
+
 def test_a_thread_can_not_be_stopped_but_ended(project: Faulty) -> None:
     project.job("stuck", STUCK.format(None))
     run = project.start("run-background-job", "stuck")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 TASKS_END_WITHIN = 1.0
 """How many seconds tasks that a job left behind have for being cancelled, before the process ends without them."""
 
-STOPPING = "Stopping… press Ctrl-C again to stop at once.\n"
+STOPPING = {
+    signal.SIGINT: "Stopping… press Ctrl-C again to stop at once.\n",
+    signal.SIGTERM: "Stopping… another SIGTERM, or Ctrl-C, stops at once.\n",
+}
+
+SAME_SIGNAL = 1.0
+"""Seconds in which a second SIGTERM counts as the first: timeout(1) sends one to the process and one to its group."""
 
 _MEDDLED = (
     "a job {} that all jobs share, so everything was cancelled; `pinstripe retry-run last` carries on, once it "
@@ -71,6 +78,7 @@ class _HandRun:
         self._answer = answer
         self._capture = capture
         self._signal: int | None = None
+        self._signalled = 0.0
         self._project: Project | None = None
         self._screen: Progress | None = None
 
@@ -131,15 +139,16 @@ class _HandRun:
         self._answer.flush()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
-        """Stop cleanly at the first signal; at a second Ctrl-C end at once: the next command mends the ledger."""
+        """Stop cleanly at the first signal; at a second one end at once: the next command mends the ledger."""
+        now = time.monotonic()
         if self._signal is not None:
-            if number == signal.SIGINT:
-                os._exit(CODES[signal.SIGINT])
+            if number == signal.SIGINT or now - self._signalled >= SAME_SIGNAL:
+                os._exit(CODES[signal.Signals(number)])
             return
-        self._signal = number
+        self._signal, self._signalled = number, now
         # Said here, so that it is said also while a job blocks the event loop. The line may have a ^C or the bar on it.
         with suppress(OSError):
-            os.write(2, ("\n" if os.isatty(2) else "").encode() + STOPPING.encode())
+            os.write(2, ("\n" if os.isatty(2) else "").encode() + STOPPING[signal.Signals(number)].encode())
         self._loop.call_soon_threadsafe(self._begin_stopping)
 
     def _begin_stopping(self) -> None:
