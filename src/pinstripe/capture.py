@@ -19,6 +19,9 @@ TAIL = 192 * 1024
 MAX_WAITING = 256 * 1024
 """How many characters may wait to be shown, where a thread prints faster than the event loop can show it."""
 
+_NOTE = 64
+"""How many bytes of what is kept are for the note of what was cut."""
+
 _NUL = "\0"
 
 
@@ -95,7 +98,7 @@ class Capture:
         return self.text(limit)
 
     def text(self, limit: int) -> str | None:
-        """Give the output in at most about `limit` bytes of UTF-8, with a note of what was cut; None if it is empty."""
+        """Give the output in at most `limit` bytes of UTF-8, a note of what was cut included; None if it is empty."""
         if not self._total:
             return None
         with self._lock:
@@ -107,11 +110,11 @@ class Capture:
             if len(whole) <= limit:
                 return whole.decode("utf-8")
             first = last = whole
-            dropped = len(whole) - limit
+            dropped = len(whole) - (limit - _NOTE)
         else:
-            dropped += max(0, len(first) - limit // 4) + max(0, len(last) - (limit - limit // 4))
+            dropped += max(0, len(first) - (limit - _NOTE) // 4) + max(0, len(last) - (limit - _NOTE) * 3 // 4)
         note = f"\n… {dropped:,} bytes of output cut …\n"
-        first, last = first[: limit // 4], last[-(limit - limit // 4) :]
+        first, last = first[: (limit - _NOTE) // 4], last[-((limit - _NOTE) * 3 // 4) :]
         return first.decode("utf-8", "ignore") + note + last.decode("utf-8", "ignore")
 
     def _begin(self) -> None:
