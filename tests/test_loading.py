@@ -331,6 +331,17 @@ def test_suspicious_attributes(found: Callable[[str], tuple[type[BackgroundJob],
     ]
 
 
+def test_a_default_that_tenants_would_share(found: Callable[[str], tuple[type[BackgroundJob], Path]]) -> None:
+    job_class, _ = found("""
+        class Job(BackgroundJob):
+            async def run(self, seen: list = [], *, by: dict = {}, names: tuple = (), count: int = 0): ...
+        """)
+    assert suspicious_attributes(job_class) == [
+        f"Job.run: the default of {name} is a {kind} that all tenants share; expected None, or a tuple"
+        for name, kind in (("seen", "list"), ("by", "dict"))
+    ]
+
+
 def test_a_class_without_a_file_is_told_by_its_name() -> None:
     from pinstripe.background_job import BackgroundJob
 

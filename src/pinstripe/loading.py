@@ -93,7 +93,7 @@ def define(
 
 
 def suspicious_attributes(job_class: type[BackgroundJob]) -> list[str]:
-    """Tell which attributes of a job do nothing: of later versions, or misspelled ones such as `mult_tenant`."""
+    """Tell which attributes of a job do nothing (of later versions, or misspelled), and which defaults are shared."""
     from difflib import get_close_matches
 
     found = []
@@ -107,7 +107,18 @@ def suspicious_attributes(job_class: type[BackgroundJob]) -> list[str]:
             near = get_close_matches(name.lower(), KNOWN, n=1, cutoff=_SUSPICIOUS)
             if near:
                 found.append(f"{owner.__name__}.{name} is not read by Pinstripe; did you mean {near[0]}?")
-    return found
+    return found + _shared_defaults(job_class)
+
+
+def _shared_defaults(job_class: type[BackgroundJob]) -> list[str]:
+    """Tell which defaults of `run` all executions would share, and with them what one tenant's leaves there."""
+    parameters = inspect.signature(job_class.run).parameters.values()  # type: ignore[attr-defined]
+    return [
+        f"{job_class.__name__}.run: the default of {each.name} is a {type(each.default).__name__} "
+        "that all tenants share; expected None, or a tuple"
+        for each in parameters
+        if isinstance(each.default, (list, dict, set, bytearray))
+    ]
 
 
 _LATER = frozenset({"limits", "overlap", "priority", "retries"})
