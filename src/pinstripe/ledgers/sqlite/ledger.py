@@ -127,6 +127,8 @@ class SQLiteLedger:
         with translated(self.path):
             if not self._reader.execute("select 1 from owners limit 1").fetchone():
                 return 0
+            if not schema.is_current(self._reader, self.path):
+                return 0  # a command that only looks doesn't migrate: the next one that writes does both
         try:
             await self.open(write=True)
             return await self.rescue()

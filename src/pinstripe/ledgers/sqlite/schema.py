@@ -48,6 +48,11 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
         raise
 
 
+def is_current(connection: apsw.Connection, path: Path) -> bool:
+    """Tell whether the schema, which must be made, needs no migration."""
+    return not _pending(_version(connection, path))
+
+
 def check(connection: apsw.Connection, path: Path) -> None:
     """Raise `LedgerError` where the schema can't be read by this code."""
     _version(connection, path)
