@@ -74,9 +74,10 @@ async def test_a_source_that_fails_half_way_fails_the_run(project_folder: Projec
 async def test_a_filter_that_fails_on_a_later_page_closes_the_run(project_folder: ProjectFolder) -> None:
     items = [{"id": f"t{number:05}", "seats": 1} for number in range(PAGE)]
     async with open_shop(project_folder, [*items, {"id": "odd"}]) as shop:
-        with pytest.raises(ConfigurationError, match="seats"):
+        with pytest.raises(ConfigurationError, match="seats") as raised:
             await shop.run(Picky, where=(("seats__ge", 1),))
         (run,) = await shop.runs()
+        assert f"run {run.id} is recorded as failed" in str(raised.value)
         assert (run.status, run.executions.cancelled) == ("failed", PAGE)
         assert "seats" in (run.error or "")
 

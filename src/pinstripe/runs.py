@@ -248,7 +248,8 @@ class Runs:
             yield
         except ConfigurationError as error:
             await self._ledger.end_selection(run.id, error=str(error))
-            raise
+            message = f"{error} (run {run.id} is recorded as failed, and nothing of it ran)"
+            raise ConfigurationError(message) from error
         except BaseException as error:
             abandoned = await self._ledger.abandon(run.id)
             if isinstance(error, asyncio.CancelledError):
