@@ -60,6 +60,12 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
     assert "pinstripe/py.typed" in packed
 
 
+def test_the_package_alone_leads_to_what_tests_need() -> None:
+    program = "import pinstripe; print(pinstripe.testing.workspace.__module__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "pinstripe.testing\n"
+
+
 def test_public_names_are_there_and_no_others() -> None:
     assert [name for name in pinstripe.__all__ if not hasattr(pinstripe, name)] == []
     assert len(set(pinstripe.__all__)) == len(pinstripe.__all__)

@@ -78,13 +78,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on its first use."""
+    """Import a public name, or the module `testing`, on its first use."""
+    from importlib import import_module
+
+    if name == "testing":
+        return import_module("pinstripe.testing")
     home = _HOMES.get(name)
     if home is None:
         message = f"module 'pinstripe' has no attribute {name!r}"
         raise AttributeError(message)
-    from importlib import import_module
-
     value = getattr(import_module(f"pinstripe.{home}"), name)
     globals()[name] = value
     return value
