@@ -39,6 +39,12 @@ def test_exit_codes_say_what_happened(status: RunStatus, counts: Counts, code: i
     assert exit_code(ended(status, counts)) == code
 
 
+def test_a_retry_that_another_one_forestalled_says_so() -> None:
+    late = ended(RunStatus.SUCCEEDED, Counts(), retry_of=ID)
+    assert lines(late) == ["greet: nothing was left to retry, another retry was quicker (run 1f3a9c07)"]
+    assert exit_code(late) == 3
+
+
 def test_the_headline_is_honest() -> None:
     mixed = ended(RunStatus.FAILED, Counts(total=10, succeeded=5, failed=2, cancelled=2, skipped=1))
     assert lines(mixed)[0] == (

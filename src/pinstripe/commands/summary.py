@@ -55,6 +55,8 @@ def _headline(run: Run) -> str:
     status = styled_status(run.status)
     if run.error is not None and not counts.done:
         return f"{run.job} {status} {end}"
+    if counts.total == 0 and run.retry_of is not None:
+        return f"{run.job}: nothing was left to retry, another retry was quicker (run {short(run.id)})"
     if counts.total == 0:
         return f"{run.job}: no tenant matched, nothing ran (run {short(run.id)})"
     if counts.skipped == counts.total:
