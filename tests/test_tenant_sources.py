@@ -236,6 +236,7 @@ async def test_filters_in_words() -> None:
     assert describe_filter(lambda one: one, source, "active", job="clean") == "all"
     assert describe_filter(lambda one: one.where(plan="pro"), source, "active", job="clean") == "plan='pro'"
     assert describe_filter(lambda one: one, Own(), "active", job="clean") == "the job's own tenants_filter"
+    assert describe_filter(None, Own(), "", job="clean") == "all"
 
 
 def settings(source: str | None, key: str = "id") -> Settings:

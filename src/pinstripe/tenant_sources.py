@@ -273,6 +273,11 @@ def default_filter(source: TenantSource, active: str) -> TenantSource:
 def describe_filter(
     tenants_filter: Callable[[TenantSource], TenantSource] | None, source: TenantSource, active: str, *, job: str
 ) -> str:
-    """Say which filter is in force: `active=True`, `plan='pro', seats__ge=5`, `all`; raises as `filter_of`."""
+    """Say which filter is in force: `active=True`, `plan='pro', seats__ge=5`, `all`; raises as `filter_of`.
+
+    A source that can't describe itself is told by whether the job narrowed it.
+    """
     described = getattr(filter_of(tenants_filter, source, active, job=job), "description", None)
-    return described if isinstance(described, str) else "the job's own tenants_filter"
+    if isinstance(described, str):
+        return described
+    return "all" if tenants_filter is None else "the job's own tenants_filter"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinstripe.errors import PinstripeError
-from pinstripe.tenant_sources import filter_of
+from pinstripe.tenant_sources import describe_filter
 
 if TYPE_CHECKING:
     from pinstripe.definition import Definition
@@ -20,10 +20,6 @@ def filter_in_force(definition: Definition, project: Project) -> str | None:
     if source is None:
         return "no tenants: the project has no tenant source"
     try:
-        narrowed = filter_of(definition.tenants_filter, source, project.settings.tenants.active, job=definition.name)
+        return describe_filter(definition.tenants_filter, source, project.settings.tenants.active, job=definition.name)
     except PinstripeError as error:
         return f"can't be used: {error}"
-    described = getattr(narrowed, "description", None)
-    if isinstance(described, str):
-        return described
-    return "its own tenants_filter" if definition.tenants_filter is not None else "all"
