@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pinstripe.run import Run
 
 MAX_EXCEPTIONS = 100
-"""How many of a run's exceptions a `TenantFailures` carries; its `by_tenant` has the same ones by tenant."""
+"""How many of a run's exceptions are held, and carried by a `TenantFailures`."""
 
 
 class PinstripeError(Exception):

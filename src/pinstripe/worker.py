@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
-from pinstripe.errors import ConfigurationError, PinstripeError, TenantSourceFailed
+from pinstripe.errors import MAX_EXCEPTIONS, ConfigurationError, PinstripeError, TenantSourceFailed
 from pinstripe.executor import Assignment
 from pinstripe.ledger import NO_TENANT, Claimed, Settlement
 from pinstripe.run import Counts, ExecutionStatus, Failure
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from pinstripe.runs import Plan, Started
     from pinstripe.tenants import Tenant
     from pinstripe.watcher import Watcher
-
-MAX_EXCEPTIONS = 100
-"""How many exceptions of failed executions are held for whoever awaits the run."""
 
 NOT_STARTED = "not started"
 GONE = "no longer a tenant that the job's filter lets through"
