@@ -36,19 +36,33 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """The `database` service: nothing in this version uses it yet."""
+    """The `database` service: what it connects to, and how it keeps tenants apart.
+
+    `isolation` None is "rows" where there are tenants, else "none". `tenant_schema` and `tenant_url` have attributes of
+    the tenant in braces. At most `open_databases` databases of tenants are open at once; each engine has at most
+    `pool_size` connections.
+    """
 
     url: str | None = field(repr=False)
     models: str | None
     isolation: Literal["rows", "schemas", "databases", "none"] | None
     tenant_column: str
     shared_tables: tuple[str, ...]
+    row_security: Literal["auto", "required"]
+    tenant_schema: str
+    tenant_url: str | None = field(repr=False)
+    open_databases: int
+    pool_size: int
 
 
 class TenantSettings(NamedTuple):
-    """Where tenants come from: the `source` ("module:attribute"), and which attributes of theirs hold what is asked."""
+    """Where tenants come from: the `source` ("module:attribute"), and which attributes of theirs hold what is asked.
+
+    `context` ("module:attribute") is a context manager that is entered for each tenant's workspace.
+    """
 
     source: str | None
+    context: str | None
     key: str
     active: str
     time_zone: str

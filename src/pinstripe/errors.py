@@ -62,6 +62,25 @@ class TenantRequired(PinstripeError):
     """Something that belongs to a tenant was asked for where there is none."""
 
 
+class UnknownTable(ConfigurationError, LookupError):
+    """The database has no such table, or none of the declared models is for it; the message has the nearest names."""
+
+
+class UnknownColumn(ConfigurationError, LookupError):
+    """A table has no such column; the message has the nearest names."""
+
+
+class IsolationError(PinstripeError):
+    """A statement can't be kept to the workspace's tenant, or a row or value belongs to another one; nothing was done.
+
+    `workspace.unscoped(reason=…)` is the one way to work beyond a tenant.
+    """
+
+
+class DatabaseUnavailable(PinstripeError):
+    """The application's database can't be used: its file is missing, it can't be reached, or it refuses to log in."""
+
+
 class WorkspaceClosed(PinstripeError):
     """A workspace or a service of it was used after the workspace had been closed."""
 

@@ -55,11 +55,18 @@ def _ledger(raw: object) -> str:
     return url
 
 
-def _url(raw: object) -> str:
+def _database_url(raw: object) -> str:
     url = _text(raw)
-    if not re.match(r"[A-Za-z][\w+.-]*://", url):
+    if not re.match(r"sqlite:///[^?]*[^?/]$|postgres(ql)?://.", url) or url.endswith(":memory:"):
         raise ValueError
     return url
+
+
+def _template(raw: object) -> str:
+    text = _text(raw)
+    if not re.search(r"{[A-Za-z_]\w*}", text) or re.search(r"[{}]", re.sub(r"{[A-Za-z_]\w*}", "", text)):
+        raise ValueError
+    return text
 
 
 def _zone(raw: object) -> str:
@@ -152,7 +159,8 @@ def _duration(raw: Any) -> timedelta:
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 LEDGER = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://…'", _ledger)
-URL = Kind("a URL such as 'sqlite:///app.db' or 'postgresql://…'", _url)
+DATABASE_URL = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://USER@HOST/NAME'", _database_url)
+TEMPLATE = Kind("a text with an attribute of the tenant in braces, such as 'sqlite:///tenants/{id}.db'", _template)
 ZONE = Kind("an IANA time zone such as 'UTC' or 'Europe/Paris'", _zone)
 MODULE = Kind("a module's name such as 'newsletter.models'", _module)
 REFERENCE = Kind("'module:attribute', such as 'newsletter.boot:setup'", _reference)
@@ -173,12 +181,18 @@ KEYS = (
     Key("background_jobs", FOLDER, "lib/background_jobs"),
     Key("services", FOLDER, "lib/services"),
     Key("multi_tenant", SWITCH, default=False),
-    Key("database.url", URL, None, has_effect=False),
-    Key("database.models", MODULE, None, has_effect=False),
-    Key("database.isolation", _one_of("rows", "schemas", "databases", "none"), None, has_effect=False),
-    Key("database.tenant_column", TEXT, "tenant_id", has_effect=False),
-    Key("database.shared_tables", LIST, (), has_effect=False),
+    Key("database.url", DATABASE_URL, None),
+    Key("database.models", MODULE, None),
+    Key("database.isolation", _one_of("rows", "schemas", "databases", "none"), None),
+    Key("database.tenant_column", TEXT, "tenant_id"),
+    Key("database.shared_tables", LIST, ()),
+    Key("database.row_security", _one_of("auto", "required"), "auto"),
+    Key("database.tenant_schema", TEMPLATE, "{id}"),
+    Key("database.tenant_url", TEMPLATE, None),
+    Key("database.open_databases", COUNT, 20),
+    Key("database.pool_size", COUNT, 5),
     Key("tenants.source", REFERENCE, None),
+    Key("tenants.context", REFERENCE, None),
     Key("tenants.key", ATTRIBUTE, "id"),
     Key("tenants.active", ATTRIBUTE, "active"),
     Key("tenants.time_zone", ATTRIBUTE, "time_zone", has_effect=False),
