@@ -158,7 +158,7 @@ async def test_a_job_may_start_as_many_tasks_as_it_likes(caplog: pytest.LogCaptu
 async def test_a_leaked_task_that_ignores_its_cancellation_does_not_hold_up_the_outcome(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pinstripe.execution.SWEEP_LIMIT", 0.05)
+    monkeypatch.setattr("pinstripe.leftovers.SWEEP_LIMIT", 0.05)
     released = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pinstripe.duration import write_duration
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
+from pinstripe.leftovers import end_tasks
 from pinstripe.outcome import Outcome, failed
 from pinstripe.run import ExecutionStatus
 from pinstripe.service_stack import CLOSE_LIMIT
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from pinstripe.background_job import BackgroundJob
     from pinstripe.capture import Capture
     from pinstripe.executor import Executor
-
-SWEEP_LIMIT = 1.0
-"""How many seconds the tasks that a job left behind get to end, once cancelled."""
 
 KILL_AFTER = 1.0
 """How many seconds after its timeout the process of a job that has one is killed."""
@@ -248,27 +246,6 @@ class Execution:
             # The job is told at its timeout, there; only if it then doesn't end by itself is its process killed.
             self._timer = self._loop.call_later(timeout + KILL_AFTER, self._expire)
 
-    async def _sweep(self, tasks: set[asyncio.Future[Any]]) -> None:
-        """Cancel the tasks that the job left behind, and wait for them a little."""
-        left = [task for task in tasks if not task.done()]
-        if not left:
-            return
-        names = ", ".join(sorted(task.get_name() for task in left[:5] if isinstance(task, asyncio.Task)))
-        _log.warning(
-            "%s left %d of its tasks running (%s); they are cancelled. Await them, or use asyncio.TaskGroup",
-            self,
-            len(left),
-            names + (", …" if len(left) > 5 else ""),  # noqa: PLR2004 - as many as are named above
-        )
-        for task in left:
-            task.cancel()
-        try:
-            _, stuck = await asyncio.wait(left, timeout=SWEEP_LIMIT)
-        except asyncio.CancelledError:
-            stuck = set()
-        if stuck:
-            _log.warning("%s: %d of its tasks ignored their cancellation and still run", self, len(stuck))
-
     async def _close(self) -> list[PinstripeError]:
         """Close whatever there is: the timer, the tasks left behind, the services; give what failed to close."""
         if self._timer is not None:
@@ -276,7 +253,7 @@ class Execution:
         if self._stop is not None:
             await self._calm()
         if self.children:
-            await self._sweep(self.children)
+            await end_tasks(self.children, str(self))
         workspace = self._workspace
         if workspace is None:
             return []
@@ -300,12 +277,12 @@ class Execution:
             if stop.exception is not None:
                 if assignment.definition.runs_in != "process":  # there it would tell where we waited, not the job
                     stop.exception.__cause__ = error
-                stop.traceback = _with_notes(stop.exception, problems).traceback
+                stop.traceback = failed(stop.exception, problems).traceback
             return stop
         if error is not None:
-            return _with_notes(error, problems)
+            return failed(error, problems)
         if problems:
-            return _with_notes(problems[0], problems[1:])
+            return failed(problems[0], problems[1:])
         if isinstance(value, Outcome):
             return value
         return Outcome(_SUCCEEDED, None, None, None if value is None else self._write(value), value)
@@ -389,11 +366,3 @@ class Execution:
                 vars(self._job).pop(name, None)
         if self._workspace is not None:
             self._workspace.refuse()  # last, for it wakes a thread that waits, which must find no service any more
-
-
-def _with_notes(exception: BaseException, problems: list[PinstripeError]) -> Outcome:
-    """Make a failed outcome, with what failed to close noted on the exception."""
-    with suppress(BaseException):  # an author's exception may have an add_note of its own
-        for problem in problems:
-            exception.add_note(str(problem))
-    return failed(exception)

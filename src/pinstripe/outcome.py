@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from pinstripe.errors import PinstripeError
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 MAX_ERROR = 2_000
@@ -45,8 +47,11 @@ class Outcome:
         return self.status is ExecutionStatus.SUCCEEDED
 
 
-def failed(exception: BaseException) -> Outcome:
-    """Make the outcome of an attempt that ended with `exception`."""
+def failed(exception: BaseException, problems: Sequence[Exception] = ()) -> Outcome:
+    """Make the outcome of an attempt that ended with `exception`, with the `problems` of its end noted on it."""
+    with suppress(BaseException):  # an author's exception may have an add_note of its own
+        for problem in problems:
+            exception.add_note(str(problem))
     return Outcome(
         ExecutionStatus.FAILED,
         error=error_text(exception),
