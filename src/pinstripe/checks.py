@@ -103,9 +103,18 @@ async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator
         except PinstripeError as error:
             yield Problem("setting tenants.source", str(error))
             return
+    try:
+        context = project.tenant_context
+    except ConfigurationError as error:
+        context = None
+        yield Problem("setting tenants.context", error.reason)
     for job in multi_tenant:
         try:
             await _first_page(await choose(job, Selection(), project.tenants, project.settings.tenants.active))
+            if context is not None:
+                context.check(job)
+        except ConfigurationError as error:
+            yield Problem(_place(error.path or job.path, error.line) or f"job {job.name}", error.reason)
         except PinstripeError as error:
             yield Problem(_place(job.path, None) or f"job {job.name}", str(error))
 

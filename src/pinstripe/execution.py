@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pinstripe.background_job import BackgroundJob
     from pinstripe.capture import Capture
     from pinstripe.executor import Executor
+    from pinstripe.tenant_contexts import ContextOfTenant
 
 KILL_AFTER = 1.0
 """How many seconds after its timeout the process of a job that has one is killed."""
@@ -179,10 +180,11 @@ class Execution:
         if assignment.timeout is not None:
             self._timer = self._loop.call_later(assignment.timeout, self._expire)
         job = self._prepare()
+        inside = None if self._executor.find_context is None else await self._enter(job.workspace)
         if definition.services:
             await self._open(job)
         if definition.runs_in == "thread":
-            return await self._call_in_thread(job)
+            return await self._call_in_thread(job, inside)
         return await job.run(*assignment.args, **assignment.kwargs)  # type: ignore[attr-defined]
 
     def _prepare(self) -> BackgroundJob:
@@ -203,6 +205,20 @@ class Execution:
         job.__init__()  # type: ignore[misc]
         return job
 
+    async def _enter(self, workspace: Workspace) -> ContextOfTenant | None:
+        """Enter the tenant's context, if there is a tenant; give the one that belongs around `run`, in its thread."""
+        find = self._executor.find_context
+        context = None if find is None or workspace.tenant is None else find()
+        if context is None or workspace.tenant is None:
+            return None
+        entered = context.of(workspace.tenant)
+        if self.assignment.definition.runs_in == "thread" and not context.asynchronous:
+            return entered
+        context.check(self.assignment.definition)
+        await workspace.enter(entered)
+        self.children = None  # the tasks that the context has started are its own to end
+        return None
+
     async def _open(self, job: BackgroundJob) -> None:
         """Open the declared services in the attempt's own task, each after what it needs, and give them to the job."""
         workspace = job.workspace
@@ -216,10 +232,12 @@ class Execution:
             setattr(job, name, workspace.service(name))
         self.children = None  # the tasks that services have started are theirs to end
 
-    async def _call_in_thread(self, job: BackgroundJob) -> Any:
+    async def _call_in_thread(self, job: BackgroundJob, inside: ContextOfTenant | None) -> Any:
         """Call a plain `def run` in a thread and wait until that ends, however long, for it can't be stopped."""
         assignment = self.assignment
         call = partial(job.run, *assignment.args, **assignment.kwargs)  # type: ignore[attr-defined]
+        if inside is not None:
+            call = partial(inside.call, call, self._failure)
         self._in_thread = True
         ended = start_thread(self._loop, f"pinstripe {self}", call)
         while not ended.done():
@@ -263,9 +281,15 @@ class Execution:
         self._refuse()
         limit = workspace.closes * CLOSE_LIMIT + self._executor.shutdown_grace
         self._timer = self._loop.call_later(limit, self._abandon)
-        problems = await workspace.close()
+        problems = await workspace.close(self._failure())
         self._timer.cancel()
         return problems
+
+    def _failure(self) -> BaseException | None:
+        """Give what a context is told: what `run` raised, or why it was stopped, however it then ended."""
+        if self._error is not None or self._stop is None:
+            return self._error
+        return self._stop.exception or asyncio.CancelledError(self._stop.error)
 
     def _conclude(self, value: Any, problems: list[PinstripeError]) -> Outcome:
         """Make the outcome from why it was stopped, what was raised, what failed to close, or what was returned."""
@@ -348,7 +372,7 @@ class Execution:
         outcome.error = f"{outcome.error} (it did not stop and was abandoned)"
         if not closing and self._workspace is not None:
             self._refuse()
-            self._executor.close_later(self._workspace)
+            self._executor.close_later(self._workspace, self._failure())
         self._report(outcome)
 
     async def _calm(self) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pinstripe.processes import Processes
     from pinstripe.project_services import ProjectServices
     from pinstripe.services import ServiceDefinition, Services
+    from pinstripe.tenant_contexts import TenantContext
     from pinstripe.workspace import Launcher, Workspace
 
 __all__ = ["Assignment", "Execution", "Executor", "Outcome"]
@@ -38,16 +39,19 @@ class Executor:
         *,
         shutdown_grace: float = 25.0,
         processes: Callable[[], Processes] | None = None,
+        context: Callable[[], TenantContext | None] | None = None,
     ) -> None:
         """Take where `services` come from and what starts nested runs.
 
         `shutdown_grace` is how many seconds a job may go on after it was cancelled, before it is abandoned;
-        `processes` makes what jobs with `runs_in = "process"` run in, when the first one comes.
+        `processes` makes what jobs with `runs_in = "process"` run in, when the first one comes; `context` finds
+        what is entered for the tenant of an attempt that has one, None where there never is anything.
         """
         self.services = services
         self.project_services = project_services
         self.launcher = launcher
         self.shutdown_grace = shutdown_grace
+        self.find_context = context
         self._make_processes = processes
         self._processes: Processes | None = None
         self.executions: set[Execution] = set()
@@ -129,9 +133,10 @@ class Executor:
             self._tracker = None
         self._loop = None
 
-    def close_later(self, workspace: Workspace) -> None:
-        """Close the workspace of an abandoned attempt, in a task of its own."""
-        task = asyncio.Task(workspace.close(), loop=asyncio.get_running_loop(), context=self._context.copy())
+    def close_later(self, workspace: Workspace, exception: BaseException | None) -> None:
+        """Close the workspace of an abandoned attempt, which had to end with `exception`, in a task of its own."""
+        closing = workspace.close(exception)
+        task = asyncio.Task(closing, loop=asyncio.get_running_loop(), context=self._context.copy())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

@@ -120,6 +120,7 @@ class PlainWorkspace:
         """Take the project and the tenant's id."""
         self._owner = owner
         self._opening = project.workspace(tenant=tenant)
+        self._opening.enters_context = False  # what is done in this workspace is done in another thread
         self._workspace: Workspace | None = None
 
     @property

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pinstripe.preview import Preview
     from pinstripe.processes import Processes
     from pinstripe.run import Run
+    from pinstripe.tenant_contexts import TenantContext
     from pinstripe.tenants import Tenant, TenantSource
 
 UNSET: Any = object()
@@ -67,6 +68,7 @@ class Project:
         )
         self._project_services = ProjectServices()
         self._tenants: TenantSource | None = UNSET
+        self._tenant_context: TenantContext | None = None
         self._foreground: Foreground | None = None
         self._executor: Executor | None = None
         self._prepared = False
@@ -93,6 +95,16 @@ class Project:
             self._prepare()
             self._tenants = load_tenant_source(self.settings)
         return self._tenants
+
+    @property
+    def tenant_context(self) -> TenantContext | None:
+        """What is entered for each tenant's workspace; None where nothing is configured."""
+        if self.settings.tenants.context is not None and self._tenant_context is None:
+            from pinstripe.tenant_contexts import load_tenant_context
+
+            self._prepare()
+            self._tenant_context = load_tenant_context(self.settings.tenants.context)
+        return self._tenant_context
 
     def job_names(self) -> list[str]:
         """List the names of the jobs in files, without importing or setting up anything."""
@@ -219,7 +231,14 @@ class Project:
         return self._foreground
 
     def _runs(self) -> Runs:
-        return Runs(self.registry, lambda: self.tenants, self.ledger, self.clock, self.settings.tenants.active)
+        return Runs(
+            self.registry,
+            lambda: self.tenants,
+            self.ledger,
+            self.clock,
+            self.settings.tenants.active,
+            find_context=lambda: self.tenant_context,
+        )
 
     def _prepare(self) -> None:
         """Call the application's own `setup`, once, before anything of it is imported; again where it has failed."""
@@ -238,6 +257,7 @@ class Project:
             foreground,
             shutdown_grace=settings.worker.shutdown_grace.total_seconds(),
             processes=self._make_processes,
+            context=None if settings.tenants.context is None else lambda: self.tenant_context,
         )
 
     def _make_processes(self) -> Processes:
@@ -253,6 +273,8 @@ class OpeningWorkspace:
         """Take the tenant's id; None is the global workspace."""
         self._project = project
         self._tenant = tenant
+        self.enters_context = True
+        """Whether the tenant's context is entered here: not where the body runs elsewhere, in a plain project."""
         self._workspace: Workspace | None = None
 
     async def __aenter__(self) -> Workspace:
@@ -260,8 +282,11 @@ class OpeningWorkspace:
         project = self._project
         tenant = None if self._tenant is None else await project.find_tenant(self._tenant)
         foreground = await project._started()  # noqa: SLF001 - the other half of the project
-        self._workspace = Workspace(tenant, foreground)
-        return await self._workspace.__aenter__()
+        workspace = self._workspace = await Workspace(tenant, foreground).__aenter__()
+        context = project.tenant_context if tenant is not None and self.enters_context else None
+        if context is not None and tenant is not None:
+            await workspace.enter(context.of(tenant))
+        return workspace
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pinstripe.definition import Arguments, Definition
     from pinstripe.ledger import Ledger, Selected
     from pinstripe.registry import Registry
+    from pinstripe.tenant_contexts import TenantContext
     from pinstripe.tenants import Tenant, TenantSource
     from pinstripe.watcher import Watcher
 
@@ -91,16 +92,19 @@ class Runs:
         ledger: Ledger,
         clock: Clock,
         active: str,
+        find_context: Callable[[], TenantContext | None] = lambda: None,
     ) -> None:
         """Take what a run is made from; `active` names the attribute that tells whether a tenant is active.
 
-        The tenant source is found when a job first needs it, so that a broken one stops no job that has no tenants.
+        The tenant source is found when a job first needs it, so that a broken one stops no job that has no tenants; so
+        is the tenant context, which may refuse a job.
         """
         self._registry = registry
         self._find_source = find_source
         self._ledger = ledger
         self._clock = clock
         self._active = active
+        self._find_context = find_context
 
     async def plan(self, request: Request, *, parent: str | None = None, only: Tenant | None = None) -> Plan:
         """Check a request, and record nothing.
@@ -108,7 +112,7 @@ class Runs:
         `only` is the tenant in whose workspace it was made: a multi-tenant job is then for that one alone. Raises
         `UnknownJob`, `InvalidJob`, `InvalidArguments`, `UnknownTenant`, `ConfigurationError` and `TenantSourceFailed`.
         """
-        definition = self._registry.find(request.job)
+        definition = self._find(request.job)
         bind = arguments.bind_text if request.text else arguments.bind
         written = bind(definition, request.args, request.kwargs)
         selection = request.selection
@@ -118,6 +122,13 @@ class Runs:
         else:
             choice = await choose(definition, selection, self._source(definition), self._active)
         return Plan(definition, written, selection, choice, request.trigger, parent)
+
+    def _find(self, job: str | type[BackgroundJob]) -> Definition:
+        definition = self._registry.find(job)
+        context = self._find_context() if definition.multi_tenant else None
+        if context is not None:
+            context.check(definition)
+        return definition
 
     async def start(self, plan: Plan, watcher: Watcher) -> Started:
         """Record the run, select its tenants, and give them.
@@ -135,7 +146,7 @@ class Runs:
         """
         old, selected_by = await self._retried(reference)
         selection = Selection.from_json(selected_by.selection)
-        definition = self._registry.find(old.job)
+        definition = self._find(old.job)
         stored = (tuple(old.args), dict(old.kwargs))
         arguments.restore(definition, *stored)  # raises where the job's signature has changed meanwhile
         if selected_by.complete:

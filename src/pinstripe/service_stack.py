@@ -1,21 +1,36 @@
-"""Services that are open: in the order of their opening, to be closed in reverse, whatever happens."""
+"""What is open in a workspace, services and contexts: in the order of its opening, to be closed in reverse."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pinstripe.errors import PinstripeError
 from pinstripe.outcome import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from pinstripe.services import ServiceDefinition
 
+    Close = Callable[[BaseException | None], Awaitable[None]]
+
 CLOSE_LIMIT = 10.0
 """How many seconds the closing of one service may take, so that one that hangs can't hang its run."""
+
+
+class Context(Protocol):
+    """What is entered before everything that is opened after it, and left after it; its text names it in messages."""
+
+    async def enter(self) -> None:
+        """Enter it; what this raises names it."""
+        ...
+
+    async def leave(self, exception: BaseException | None) -> None:
+        """Leave it, and tell it with which exception."""
+        ...
 
 
 class ServiceStack:
@@ -30,7 +45,7 @@ class ServiceStack:
     def __init__(self) -> None:
         """Start with nothing open."""
         self.values: dict[str, Any] = {}
-        self._closing: list[tuple[ServiceDefinition, AsyncGeneratorType[Any, Any] | GeneratorType[Any, Any, Any]]] = []
+        self._closing: list[tuple[str, Close]] = []
 
     async def open(self, definition: ServiceDefinition, given: Mapping[str, object]) -> Any:
         """Open one service from the open ones and what is `given` by name; raises `PinstripeError` naming it."""
@@ -47,28 +62,36 @@ class ServiceStack:
         values[definition.name] = value
         return value
 
-    async def close(self) -> list[PinstripeError]:
-        """Close all, last opened first; give what failed, each naming its service. A second call closes nothing."""
+    async def enter(self, context: Context) -> None:
+        """Enter a context, to be left after all that is opened from now on is closed; raises what entering raises."""
+        await context.enter()
+        self._closing.append((str(context), context.leave))
+
+    async def close(self, exception: BaseException | None = None) -> list[PinstripeError]:
+        """Close all, last opened first; give what failed, each naming itself. A second call closes nothing.
+
+        Contexts are told the `exception` of what was done in between, or else the first that closing the others raised.
+        """
         problems: list[PinstripeError] = []
         while self._closing:
-            definition, generator = self._closing.pop()
+            label, close = self._closing.pop()
             limit = asyncio.timeout(CLOSE_LIMIT)
             try:
                 async with limit:
-                    await _resume(generator)
-            except BaseException as exception:  # noqa: BLE001 - the others must be closed, whatever this one did
-                reason = error_text(exception)
-                if isinstance(exception, TimeoutError) and limit.expired():
+                    await close(problems[0] if exception is None and problems else exception)
+            except BaseException as raised:  # noqa: BLE001 - the others must be closed, whatever this one did
+                reason = error_text(raised)
+                if isinstance(raised, TimeoutError) and limit.expired():
                     reason = f"it took longer than {CLOSE_LIMIT:g}s"
-                problem = PinstripeError(f"service {definition.name} failed to close: {reason}")
-                problem.__cause__ = exception
+                problem = PinstripeError(f"{label} failed to close: {reason}")
+                problem.__cause__ = raised
                 problems.append(problem)
         self.values.clear()
         return problems
 
     @property
     def closes(self) -> int:
-        """How many services have something to close."""
+        """How many have something to close."""
         return len(self._closing)
 
     async def _start(self, definition: ServiceDefinition, made: Any) -> Any:
@@ -86,7 +109,7 @@ class ServiceStack:
                 raise PinstripeError(_YIELDS_NOTHING) from None
         else:
             return made
-        self._closing.append((definition, made))
+        self._closing.append((f"service {definition.name}", partial(_resume, made)))
         return value
 
 
@@ -94,8 +117,11 @@ _YIELDS_NOTHING = "expected its generator to yield the service once, but it ende
 _YIELDS_TWICE = "expected its generator to yield once, but it yielded again where it should have closed"
 
 
-async def _resume(generator: AsyncGeneratorType[Any, Any] | GeneratorType[Any, Any, Any]) -> None:
-    """Run what stands after the `yield`."""
+async def _resume(
+    generator: AsyncGeneratorType[Any, Any] | GeneratorType[Any, Any, Any],
+    _: BaseException | None,
+) -> None:
+    """Run what stands after the `yield`, as it is: a service isn't told how the job ended."""
     if isinstance(generator, AsyncGeneratorType):
         try:
             await anext(generator)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from importlib import import_module
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +11,7 @@ from pinstripe.active_tenants import ActiveTenants
 from pinstripe.clock import SystemClock
 from pinstripe.comparisons import Checks, Lookup, read_lookups
 from pinstripe.errors import ConfigurationError, PinstripeError, TenantSourceFailed
+from pinstripe.references import import_reference
 from pinstripe.tenant_items import Selector
 from pinstripe.tenant_readers import NotTenants, check_source, open_reader
 from pinstripe.tenants import TenantSource
@@ -207,32 +207,10 @@ def load_tenant_source(settings: Settings) -> TenantSource | None:
     if name is None:
         return None
     try:
-        return tenant_source_of(_import(name), key=settings.tenants.key, name=name)
+        return tenant_source_of(import_reference(name), key=settings.tenants.key, name=name)
     except ConfigurationError as error:
         message = f"setting tenants.source = {name!r}: {error}"
         raise ConfigurationError(message) from error.__cause__
-
-
-def _import(name: str) -> object:
-    module_name, _, path = name.partition(":")
-    if not module_name or not path:
-        message = 'expected "module:attribute", as "newsletter.tenancy:tenants"'
-        raise ConfigurationError(message)
-    try:
-        found: Any = import_module(module_name)
-    except (Exception, SystemExit) as error:
-        message = f"{module_name} can't be imported: {type(error).__name__}: {error}"
-        raise ConfigurationError(message) from error
-    for attribute in path.split("."):
-        if not hasattr(found, attribute):
-            from pinstripe.names import nearest
-
-            near = nearest(attribute, (known for known in dir(found) if not known.startswith("_")))
-            hint = f"; the nearest is {' or '.join(near)}" if near else ""
-            message = f"{module_name} has no attribute {attribute!r}{hint}"
-            raise ConfigurationError(message)
-        found = getattr(found, attribute)
-    return found
 
 
 def filter_of(

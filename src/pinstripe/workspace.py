@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pinstripe.background_job import BackgroundJob
     from pinstripe.errors import PinstripeError
     from pinstripe.run import Run
+    from pinstripe.service_stack import Context
     from pinstripe.services import ServiceDefinition
     from pinstripe.tenants import Tenant
 
@@ -178,6 +179,11 @@ class Workspace:
             return stack.values[definition.name]
         return await stack.open(definition, {"tenant": self._tenant, "logger": self.logger, "workspace": self})
 
+    async def enter(self, context: Context) -> None:
+        """Enter a context here, in the calling task; it is left when everything opened after it is closed."""
+        self._check()
+        await self._services().enter(context)
+
     def lend_service(self, name: str, value: Any) -> None:
         """Offer a service that lives longer than this workspace, which doesn't close it."""
         self._check()
@@ -185,7 +191,7 @@ class Workspace:
 
     @property
     def closes(self) -> int:
-        """How many services there are to close."""
+        """How many services and contexts there are to close."""
         return 0 if self._stack is None else self._stack.closes
 
     def refuse(self) -> None:
@@ -194,10 +200,13 @@ class Workspace:
         for future in tuple(self._waits or ()):
             future.cancel()
 
-    async def close(self) -> list[PinstripeError]:
-        """Refuse every further use, and close the services in reverse order; give what failed to close."""
+    async def close(self, exception: BaseException | None = None) -> list[PinstripeError]:
+        """Refuse every further use, and close the services in reverse order; give what failed to close.
+
+        `exception` is how what happened in it ended.
+        """
         self.refuse()
-        return [] if self._stack is None else await self._stack.close()
+        return [] if self._stack is None else await self._stack.close(exception)
 
     async def __aenter__(self) -> Self:
         """Enter it."""
@@ -213,7 +222,7 @@ class Workspace:
         frames: TracebackType | None,
     ) -> None:
         """Close it; what failed to close is raised, or noted on the exception that is on its way."""
-        problems = await self.close()
+        problems = await self.close(exception)
         if exception is not None:
             for problem in problems:
                 exception.add_note(str(problem))
