@@ -26,7 +26,17 @@ from pinstripe.text_values import TextValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["COMPARISONS", "Checks", "Lookup", "TextValue", "parse_condition", "parse_key", "read_lookups"]
+__all__ = [
+    "COMPARISONS",
+    "Checks",
+    "Lookup",
+    "TextValue",
+    "parse_condition",
+    "parse_key",
+    "read_lookup",
+    "read_lookups",
+    "read_values",
+]
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "": operator.eq,
@@ -111,11 +121,11 @@ def read_lookups(lookups: Mapping[str, object]) -> tuple[Lookup, ...]:
 
     Raises `ConfigurationError` for an unknown suffix, or a value that its comparison can't be asked for.
     """
-    return tuple(_read_lookup(key, value) for key, value in lookups.items())
+    return tuple(read_lookup(*parse_key(key), value) for key, value in lookups.items())
 
 
-def _read_lookup(key: str, value: object) -> Lookup:
-    attribute, comparison = parse_key(key)
+def read_lookup(attribute: str, comparison: str, value: object) -> Lookup:
+    """Check the `value` that an `attribute` is to be compared with; raises as `read_lookups` does."""
     several = isinstance(value, list | tuple | set | frozenset)
     values = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
     if comparison not in TEXT_COMPARISONS:
@@ -140,6 +150,14 @@ def _unanswerable(lookup: Lookup) -> str | None:
     kinds = [type(value) for value in lookup.values if value is not None and not isinstance(value, TextValue)]
     odd = [kind for kind in kinds if not _alike(kinds[0], kind)]
     return f"expected values of one kind, got {_name(kinds[0])} and {_name(odd[0])}" if odd else None
+
+
+def read_values(lookup: Lookup, kind: type, *, aware: bool = False) -> list[Any]:
+    """Give the values of a lookup, without None, as they are compared with what is of the type `kind`.
+
+    `aware` tells whether datetimes there have a time zone. Raises `ConfigurationError` for what can't be compared.
+    """
+    return [_expected(lookup, value, kind, aware=aware) for value in lookup.values if value is not None]
 
 
 class Checks(dict[type, "Callable[[Any], bool]"]):
@@ -173,7 +191,7 @@ class Checks(dict[type, "Callable[[Any], bool]"]):
 
 
 def _check(lookup: Lookup, kind: type, *, aware: bool = False) -> Callable[[Any], bool]:
-    values = [_expected(lookup, value, kind, aware=aware) for value in lookup.values if value is not None]
+    values = read_values(lookup, kind, aware=aware)
     check = _compare(lookup.comparison, values, kind)
     safe = issubclass(kind, _SAFE) and all(isinstance(value, _SAFE) for value in values)
     return check if safe else _guarded(lookup, check)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 from contextlib import aclosing
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Self
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pinstripe.active_tenants import ActiveTenants
 from pinstripe.clock import SystemClock
 from pinstripe.comparisons import Checks, Lookup, read_lookups
-from pinstripe.errors import ConfigurationError, PinstripeError, TenantSourceFailed
+from pinstripe.errors import ConfigurationError
 from pinstripe.references import import_reference
 from pinstripe.tenant_items import Selector
-from pinstripe.tenant_readers import NotTenants, check_source, open_reader
+from pinstripe.tenant_pages import read_pages
+from pinstripe.tenant_readers import NotTenants, check_source
 from pinstripe.tenants import TenantSource
 
 if TYPE_CHECKING:
@@ -99,28 +100,11 @@ class Tenants:
 
     async def pages(self, size: int = PAGE) -> AsyncGenerator[list[Tenant], None]:
         """Read the tenants in lists, each of what matched among `size` items; raises as iterating does."""
-        try:
-            reader = await open_reader(self._source)
-        except (Exception, SystemExit) as error:
-            raise self._failure(error, 0) from error
         checks = [(lookup.attribute, Checks(lookup), optional) for lookup, optional in self._lookups]
         selector = Selector(self._key, self._name, checks)
-        more = True
-        try:
-            while more:
-                items, failed, more = await reader.read(size)
-                page: list[Tenant] = []
-                unfit = selector.select(items, page)
-                if page:
-                    yield page
-                self._raise_for(failed if unfit is None else unfit, selector.count, own=unfit is not None)
-        except asyncio.CancelledError:
-            await reader.close(wait=False)
-            raise
-        except BaseException:
-            await reader.close()
-            raise
-        await reader.close()
+        async with aclosing(read_pages(self._source, selector, self._name, size)) as pages:
+            async for page in pages:
+                yield page
 
     async def by_ids(self, ids: Sequence[str]) -> Mapping[str, Tenant]:
         """Give those of the tenants with these `ids` that the source has, by id, in the order of `ids`.
@@ -157,22 +141,6 @@ class Tenants:
             kept.tenants = {**kept.tenants, **found}
         return found
 
-    def _raise_for(self, error: BaseException | None, count: int, *, own: bool) -> None:
-        """Raise what reading ended with after `count` items, if anything; an error of our `own` as it is."""
-        if own and isinstance(error, PinstripeError):
-            raise error
-        if error is not None:
-            raise self._failure(error, count) from error
-
-    def _failure(self, error: BaseException, count: int) -> TenantSourceFailed:
-        if isinstance(error, TenantSourceFailed):
-            return error
-        where = f" after {count:,} items" if count else ""
-        kind = "" if isinstance(error, NotTenants) else type(error).__name__
-        return TenantSourceFailed(
-            f"tenant source {self._name} failed{where}: {': '.join(filter(None, (kind, str(error))))}"
-        )
-
 
 class _Kept:
     """The tenants that `by_ids` has read in the last seconds; `complete` when the source has no others."""
@@ -201,16 +169,28 @@ def tenant_source_of(source: object, *, key: str = "id", name: str | None = None
 def load_tenant_source(settings: Settings) -> TenantSource | None:
     """Import what the setting `tenants.source` names as "module:attribute"; None where it isn't set.
 
-    The project's folder must be on `sys.path`. Raises `ConfigurationError` that names the setting.
+    What is a Django model is read by its table. The project's folder must be on `sys.path`. Raises
+    `ConfigurationError` that names the setting.
     """
     name = settings.tenants.source
     if name is None:
         return None
     try:
-        return tenant_source_of(import_reference(name), key=settings.tenants.key, name=name)
+        source = import_reference(name)
+        if is_django_model(source):
+            from pinstripe.django_models import ModelTenants
+
+            return ModelTenants(source, key=settings.tenants.key, name=name)
+        return tenant_source_of(source, key=settings.tenants.key, name=name)
     except ConfigurationError as error:
         message = f"setting tenants.source = {name!r}: {error}"
         raise ConfigurationError(message) from error.__cause__
+
+
+def is_django_model(source: object) -> bool:
+    """Tell whether `source` is a Django model, without importing Django where nobody has."""
+    models = sys.modules.get("django.db.models")
+    return models is not None and isinstance(source, type) and issubclass(source, models.Model)
 
 
 def filter_of(
