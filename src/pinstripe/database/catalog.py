@@ -67,7 +67,8 @@ class Catalog:
             self.by_name.setdefault(entry.name, entry)
             if isinstance(entry.entity, type):
                 self.by_class[entry.entity] = entry
-                for table in inspect(entry.entity).tables:
+                mapper: Mapper[Any] = inspect(entry.entity)
+                for table in mapper.tables:
                     self.by_table.setdefault(table, entry)
             else:
                 self.by_table[entry.table] = entry
@@ -82,16 +83,16 @@ class Catalog:
         """Go over the tables, in the order of their names."""
         return iter(sorted(self.by_name.values(), key=lambda entry: entry.name))
 
-    def find(self, key: str | type) -> Entry:
+    def find(self, key: str | type, *, undeclared: bool = False) -> Entry:
         """Give the table by its name or its mapped class.
 
-        Raises `UnknownTable` with the nearest names, and `IsolationError` for one that says neither that its rows
-        belong to tenants nor that they are shared.
+        Raises `UnknownTable` with the nearest names, and, unless `undeclared` ones will do, `IsolationError` for one
+        that says neither that its rows belong to tenants nor that they are shared.
         """
         entry = self.by_name.get(key) if isinstance(key, str) else self.by_class.get(key)
         if entry is None:
             raise self._unknown(key)
-        if entry.standing == "undeclared":
+        if entry.standing == "undeclared" and not undeclared:
             raise IsolationError(self.undeclared(entry))
         return entry
 
@@ -112,7 +113,9 @@ class Catalog:
                 f"{key.__qualname__} is no mapped class of {self.settings.models or 'this database, which has no models'}"
             )
         near = nearest(key, self.by_name)
-        hint = f"the nearest is {' or '.join(near)}" if near else f"there are {', '.join(sorted(self.by_name)) or 'none'}"
+        hint = (
+            f"the nearest is {' or '.join(near)}" if near else f"there are {', '.join(sorted(self.by_name)) or 'none'}"
+        )
         where = f"{self.settings.models} declares no model for it" if self.settings.models else "the database has none"
         return UnknownTable(f"there is no table {key!r}: {where}; {hint}")
 
@@ -197,7 +200,8 @@ def _entry(entity: Any, table: Any, settings: DatabaseSettings, isolation: Isola
 
 def _tenant_of(entity: Any, column_name: str) -> ColumnElement[Any] | None:
     if isinstance(entity, Table):
-        return entity.columns.get(column_name)
+        found: ColumnElement[Any] | None = entity.columns.get(column_name)
+        return found
     mapper = inspect(entity)
     for column in mapper.columns:
         if column.name == column_name:

@@ -1,0 +1,165 @@
+"""What all databases of a process are made with: the engines, the catalog of tables, and what was found there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.database.catalog import declared
+from pinstripe.database.engines import Engines, unavailable
+from pinstripe.database.reflection import reflect
+from pinstripe.database.row_security import inspect_row_security
+from pinstripe.database.scope import Scopes
+from pinstripe.database.service import Work
+from pinstripe.database.session import Means
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from sqlalchemy import Select
+
+    from pinstripe.config import DatabaseSettings
+    from pinstripe.database.catalog import Catalog, Entry, Isolation
+    from pinstripe.database.engines import Binding
+    from pinstripe.database.service import Database
+    from pinstripe.tenants import Tenant
+
+_log = logging.getLogger("pinstripe.database")
+
+
+class DatabaseAccess:
+    """The application's database, for all workspaces of a process. Nothing is connected before it is needed."""
+
+    def __init__(self, settings: DatabaseSettings, folder: Path, isolation: Isolation) -> None:
+        """Take the `settings`, the project's `folder` and the `isolation`.
+
+        Raises `ConfigurationError` where the settings don't go together.
+        """
+        self._settings = settings
+        self._isolation = isolation
+        self._engines = Engines(settings, folder, isolation)
+        self._scopes: Scopes | None = None
+        self._shared_scopes: Scopes | None = None
+        self._protected: bool | None = None
+        self._reading = asyncio.Lock()
+
+    @property
+    def dialect(self) -> str:
+        """The kind of database: "sqlite" or "postgresql"."""
+        return self._engines.dialect
+
+    def open(
+        self,
+        tenant: Tenant | None,
+        *,
+        check: Callable[[], None] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Work:
+        """Make the database of one workspace, to be closed with it; see `Work`."""
+        return Work(self, tenant, check=check, loop=loop)
+
+    @asynccontextmanager
+    async def unscoped(
+        self, tenant: Tenant | None, reason: str, who: str, *, check: Callable[[], None] | None = None
+    ) -> AsyncIterator[Database]:
+        """Open a database that reaches all tenants' rows, and log `who` does so, and for what `reason`."""
+        _log.warning("%s works beyond its tenant: %s", who, reason)
+        work = Work(self, tenant, unscoped=True, check=check)
+        try:
+            yield work.database
+        finally:
+            await work.close()
+
+    async def means(self, tenant: Tenant | None, *, unscoped: bool) -> Means:
+        """Give what a session of the `tenant` works with.
+
+        Raises `DatabaseUnavailable`, `ConfigurationError`, and `IsolationError` for an id that can't be a tenant's.
+        """
+        whose = None if unscoped else tenant
+        engines = self._engines
+        binding = engines.bind_now(whose) or await engines.bind(whose)
+        try:
+            scopes = (self._scopes if whose is not None else self._shared_scopes) or await self._read(whose, binding)
+            protected = self._protected
+            if protected is None:
+                protected = await self._inspect(binding, scopes.catalog)
+            scope = scopes.unscoped(tenant) if unscoped else scopes.of(tenant)
+        except BaseException as error:
+            if binding.release is not None:
+                binding.release()
+            failure = self.failed(error)
+            if failure is error:
+                raise
+            raise failure from error
+        return Means(scope, binding, sqlite=self.dialect == "sqlite", protected=protected)
+
+    def everything(self, *, unscoped: bool) -> bool:
+        """Tell whether a session reaches everything."""
+        return unscoped or self._isolation == "none"
+
+    def failed(self, error: BaseException) -> BaseException:
+        """Give `DatabaseUnavailable` for an error that means so, and any other error as it is."""
+        return unavailable(error, self._settings.url or self._settings.tenant_url) or error
+
+    async def catalog(self) -> Catalog:
+        """Give the tables, as a workspace without a tenant knows them; raises as `means`."""
+        return (await self.means(None, unscoped=True)).scope.catalog
+
+    async def entry(self, table: str | type) -> Entry:
+        """Give a table, also an undeclared one; raises `UnknownTable`, and as `means`."""
+        return (await self.catalog()).find(table, undeclared=True)
+
+    async def rows(self, statement: Select[Any]) -> list[Any]:
+        """Execute a query that is not kept to any tenant, in a session of its own; give the rows, detached."""
+        work = Work(self, None, unscoped=True)
+        try:
+            return await work.operate(lambda session: _fetch(session, statement), "nothing")
+        finally:
+            await work.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engines.close()
+
+    async def _read(self, tenant: Tenant | None, binding: Binding) -> Scopes:
+        """Read which tables there are, once: from the models, or else from the database of the first who asks."""
+        async with self._reading:
+            if (self._scopes if tenant is not None else self._shared_scopes) is None:
+                settings, isolation = self._settings, self._isolation
+                if settings.models:
+                    scopes = self._scopes = self._shared_scopes = Scopes(declared(settings, isolation), self.dialect)
+                    return scopes
+                schema = self._engines.schema(tenant) if tenant is not None and isolation == "schemas" else None
+                catalog = await reflect(binding.engine, settings, isolation, schema, shared=binding.shared)
+                scopes = Scopes(catalog, self.dialect)
+                if isolation in ("rows", "none"):
+                    self._scopes = self._shared_scopes = scopes
+                elif tenant is None:
+                    self._shared_scopes = scopes
+                else:
+                    self._scopes = scopes
+            found = self._scopes if tenant is not None else self._shared_scopes
+            assert found is not None  # noqa: S101 - it was read above
+            return found
+
+    async def _inspect(self, binding: Binding, catalog: Catalog) -> bool:
+        """See whether row-level security is in force; raises `ConfigurationError` where it is so in part only."""
+        async with self._reading:
+            if self._protected is None:
+                if self.dialect != "postgresql" or self._isolation != "rows":
+                    self._protected = False
+                else:
+                    async with binding.engine.connect() as connection:
+                        self._protected = await inspect_row_security(connection, catalog)
+            return self._protected
+
+
+def _fetch(session: Any, statement: Select[Any]) -> list[Any]:
+    result = session.execute(statement)
+    entities = statement.column_descriptions
+    if len(entities) == 1 and isinstance(entities[0]["type"], type) and entities[0]["expr"] is entities[0]["type"]:
+        return list(result.scalars().unique().all())
+    return list(result.all())

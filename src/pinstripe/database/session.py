@@ -1,0 +1,332 @@
+"""The session of a workspace: SQLAlchemy's own, with a scope that can't change, and nothing that leads out of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from sqlalchemy import event, inspect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+
+from pinstripe.database.guards import check_flush, check_statement, refuse
+from pinstripe.database.internals import await_only
+from pinstripe.database.row_security import SET_SCOPE, UNSCOPED
+from pinstripe.errors import IsolationError, PinstripeError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, SessionTransaction
+
+    from pinstripe.database.engines import Binding
+    from pinstripe.database.scope import Scope
+
+T = TypeVar("T")
+
+Begin = Literal["nothing", "deferred", "immediate"]
+"""How a transaction of SQLite begins: not at all for a single query, or so that a writer waits at its start."""
+
+TRUSTED = "pinstripe_trusted"
+"""The execution option of statements that the table facade has built itself: `ScopedSession.trust` of the entity."""
+
+
+class Means:
+    """What a session works with: made when it is first used, for only then is anything connected or read."""
+
+    __slots__ = ("binding", "literal_criteria", "protected", "scope", "sqlite")
+
+    def __init__(self, scope: Scope, binding: Binding, *, sqlite: bool, protected: bool) -> None:
+        """Take the `scope`, what to connect to, and whether row-level security is in force there (`protected`)."""
+        self.scope = scope
+        self.binding = binding
+        self.sqlite = sqlite
+        self.protected = protected
+        self.literal_criteria: tuple[Any, ...] | None = None
+
+
+class ScopedSession(Session):
+    """The synchronous half, inside SQLAlchemy's greenlets. It refuses whatever its scope doesn't reach.
+
+    `prepare` gives the `Means`, when the first statement needs them; `check` raises once the workspace is closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        prepare: Callable[[], Awaitable[Means]],
+        check: Callable[[], None],
+        everything: bool,
+        **options: Any,
+    ) -> None:
+        """Take what makes the means, what raises once the workspace is closed, and whether all is reached."""
+        super().__init__(**options)
+        self.everything = everything
+        self._prepare = prepare
+        self._check = check
+        self._means: Means | None = None
+        self._user: asyncio.Task[Any] | None = None
+        self.begins: Begin = "deferred"
+        """How the next transaction begins, where the database is SQLite."""
+        self.managed = False
+        """Whether a `database.transaction()` is open, which alone may commit and roll back."""
+        self.failure: BaseException | None = None
+        """What failed in the transaction that is open: what PostgreSQL then does with it is to undo it silently."""
+        self._trust = {True: object(), False: object()}
+
+    def trust(self, *, mapped: bool) -> object:
+        """Give what marks the facade's own statements: on a `mapped` class, or on a plain table that it restricts."""
+        return self._trust[mapped]
+
+    def trusts(self, mark: object, *, orm: bool) -> bool:
+        """Tell whether `mark` is one of those; raises where the ORM's criteria don't hold for what relies on them."""
+        if mark is self._trust[True] and not orm:
+            message = "a statement of the table facade isn't one of the ORM, so nothing would keep it to the tenant"
+            raise IsolationError(message)
+        return mark is self._trust[True] or mark is self._trust[False]
+
+    @property
+    def means(self) -> Means:
+        """What it works with; made now if it is not there yet."""
+        if self._means is None:
+            self._means = await_only(self._prepare())
+        return self._means
+
+    @property
+    def scope(self) -> Scope:
+        """What it may reach."""
+        return self.means.scope
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a task is in the middle of a statement."""
+        return self._user is not None
+
+    # What SQLAlchemy itself calls.
+
+    def get_bind(self, mapper: Any = None, *, clause: Any = None, bind: Any = None, **options: Any) -> Any:
+        """Give the engine: that of the tenant, or the one where shared tables live."""
+        del options
+        if bind is not None:
+            return bind
+        binding = self.means.binding
+        if binding.shared is not None and self._is_shared(mapper, clause):
+            return binding.shared.sync_engine
+        return binding.engine.sync_engine
+
+    def _is_shared(self, mapper: Mapper[Any] | None, clause: Any) -> bool:
+        catalog = self.scope.catalog
+        tables: list[Any] = [mapper.local_table] if mapper is not None else [*getattr(clause, "froms", ())]
+        tables = tables or [getattr(clause, "table", None)]
+        entries = [catalog.by_table.get(table) for table in tables]
+        return any(entry is not None and entry.standing == "shared" for entry in entries)
+
+    # What leads out of the scope.
+
+    def connection(self, *args: Any, **options: Any) -> Connection:
+        """Refuse in a scope: statements on a bare connection can't be kept to the tenant."""
+        self._allow_everything("session.connection()")
+        return super().connection(*args, **options)
+
+    def bulk_save_objects(self, *args: Any, **options: Any) -> None:
+        """Refuse in a scope: its updates go by primary key alone."""
+        self._allow_everything("session.bulk_save_objects()")
+        super().bulk_save_objects(*args, **options)
+
+    def bulk_insert_mappings(self, *args: Any, **options: Any) -> None:
+        """Refuse in a scope: nothing looks at the tenant of what it inserts."""
+        self._allow_everything("session.bulk_insert_mappings()")
+        super().bulk_insert_mappings(*args, **options)
+
+    def bulk_update_mappings(self, *args: Any, **options: Any) -> None:
+        """Refuse in a scope: its updates go by primary key alone."""
+        self._allow_everything("session.bulk_update_mappings()")
+        super().bulk_update_mappings(*args, **options)
+
+    def merge(self, instance: Any, *, load: bool = True, **options: Any) -> Any:
+        """Merge as SQLAlchemy does; without loading refused in a scope, since the row could be anybody's."""
+        if not load:
+            self._allow_everything("session.merge(load=False)")
+        return super().merge(instance, load=load, **options)
+
+    def _allow_everything(self, what: str) -> None:
+        if not self.everything:
+            refuse(f"{what} can't be kept to the tenant", "use `database.<table>`, or statements on mapped classes")
+
+    # One user at a time, and none after the end.
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Execute a statement, as SQLAlchemy does, within the scope."""
+        return self._alone(lambda: super(ScopedSession, self).execute(*args, **options))
+
+    def scalar(self, *args: Any, **options: Any) -> Any:
+        """Execute a statement within the scope, and give the first value."""
+        return self._alone(lambda: super(ScopedSession, self).scalar(*args, **options))
+
+    def scalars(self, *args: Any, **options: Any) -> Any:
+        """Execute a statement within the scope, and give the first value of each row."""
+        return self._alone(lambda: super(ScopedSession, self).scalars(*args, **options))
+
+    def flush(self, objects: Any = None) -> None:
+        """Write what was changed."""
+        if self.new or self.dirty or self.deleted:
+            self._alone(lambda: super(ScopedSession, self).flush(objects))
+
+    def commit(self) -> None:
+        """Commit; refused inside `database.transaction()`, which commits at its end."""
+        self._refuse_in_transaction("commit")
+        self._check()
+        super().commit()
+
+    def rollback(self) -> None:
+        """Roll back; refused inside `database.transaction()`, which is rolled back by an exception."""
+        self._refuse_in_transaction("rollback")
+        super().rollback()
+        self.failure = None
+
+    def _refuse_in_transaction(self, what: str) -> None:
+        if self.managed:
+            message = f"{what} inside database.transaction(), which commits at its end; raise an exception to undo it"
+            raise PinstripeError(message)
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        """Do something as the only task that uses the session, and remember what failed."""
+        self._check()
+        task, former = asyncio.current_task(), self._user
+        if former is not None and former is not task:
+            message = (
+                "the session is in use by another task; await one after the other, or use `database.<table>`, where "
+                "operations take turns"
+            )
+            raise PinstripeError(message)
+        self.means  # noqa: B018 - made before anything else is asked for, outside of SQLAlchemy's own state
+        self._user = task
+        try:
+            return work()
+        except DBAPIError as error:
+            self.failure = error
+            raise
+        finally:
+            self._user = former
+
+
+class DatabaseSession(AsyncSession):
+    """The session that `database.session` gives: SQLAlchemy's own `AsyncSession`, kept to the workspace's scope.
+
+    It follows SQLAlchemy's rules: its first use begins a transaction, which lasts, and holds a connection, until
+    `commit()` or `rollback()`. What is not committed when the workspace closes is undone.
+    """
+
+    sync_session_class = ScopedSession
+    sync_session: ScopedSession
+
+
+def keep_rows(session: Session) -> list[tuple[Any, dict[str, Any]]]:
+    """Remember what was read, so that a rollback doesn't take it away: `restore_rows` gives it back.
+
+    SQLAlchemy expires every row of a session that is rolled back, and an expired row can't be read without awaiting.
+    Rows with changes of their own are left out: those are undone.
+    """
+    kept = []
+    for row in session.identity_map.values():
+        state: InstanceState[Any] = inspect(row)
+        if not state.modified:
+            kept.append((row, {key: state.dict[key] for key in state.mapper.column_attrs if key in state.dict}))
+    return kept
+
+
+def restore_rows(kept: Iterable[tuple[Any, dict[str, Any]]]) -> None:
+    """Give rows their values back that `keep_rows` has remembered."""
+    for row, values in kept:
+        for key, value in values.items():
+            set_committed_value(row, key, value)
+
+
+@event.listens_for(ScopedSession, "do_orm_execute")
+def _keep_to_scope(state: ORMExecuteState) -> None:
+    session = state.session
+    assert isinstance(session, ScopedSession)  # noqa: S101 - it listens to no other
+    if session.everything:
+        return
+    scope = session.scope
+    trusted = session.trusts(state.execution_options.get(TRUSTED), orm=state.is_orm_statement)
+    if not trusted and not state.is_relationship_load and not state.is_column_load:
+        check_statement(state, scope)
+    if not state.is_orm_statement or state.is_insert or not scope.criteria:
+        return
+    if state.is_update or state.is_delete:
+        state.statement = state.statement.options(*_literal_criteria(session))
+        return
+    state.statement = state.statement.options(*scope.criteria)
+    if scope.parameters:
+        given: Any = state.parameters or {}
+        state.parameters = {**given, **scope.parameters}
+
+
+def _literal_criteria(session: ScopedSession) -> tuple[Any, ...]:
+    """Give criteria that hold the tenant's id itself: SQLAlchemy also evaluates those of a change in Python."""
+    means = session.means
+    if means.literal_criteria is None:
+        scope = means.scope
+        means.literal_criteria = tuple(scope.literal_criteria()) if scope.by_rows else scope.criteria
+    return means.literal_criteria
+
+
+@event.listens_for(ScopedSession, "after_begin")
+def _begin(session: ScopedSession, transaction: SessionTransaction, connection: Connection) -> None:
+    """Begin as the database needs it: SQLite's driver begins nothing, and row-level security asks whose it is."""
+    means = session.means
+    if transaction.nested:
+        return
+    if means.sqlite:
+        if session.begins != "nothing":
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if session.begins == "immediate" else "BEGIN")
+    elif means.protected:
+        scope = means.scope
+        tenant = "" if scope.tenant is None or scope.unscoped else scope.tenant.id
+        connection.exec_driver_sql(SET_SCOPE, (tenant, UNSCOPED if scope.unscoped else ""))
+
+
+@event.listens_for(ScopedSession, "before_attach")
+def _refuse_foreign(session: ScopedSession, row: object) -> None:
+    """Refuse a row that was read elsewhere: under its key this session may know another tenant's."""
+    state: InstanceState[Any] = inspect(row)
+    if state.key is not None and not session.everything:
+        message = (
+            f"a row of {state.mapper.class_.__name__} that was read in another workspace can't be used in this one; read "
+            "it again, or use `await session.merge(row)`, which does"
+        )
+        raise IsolationError(message)
+
+
+@event.listens_for(ScopedSession, "before_flush")
+def _stamp(session: ScopedSession, context: Any, instances: Any) -> None:
+    del context, instances
+    if not session.everything:
+        scope = session.scope
+        check_flush(session.new, scope, stamp=True)
+        check_flush(session.dirty, scope, stamp=False)
+        check_flush(session.deleted, scope, stamp=False)
+
+
+@event.listens_for(ScopedSession, "after_flush")
+def _check_stamps(session: ScopedSession, context: Any) -> None:
+    """Look again: an author's own events may have changed rows while they were written; this undoes it."""
+    del context
+    if not session.everything:
+        scope = session.scope
+        check_flush([*session.new, *session.dirty], scope, stamp=False)
+
+
+@event.listens_for(ScopedSession, "before_commit")
+def _refuse_to_pretend(session: ScopedSession) -> None:
+    """Refuse to commit where a statement has failed: PostgreSQL would roll back without a word."""
+    if session.failure is not None:
+        message = (
+            f"a statement in this transaction has failed ({type(session.failure).__name__}), so it can't be committed; "
+            "await session.rollback() first"
+        )
+        raise PinstripeError(message) from session.failure

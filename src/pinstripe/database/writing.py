@@ -1,0 +1,128 @@
+"""Inserting, changing and deleting rows: what is inserted belongs to the tenant, and what is changed stays with it."""
+
+from __future__ import annotations
+
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import CursorResult, delete, insert, update
+from sqlalchemy.sql.elements import ClauseElement
+
+from pinstripe.database.conditions import column_of
+from pinstripe.database.guards import check_assigned, refuse
+from pinstripe.database.queries import Chosen, checked, chosen_keys, find, is_plain, trusted, where
+from pinstripe.errors import ConfigurationError, UnknownColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Delete, Update
+
+    from pinstripe.database.catalog import Entry
+    from pinstripe.database.session import ScopedSession
+
+BATCH = 1_000
+"""How many rows one statement inserts."""
+
+
+def insert_row(session: ScopedSession, key: str | type, values: Mapping[str, Any]) -> Any:
+    """Insert one row and give it as the database has it, with its defaults."""
+    entry = find(session, key)
+    row = _stamped(session, entry, values)
+    for value in row.values():
+        if isinstance(value, ClauseElement):
+            checked(session, entry, value)
+    options = {**trusted(session, entry), "populate_existing": True}
+    if entry.mapper is None:
+        statement = insert(entry.table).values(row).returning(*entry.table.columns)
+        return session.execute(statement, execution_options=options).one()
+    statement = insert(entry.entity).returning(entry.entity)
+    if any(isinstance(value, ClauseElement) for value in row.values()):
+        return session.execute(statement.values(row), execution_options=options).scalar_one()
+    return session.execute(statement, [row], execution_options=options).scalar_one()
+
+
+def insert_rows(session: ScopedSession, key: str | type, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Insert many rows; give how many."""
+    entry = find(session, key)
+    options = trusted(session, entry)
+    stamped = (_stamped(session, entry, _plain(entry, values)) for values in rows)
+    count = 0
+    for _, alike in groupby(stamped, key=frozenset):
+        while batch := list(islice(alike, BATCH)):
+            session.execute(insert(entry.entity), batch, execution_options=options)
+            count += len(batch)
+    return count
+
+
+def update_rows(session: ScopedSession, chosen: Chosen, values: Mapping[str, Any]) -> int:
+    """Change the chosen rows; give how many there were."""
+    entry = find(session, chosen.key)
+    if not values:
+        message = f"update of {entry.name!r}: expected at least one column with its new value, as update(name='…')"
+        raise ConfigurationError(message)
+    for name, value in values.items():
+        column = _column(entry, name)
+        if not session.everything:
+            check_assigned(getattr(column, "name", name), session.scope)
+        if isinstance(value, ClauseElement):
+            checked(session, entry, value)
+    statement = update(entry.entity).values(dict(values))
+    return _change(session, entry, chosen, statement, "update")
+
+
+def delete_rows(session: ScopedSession, chosen: Chosen) -> int:
+    """Delete the chosen rows; give how many there were."""
+    entry = find(session, chosen.key)
+    return _change(session, entry, chosen, delete(entry.entity), "delete")
+
+
+def _change(session: ScopedSession, entry: Entry, chosen: Chosen, statement: Update | Delete, what: str) -> int:
+    """Execute a change. What may bring other tables along is asked in a query of its own, which keeps to the tenant."""
+    direct = chosen.limit is None and not chosen.tests and is_plain(entry)
+    if direct:
+        statement = statement.where(*where(session, entry, chosen._replace(order=()), change=True))
+    else:
+        restriction = where(session, entry, Chosen(chosen.key), change=True) if is_plain(entry) else []
+        statement = statement.where(*restriction, chosen_keys(session, entry, chosen, what))
+    result = session.execute(statement, execution_options=trusted(session, entry))
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def _stamped(session: ScopedSession, entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the values of a new row, with the tenant; raises `IsolationError` where they name another one."""
+    for name in values:
+        _column(entry, name)
+    row = dict(values)
+    key = entry.tenant_key
+    if key is None or not session.scope.by_rows:
+        return row
+    ours = session.scope.value(entry)
+    found = row.get(key, ours)
+    if isinstance(found, ClauseElement) or found != ours or type(found) is not type(ours):
+        whose = "an expression" if isinstance(found, ClauseElement) else repr(found)
+        refuse(f"a row for {entry.name!r} has {key} = {whose} in a workspace of tenant {ours!r}", f"leave {key} out")
+    row[key] = ours
+    return row
+
+
+def _column(entry: Entry, name: str) -> Any:
+    """Give the column of that name; raises `UnknownColumn`, also for a relationship."""
+    mapper = entry.mapper
+    if mapper is not None and name in mapper.relationships:
+        message = (
+            f"{entry.entity.__qualname__}.{name} is a relationship; expected columns, or use `database.session.add(…)`"
+        )
+        raise UnknownColumn(message)
+    return column_of(entry.entity, name)
+
+
+def _plain(entry: Entry, values: Any) -> Mapping[str, Any]:
+    if not hasattr(values, "keys") or not hasattr(values, "__getitem__"):
+        message = f"insert_many of {entry.name!r}: expected mappings of columns to values, got {type(values).__name__}"
+        raise ConfigurationError(message)
+    for name in values.keys():  # noqa: SIM118 - a mapping of any kind
+        if isinstance(values[name], ClauseElement):
+            message = f"insert_many of {entry.name!r}: {name} is an expression; use insert(…) for one row"
+            raise ConfigurationError(message)
+    return {name: values[name] for name in values.keys()}  # noqa: SIM118 - as above
