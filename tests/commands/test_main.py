@@ -79,6 +79,7 @@ def test_commands_of_later_versions_are_unknown(name: str, capsys: pytest.Captur
         (errors.InvalidArguments("x"), 2),
         (errors.TenantSourceFailed("x"), 1),
         (errors.LedgerError("x"), 4),
+        (errors.DatabaseUnavailable("x"), 4),
     ],
 )
 def test_each_error_has_its_exit_code(

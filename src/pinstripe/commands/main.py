@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[str, ...]] = {
     "Jobs": ("run-background-job", "list-background-jobs", "list-tenants"),
     "Runs": ("list-runs", "show-run", "retry-run"),
-    "Project": ("generate-project", "generate-background-job", "show-config", "check"),
+    "Project": ("generate-project", "generate-background-job", "show-config", "check", "enable-row-security"),
 }
 """Every command, under the heading that `--help` shows it with. Its file has its name, and defines `command`."""
 
@@ -29,6 +29,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UnknownRun, 2),
     (errors.InvalidArguments, 2),
     (errors.LedgerError, 4),
+    (errors.DatabaseUnavailable, 4),
     (errors.PinstripeError, 1),
     (click.Abort, 130),
     (KeyboardInterrupt, 130),
