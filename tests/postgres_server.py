@@ -55,18 +55,21 @@ _SETTINGS = {
 _WATCHER = """
 server=
 while read -r said; do server=$said; [ "$said" != stop ] || break; done
+naps=0
 case $server in
     "" | stop | none) ;;
     *)
         kill -QUIT "$server" 2> /dev/null
-        naps=0
         while [ -e "$1/postmaster.pid" ] && [ $naps -lt 200 ] && kill -0 "$server" 2> /dev/null; do
             sleep 0.05
             naps=$((naps + 1))
         done
         ;;
 esac
-rm -rf "$1" "$2"
+until rm -rf "$1" "$2" 2> /dev/null || [ $naps -ge 400 ]; do # an initdb still writes there
+    sleep 0.05
+    naps=$((naps + 1))
+done
 """
 
 
