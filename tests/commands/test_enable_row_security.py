@@ -50,12 +50,16 @@ class Newsletter:
         self._shop = shop
         self.postgres = postgres
         self.database = database
-        shop.file("models.py", MODELS)
+        self.model("models", MODELS)
 
     def configure(self, settings: str, user: str | None = OWNER, url: str | None = None) -> None:
         """Write the database's settings."""
         url = url or self.postgres.url(self.database, user)
         self._shop.configure(f'[tool.pinstripe.database]\nurl = "{url}"\n{settings}')
+
+    def model(self, name: str, source: str) -> None:
+        """Write a module of models."""
+        self._shop.file(f"{name}.py", source)
 
     def execute(self, sql: str) -> None:
         """Execute SQL as the owner."""
@@ -106,7 +110,7 @@ def test_what_lets_rows_out_all_the_same_is_exit_code_1(newsletter: Newsletter, 
     answer = pinstripe(ENABLE)
     assert answer.code == 1
     assert "\nProblem: table public.users has the permissive policy p too" in answer.out
-    newsletter.execute("\n".join(re.findall(r"^    (.*;)$", answer.out, re.MULTILINE)))
+    newsletter.execute("\n".join(re.findall(r"^    (drop .*;)$", answer.out, re.MULTILINE)))
     assert pinstripe(ENABLE).code == 0
 
 
@@ -122,7 +126,7 @@ def test_a_table_that_is_not_made_yet_is_told_of(newsletter: Newsletter, pinstri
     newsletter.configure('models = "later"')
     model = '\n    class Post(Base):\n        __tablename__ = "posts"\n'
     fields = "        id: Mapped[int] = mapped_column(primary_key=True)\n        tenant_id: Mapped[str]\n"
-    newsletter._shop.file("later.py", MODELS + model + fields)  # noqa: SLF001 - the test's own
+    newsletter.model("later", MODELS + model + fields)
     answer = pinstripe(ENABLE)
     assert (answer.code, re.search(r"^posts +not in the database$", answer.out, re.MULTILINE) is None) == (0, False)
 
@@ -135,6 +139,21 @@ def test_the_script_of_models_needs_no_database(newsletter: Newsletter, pinstrip
     assert newsletter.seen == ["Ann", "Bob"]
     psql(newsletter, answer.out)
     assert newsletter.seen == ["Ann"]
+
+
+def test_a_table_that_no_policy_can_protect_is_left_out_of_the_script(
+    newsletter: Newsletter, pinstripe: Command
+) -> None:
+    newsletter.configure('models = "staff"')
+    model = (
+        '    class Staff(User):\n        __tablename__ = "staff"\n'
+        '        id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)\n'
+    )
+    newsletter.model("staff", "    from sqlalchemy import ForeignKey\n" + MODELS + "\n" + model)
+    answer = pinstripe(ENABLE, "--print")
+    assert answer.code == 0
+    assert "Warning: table staff has no tenant column of its own, so it is left out\n" in answer.err
+    assert "staff" not in answer.out
 
 
 def test_without_models_the_script_is_of_what_is_there(newsletter: Newsletter, pinstripe: Command) -> None:

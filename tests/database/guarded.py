@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, NullPool, Table, Text, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from pinstripe.database.catalog import reflected
+from pinstripe.database.catalog import Catalog, Entry, reflected
 from pinstripe.database.policies import SET_SCOPE, UNSCOPED
 from pinstripe.database.row_security import Enabled, enable_row_security, inspect_row_security
 from tests.database.settings import database_settings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from pinstripe.database.catalog import Catalog, Isolation
+    from pinstripe.database.catalog import Isolation
     from tests.postgres import Postgres
 
 FOLDER = Path(__file__).parent
@@ -69,6 +70,26 @@ def catalog_of(metadata: MetaData, isolation: Isolation = "rows", **changes: Any
     """Give the catalog of tables; `changes` are of the settings."""
     shared = ["plans"] if "plans" in metadata.tables else []
     return reflected(metadata, database_settings(FOLDER, **{"shared_tables": shared, **changes}), isolation)
+
+
+def catalog_of_classes() -> Catalog:
+    """Give the catalog of a class and one that inherits from it, in a table of its own without the tenant column."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Person(Base):
+        __tablename__ = "people"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        tenant_id: Mapped[str]
+
+    class Employee(Person):
+        __tablename__ = "Staff"
+        id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
+
+    tenant = Person.__table__.c.tenant_id
+    entries = [Entry(table.name, table, table, tenant, "tenant") for table in Base.metadata.sorted_tables]
+    return Catalog(entries, database_settings(FOLDER, isolation="rows"), "rows")
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from pinstripe.database.catalog import Catalog, Entry
-from pinstripe.database.policies import condition, is_condition, script, tenant_tables
-from pinstripe.errors import ConfigurationError
-from tests.database.guarded import FOLDER, catalog_of, set_scope, table, tables_of_notes, values
-from tests.database.settings import database_settings
+from pinstripe.database.policies import bare_tables, condition, is_condition, script, tenant_tables
+from tests.database.guarded import catalog_of, catalog_of_classes, set_scope, table, tables_of_notes, values
 from tests.postgres import APP, OWNER
 
 if TYPE_CHECKING:
@@ -310,6 +306,18 @@ async def test_the_script_protects_tables_and_what_is_under_them(guarded: Guarde
     assert sorted(enabled.unchanged) == names
 
 
+async def test_the_script_quotes_the_column_for_what_is_under_a_table_too(guarded: Guarded) -> None:
+    column = "100% %s \\ it's $do1$"
+    await guarded.execute(
+        f'create table logs (day int, "{column}" text) partition by range (day);'
+        "create table logs_1 partition of logs for values from (0) to (10)"
+    )
+    catalog = catalog_of(table("logs", column), tenant_column=column)
+    done = psql(guarded, "\n".join(script(tenant_tables(catalog))))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (await guarded.enable(catalog)).unchanged == ["public.logs", "public.logs_1"]
+
+
 async def test_the_script_changes_all_or_nothing(guarded: Guarded) -> None:
     catalog = catalog_of(tables_of_notes())
     await guarded.execute("drop table pages")
@@ -319,20 +327,7 @@ async def test_the_script_changes_all_or_nothing(guarded: Guarded) -> None:
     assert not await guarded.inspect(catalog, OWNER)
 
 
-def test_a_table_without_the_column_of_its_class_is_refused() -> None:
-    class Base(DeclarativeBase):
-        pass
-
-    class Person(Base):
-        __tablename__ = "people"
-        id: Mapped[int] = mapped_column(primary_key=True)
-        tenant_id: Mapped[str]
-
-    bare = Table("bare", Base.metadata, Column("id", Integer, primary_key=True))
-    catalog = Catalog(
-        [Entry("bare", bare, bare, Person.__table__.c.tenant_id, "tenant")],
-        database_settings(FOLDER, isolation="rows"),
-        "rows",
-    )
-    with pytest.raises(ConfigurationError, match="table 'bare' has no column 'tenant_id' of its own"):
-        tenant_tables(catalog)
+def test_what_a_class_has_beside_the_table_with_the_column_is_bare() -> None:
+    catalog = catalog_of_classes()
+    assert tenant_tables(catalog) == {"people": "tenant_id"}
+    assert bare_tables(catalog) == ['"Staff"']

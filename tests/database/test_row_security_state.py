@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinstripe.database.row_security_state import State, look
+from pinstripe.database.row_security_state import look
 from pinstripe.errors import ConfigurationError
-from tests.database.guarded import catalog_of, remedy, table, tables_of_notes, values
+from tests.database.guarded import catalog_of, catalog_of_classes, remedy, table, tables_of_notes, values
 from tests.postgres import APP, OWNER
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def test_a_view_before_security_invokers_is_given_to_the_tables_owner(guar
     await guarded.execute(SUPERUSERS, user=None)
     async with guarded.connect() as connection:
         state = await look(connection, catalog)
-    old = State(state.role, state.tables, [view._replace(can_invoke=False) for view in state.views])
+    old = state._replace(views=[view._replace(can_invoke=False) for view in state.views])
     (fault,) = old.view_faults()
     await guarded.execute(";".join(fault.remedy), user=None)
     assert await guarded.inspect(catalog) is True
@@ -128,5 +128,18 @@ async def test_a_table_that_lacks_the_column_is_told_of(guarded: Guarded) -> Non
     assert enabled.changed == ["public.notes"]
     problem = "table public.pages doesn't have the tenant column in the database"
     assert [fault.problem for fault in enabled.left] == [problem]
+    with pytest.raises(ConfigurationError, match=problem):
+        await guarded.inspect(catalog)
+
+
+async def test_a_class_with_a_table_without_the_column_does_without_row_level_security(guarded: Guarded) -> None:
+    await guarded.execute(
+        'create table people (id int primary key, tenant_id text); create table "Staff" (id int references people)'
+    )
+    catalog = catalog_of_classes()
+    assert await guarded.inspect(catalog) is False
+    enabled = await guarded.enable(catalog)
+    problem = 'table "Staff" has no tenant column of its own, so no policy can tell whose its rows are'
+    assert [fault.problem.startswith(problem) for fault in enabled.left] == [True]
     with pytest.raises(ConfigurationError, match=problem):
         await guarded.inspect(catalog)

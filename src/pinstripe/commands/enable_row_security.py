@@ -40,7 +40,8 @@ def command(project: str | None, *, is_printed: bool, as_json: bool) -> int:
 
     From then on a transaction reaches only the rows of the tenant that it names in the variable pinstripe.tenant, as
     those of the `database` service do, and without it none. Whatever else uses these tables (a web application, a
-    migration, psql) must name it too, or log in with a role that has BYPASSRLS.
+    migration, psql) must name it too, or log in with a role that has BYPASSRLS; and processes that run jobs
+    must be started anew.
 
     The tables' owner has to do it: where the role of database.url isn't that, see the examples. It is done in one
     transaction, and done again changes nothing. Exits with 1 where something lets rows out all the same.
@@ -138,8 +139,11 @@ async def _connected(
 
 def _tables(catalog: Catalog) -> dict[str, str]:
     """Give the tenant tables that the models declare, each with its tenant column."""
-    from pinstripe.database.policies import tenant_tables
+    from pinstripe.commands.screen import visible
+    from pinstripe.database.policies import bare_tables, tenant_tables
 
+    for name in bare_tables(catalog):
+        click.echo(f"Warning: table {visible(name)} has no tenant column of its own, so it is left out", err=True)
     return tenant_tables(catalog)
 
 
@@ -181,8 +185,9 @@ def _tell(enabled: Enabled) -> None:
         click.echo(line)
     if enabled.changed:
         click.echo(
-            "\nFrom now on only a transaction that names its tenant reaches these rows. The `database` service does; "
-            "whatever\nelse uses them must:  select set_config('pinstripe.tenant', 'ID', true);"
+            "\nFrom now on only a transaction that names its tenant reaches these rows. The `database` service does so "
+            "from\nits next start: restart the processes that run jobs. Whatever else uses these tables must do it "
+            "too:\n    select set_config('pinstripe.tenant', 'ID', true);"
         )
     for heading, faults in (("Note", enabled.notes), ("Problem", enabled.left)):
         for fault in faults:

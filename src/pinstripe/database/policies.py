@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
-
-from pinstripe.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import Table
+    from sqlalchemy import Column, Table
 
     from pinstripe.database.catalog import Catalog
 
@@ -93,18 +91,27 @@ def protection(table: str, column: str) -> list[str]:
 
 
 def tenant_tables(catalog: Catalog) -> dict[str, str]:
-    """Give each tenant table's name with its tenant column's, both as SQL writes them.
-
-    Raises `ConfigurationError` for a table without such a column of its own: one of several that a class is mapped to.
-    """
+    """Give each tenant table's name with its tenant column's, both as SQL writes them."""
     found = {}
-    for table, entry in catalog.by_table.items():
-        if entry.standing == "tenant":
-            column = next((column for column in table.columns if column.name == catalog.settings.tenant_column), None)
-            if column is None:
-                raise ConfigurationError(_without_column(table, catalog.settings.tenant_column))
+    for table, column in _of_tenants(catalog):
+        if column is not None:
             found[_QUOTING.format_table(table)] = _QUOTING.format_column(column)
     return dict(sorted(found.items()))
+
+
+def bare_tables(catalog: Catalog) -> list[str]:
+    """Give the names of the tables that no policy can protect, as SQL writes them.
+
+    They are what a class of tenants' rows is mapped to besides the table with the tenant column (joined inheritance).
+    """
+    return sorted(_QUOTING.format_table(table) for table, column in _of_tenants(catalog) if column is None)
+
+
+def _of_tenants(catalog: Catalog) -> Iterator[tuple[Table, Column[Any] | None]]:
+    for table, entry in catalog.by_table.items():
+        if entry.standing == "tenant":
+            name = catalog.settings.tenant_column
+            yield table, next((column for column in table.columns if column.name == name), None)
 
 
 def shared_tables(catalog: Catalog) -> list[str]:
@@ -113,13 +120,6 @@ def shared_tables(catalog: Catalog) -> list[str]:
 
 
 _QUOTING = dialect().identifier_preparer  # type: ignore[no-untyped-call]
-
-
-def _without_column(table: Table, column: str) -> str:
-    return (
-        f"table {table.name!r} has no column {column!r} of its own, so no policy can tell whose its rows are; expected "
-        "the column in every table that a class of tenants' rows is mapped to"
-    )
 
 
 def script(tables: dict[str, str]) -> Iterator[str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinstripe.database.policies import POLICY, is_condition, protection, query, shared_tables, tenant_tables
+from pinstripe.database.policies import (
+    POLICY,
+    bare_tables,
+    is_condition,
+    protection,
+    query,
+    shared_tables,
+    tenant_tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,6 +158,8 @@ class State(NamedTuple):
     role: Role
     tables: list[TenantTable]
     views: list[View]
+    bare: list[str]
+    """The tables of classes of tenants' rows that have no tenant column of their own."""
 
     def column_faults(self) -> Iterator[Fault]:
         """Tell where two different ids are the same tenant."""
@@ -195,6 +205,12 @@ class State(NamedTuple):
         """Tell which tables aren't protected, or less than they should be."""
         for table in self.tables:
             yield from table.faults()
+        for name in self.bare:
+            problem = (
+                f"table {name} has no tenant column of its own, so no policy can tell whose its rows are; expected one "
+                "in every table that the class is mapped to"
+            )
+            yield Fault(problem, ())
 
     def view_faults(self) -> Iterator[Fault]:
         """Tell which views pass by the policies."""
@@ -224,7 +240,7 @@ async def look(connection: AsyncConnection, catalog: Catalog) -> State:
     seen = await connection.exec_driver_sql(
         query("row_security_views"), ([table.oid for table in tables], shared_tables(catalog))
     )
-    return State(Role._make(role), tables, [View._make(row) for row in seen])
+    return State(Role._make(role), tables, [View._make(row) for row in seen], bare_tables(catalog))
 
 
 def _tenant_table(row: RowMapping) -> TenantTable:
