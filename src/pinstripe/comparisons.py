@@ -231,6 +231,8 @@ def _by_zone(lookup: Lookup, kind: type) -> Callable[[datetime], bool]:
 
 
 def _compare(comparison: str, values: list[Any], kind: type) -> Callable[[Any], bool]:
+    if not values:
+        return _constant(comparison == "ne")
     if comparison in TEXT_COMPARISONS:
         return _compare_text(comparison, tuple(values))
     holds = OPERATORS[comparison]
