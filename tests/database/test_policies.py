@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -270,12 +271,13 @@ def test_our_condition_is_known_in_the_words_of_postgresql_and_no_other_is() -> 
     assert not is_condition(found, '"tenant_id"')
 
 
-def psql(guarded: Guarded, text: str) -> subprocess.CompletedProcess[str]:
+def psql(guarded: Guarded, text: str, *, options: str = "") -> subprocess.CompletedProcess[str]:
     program = shutil.which("psql")
     if program is None:
         pytest.skip("there is no psql")
+    environment = {**os.environ, "PGOPTIONS": options}
     command = [program, "--no-psqlrc", "--quiet", guarded.postgres.url(guarded.name, OWNER)]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment)
 
 
 async def test_the_script_protects_tables_and_what_is_under_them(guarded: Guarded) -> None:
@@ -313,8 +315,9 @@ async def test_the_script_quotes_the_column_for_what_is_under_a_table_too(guarde
         "create table logs_1 partition of logs for values from (0) to (10)"
     )
     catalog = catalog_of(table("logs", column), tenant_column=column)
-    done = psql(guarded, "\n".join(script(tenant_tables(catalog))))
-    assert (done.returncode, done.stderr) == (0, "")
+    for options in ("", "-c standard_conforming_strings=off"):
+        done = psql(guarded, "\n".join(script(tenant_tables(catalog))), options=options)
+        assert (done.returncode, done.stderr) == (0, "")
     assert (await guarded.enable(catalog)).unchanged == ["public.logs", "public.logs_1"]
 
 

@@ -130,6 +130,7 @@ def script(tables: dict[str, str]) -> Iterator[str]:
     yield "-- Keeps each tenant's rows to the transactions that are for that tenant, or for none (`unscoped`)."
     yield "\\set ON_ERROR_STOP on"
     yield "begin;"
+    yield "set local client_min_messages = warning;"
     yield f"set local lock_timeout = '{LOCK_SECONDS}s';"
     for table, column in tables.items():
         yield ""
