@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pinstripe.executing import Executing
     from pinstripe.outcome import Outcome
     from pinstripe.run import Run
+    from pinstripe.tenant_contexts import TenantContext
     from pinstripe.workspace import Options, Workspace
 
 ACME = Tenant("acme", {"plan": "pro"})
@@ -69,10 +70,13 @@ class GivenServices(Services):
 
 
 @asynccontextmanager
-async def executor(*services: ServiceDefinition, grace: float = 25.0) -> AsyncIterator[Executor]:
-    """Give an executor over these services, and close it and them."""
+async def executor(
+    *services: ServiceDefinition, grace: float = 25.0, context: TenantContext | None = None
+) -> AsyncIterator[Executor]:
+    """Give an executor over these services, in this context, and close it and them."""
     of_project = ProjectServices()
-    opened = Executor(GivenServices(*services), of_project, Nobody(), shutdown_grace=grace)
+    find = None if context is None else lambda: context
+    opened = Executor(GivenServices(*services), of_project, Nobody(), shutdown_grace=grace, context=find)
     try:
         yield opened
     finally:

@@ -123,3 +123,36 @@ async def test_a_cancelled_opening_is_a_cancellation() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+class Recording:
+    """A context that records what it is told."""
+
+    def __init__(self, told: list[BaseException | None]) -> None:
+        self._told = told
+
+    def __str__(self) -> str:
+        return "the context"
+
+    async def enter(self) -> None: ...
+
+    async def leave(self, exception: BaseException | None) -> None:
+        self._told.append(exception)
+
+
+async def test_a_context_is_told_what_happened_or_what_failed_to_close_after_it() -> None:
+    told: list[BaseException | None] = []
+
+    def failing() -> Iterator[None]:
+        yield
+        raise OSError
+
+    for functions, exception in (([], None), ([failing], None), ([failing], KeyError("job"))):
+        stack = ServiceStack()
+        await stack.enter(Recording(told))
+        for function in functions:
+            await stack.open(service(function), {})
+        assert stack.closes == 1 + len(functions)
+        await stack.close(exception)
+    assert [type(each) for each in told] == [type(None), PinstripeError, KeyError]
+    assert str(told[1]) == "service failing failed to close: OSError"
