@@ -76,10 +76,10 @@ class tenant_context:  # noqa: N801 - it is used as the function of that name in
                 f"{connection.settings_dict['ENGINE']!r}"
             )
             raise ConfigurationError(message)
-        connection_created.connect(_watch, dispatch_uid=_GUARD)
+        connection_created.connect(_receive, dispatch_uid=_GUARD)
         for each in gc.get_objects():  # Django lists the connections of one thread only
             if issubclass(type(each), BaseDatabaseWrapper):
-                _watch(connection=each)
+                _watch(each)
 
     def __enter__(self) -> None:
         """Enter it.
@@ -162,7 +162,17 @@ class tenant_context:  # noqa: N801 - it is used as the function of that name in
         return row
 
 
-def _watch(*, connection: Any, **_: Any) -> None:
+def _receive(*, connection: Any, **_: Any) -> None:
+    """Watch a connection that was just made, and close it again where it is made by who must not use it."""
+    _watch(connection)
+    try:
+        _check(connection)
+    except IsolationError:
+        connection.close()
+        raise
+
+
+def _watch(connection: Any) -> None:
     """Let every statement of a connection pass the guard first."""
     if _guard not in connection.execute_wrappers:
         # In front, since Django takes those that come and go from the end.
@@ -171,16 +181,17 @@ def _watch(*, connection: Any, **_: Any) -> None:
 
 def _guard(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django's
     """Refuse a statement of a tenant's job that would not go to that tenant's schema."""
-    executing = CURRENT.get()
-    if executing is not None and executing.tenant_id is not None:
-        _check(executing.tenant_id, context["connection"], _ENTERED.get())
+    _check(context["connection"])
     return execute(sql, params, many, context)
 
 
-def _check(tenant: str, connection: Any, entered: _Entered | None) -> None:
+def _check(connection: Any) -> None:
+    """Raise `IsolationError` where a tenant's job may not use this connection as it is."""
     from django_tenants.utils import get_tenant_database_alias
 
-    if connection.alias != get_tenant_database_alias():
+    executing, entered = CURRENT.get(), _ENTERED.get()
+    tenant = None if executing is None else executing.tenant_id
+    if tenant is None or connection.alias != get_tenant_database_alias():
         return
     if entered is None:
         message = (
