@@ -34,9 +34,15 @@ EVERYTHING = """
     isolation = "schemas"
     tenant_column = "customer_id"
     shared_tables = ["plans", "countries"]
+    row_security = "required"
+    tenant_schema = "customer_{id}"
+    tenant_url = "sqlite:///customers/{id}.db"
+    open_databases = 7
+    pool_size = 3
 
     [tool.pinstripe.tenants]
     source = "newsletter.tenancy:tenants"
+    context = "newsletter.tenancy:context"
     key = "slug"
     active = "enabled"
     time_zone = "zone"
@@ -95,7 +101,11 @@ def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None
     assert settings.database.isolation == "schemas"
     assert settings.database.tenant_column == "customer_id"
     assert settings.database.shared_tables == ("plans", "countries")
-    assert settings.tenants == ("newsletter.tenancy:tenants", "slug", "enabled", "zone")
+    assert settings.database.row_security == "required"
+    assert settings.database.tenant_schema == "customer_{id}"
+    assert settings.database.tenant_url == "sqlite:///customers/{id}.db"
+    assert (settings.database.open_databases, settings.database.pool_size) == (7, 3)
+    assert settings.tenants == ("newsletter.tenancy:tenants", "newsletter.tenancy:context", "slug", "enabled", "zone")
     assert settings.worker == (5, 2, timedelta(minutes=1))
     assert settings.retention == (timedelta(days=1), timedelta(days=2), timedelta(hours=3))
     assert {origin for _, _, origin in describe_settings(settings)} == {"pyproject.toml"}
@@ -105,11 +115,6 @@ def test_what_has_no_effect_yet_is_named(project_folder: ProjectFolder) -> None:
     project_folder.configure(EVERYTHING)
     assert load(project_folder.path).without_effect() == [
         "app",
-        "database.url",
-        "database.models",
-        "database.isolation",
-        "database.tenant_column",
-        "database.shared_tables",
         "tenants.time_zone",
         "worker.processes",
     ]
@@ -218,7 +223,14 @@ def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
         ("retention.logs = '1 day'", "retention.logs", "a duration such as '30s'"),
         ("tenants.source = 'newsletter.tenancy:1'", "tenants.source", "'module:attribute'"),
         ("tenants.key = 'the id'", "tenants.key", "the name of an attribute"),
-        ("database.url = 'newsletter.db'", "database.url", "a URL"),
+        ("database.url = 'newsletter.db'", "database.url", "'sqlite:///FILE'"),
+        ("database.url = 'mysql://db'", "database.url", "'sqlite:///FILE'"),
+        ("database.url = 'sqlite:///:memory:'", "database.url", "'sqlite:///FILE'"),
+        ("database.tenant_schema = 'customers'", "database.tenant_schema", "a text with an attribute of the tenant"),
+        ("database.tenant_url = 'sqlite:///{}.db'", "database.tenant_url", "a text with an attribute of the tenant"),
+        ("database.row_security = 'on'", "database.row_security", "one of 'auto', 'required'"),
+        ("database.pool_size = 0", "database.pool_size", "a whole number of at least 1"),
+        ("tenants.context = 'newsletter'", "tenants.context", "'module:attribute'"),
         ("database.models = 'newsletter/models'", "database.models", "a module's name"),
         ("database.isolation = 'row'", "database.isolation", "one of 'rows', 'schemas', 'databases', 'none'"),
         ("database.tenant_column = ''", "database.tenant_column", "a text that is not empty"),

@@ -62,7 +62,7 @@ async def test_services_are_opened_in_the_declared_order_and_closed_in_reverse()
     class Job(BackgroundJob):
         clock: str
         mailer: str
-        database: str
+        database: str  # type: ignore[assignment]
 
         async def run(self) -> str:
             events.append("run")
@@ -117,7 +117,7 @@ async def test_a_service_that_fails_to_open_fails_it_and_closes_the_others() -> 
         raise ConnectionRefusedError(message)
 
     class Job(BackgroundJob):
-        database: str
+        database: str  # type: ignore[assignment]
         mailer: str
 
         async def run(self) -> None: ...

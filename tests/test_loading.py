@@ -39,7 +39,14 @@ def found(project_folder: ProjectFolder) -> Callable[[str], tuple[type[Backgroun
 def load(found: Callable[[str], tuple[type[BackgroundJob], Path]]) -> Callable[..., Definition]:
     def define_it(source: str, *, multi_tenant: bool = False, services: Collection[str] | None = None) -> Definition:
         job_class, path = found(source)
-        return define("the_job", job_class, path=path, multi_tenant=multi_tenant, services=services)
+        return define(
+            "the_job",
+            job_class,
+            path=path,
+            multi_tenant=multi_tenant,
+            services=services,
+            undeclared=[name for name in services or () if name == "database"],
+        )
 
     return define_it
 
@@ -276,7 +283,7 @@ def test_services(load: Callable[..., Definition]) -> None:
     assert load(SERVICES, services=["mailer"]).services == ("mailer",)
 
 
-def test_the_database_needs_no_declaration(load: Callable[..., Definition]) -> None:
+def test_a_service_that_needs_no_declaration_comes_first(load: Callable[..., Definition]) -> None:
     assert load(SERVICES, services=["mailer", "database"]).services == ("database", "mailer")
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
     from datetime import datetime, timedelta
 
+    from pinstripe.database.service import Database
     from pinstripe.run import Run
     from pinstripe.schedule import Schedule
     from pinstripe.tenants import Tenant
@@ -60,7 +61,7 @@ class BackgroundJob:
     _attempt: Attempt
 
     if TYPE_CHECKING:
-        database: Any  # what lib/services/database.py gives; a job may declare it with its type
+        database: Database
     else:
 
         def __getattr__(self, name: str) -> Any:

@@ -197,6 +197,7 @@ class Execution:
             assignment.run_id,
             self._loop,
             assignment.progress,
+            self._executor.databases,
         )
         job_class = assignment.definition.job_class
         job = self._job = job_class.__new__(job_class)

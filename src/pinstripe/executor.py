@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pinstripe.project_services import ProjectServices
     from pinstripe.services import ServiceDefinition, Services
     from pinstripe.tenant_contexts import TenantContext
-    from pinstripe.workspace import Launcher, Workspace
+    from pinstripe.workspace import Databases, Launcher, Workspace
 
 __all__ = ["Assignment", "Execution", "Executor", "Outcome"]
 
@@ -40,18 +40,21 @@ class Executor:
         shutdown_grace: float = 25.0,
         processes: Callable[[], Processes] | None = None,
         context: Callable[[], TenantContext | None] | None = None,
+        databases: Databases | None = None,
     ) -> None:
         """Take where `services` come from and what starts nested runs.
 
         `shutdown_grace` is how many seconds a job may go on after it was cancelled, before it is abandoned;
         `processes` makes what jobs with `runs_in = "process"` run in, when the first one comes; `context` finds
-        what is entered for the tenant of an attempt that has one, None where there never is anything.
+        what is entered for the tenant of an attempt that has one, None where there never is anything; `databases`
+        opens the application's database, where one is set up.
         """
         self.services = services
         self.project_services = project_services
         self.launcher = launcher
         self.shutdown_grace = shutdown_grace
         self.find_context = context
+        self.databases = databases
         self._make_processes = processes
         self._processes: Processes | None = None
         self.executions: set[Execution] = set()

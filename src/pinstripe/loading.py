@@ -66,12 +66,13 @@ def define(
     multi_tenant: bool = False,
     services: Collection[str] | None = None,
     services_folder: Path | None = None,
+    undeclared: Collection[str] = (),
 ) -> Definition:
     """Check `job_class` by every rule and give its definition under the normalised `name`.
 
     `path` is its file, where it was found by it; `multi_tenant` is the project's default; `services` are the names that
-    it may declare (None: not checked), and `services_folder` is where one that is missing should be made. Raises
-    `InvalidJob` with file, line and reason.
+    it may declare (None: not checked), `services_folder` is where one that is missing should be made, and `undeclared`
+    are those that it has without declaring them. Raises `InvalidJob` with file, line and reason.
     """
     rules = _Rules(job_class, path)
     rules.check_class()
@@ -84,7 +85,7 @@ def define(
         path=path,
         multi_tenant=for_tenants,
         runs_in=runs_in,
-        services=rules.services(services, services_folder),
+        services=rules.services(services, services_folder, undeclared),
         schedules=rules.schedules(multi_tenant=for_tenants),
         signature=signature,
         tenants_filter=rules.tenants_filter(multi_tenant=for_tenants),
@@ -265,8 +266,10 @@ class _Rules:
             self._refuse(f"tenants_filter only chooses, and reads nothing; {remedy}", "tenants_filter")
         return chosen  # type: ignore[no-any-return]
 
-    def services(self, known: Collection[str] | None, folder: Path | None) -> tuple[str, ...]:
-        """Give the declared services in their order; `database` needs no declaration where there is such a service."""
+    def services(
+        self, known: Collection[str] | None, folder: Path | None, undeclared: Collection[str]
+    ) -> tuple[str, ...]:
+        """Give the declared services in their order, after those that need no declaration."""
         declared = declared_services(self._class)
         for name in declared:
             if known is not None and name not in known:
@@ -278,8 +281,8 @@ class _Rules:
                     "a value, or annotate it as ClassVar",
                     name,
                 )
-        undeclared = "database" not in declared and not hasattr(self._class, "database")
-        return ("database", *declared) if undeclared and known is not None and "database" in known else declared
+        first = (name for name in undeclared if name not in declared and not hasattr(self._class, name))
+        return (*first, *declared)
 
     def _refuse(self, reason: str, member: str | None = None, cause: Exception | None = None) -> NoReturn:
         names = [self._class.__qualname__, *([member] if member else [])]

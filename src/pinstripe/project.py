@@ -15,13 +15,13 @@ from pinstripe.errors import ConfigurationError, LedgerError, PinstripeError, Te
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
+from pinstripe.project_database import ProjectDatabase, database_service, find_tenant_source
 from pinstripe.project_services import ProjectServices
 from pinstripe.pulse import Pulse
 from pinstripe.registry import Registry
 from pinstripe.runs import Request, Runs
 from pinstripe.selection import find_tenants
 from pinstripe.services import Services
-from pinstripe.tenant_sources import load_tenant_source
 from pinstripe.version import VERSION
 from pinstripe.watcher import Watcher
 from pinstripe.workspace import Workspace
@@ -59,7 +59,7 @@ class Project:
             sync=settings.ledger_sync,
             code_version=VERSION,
         )
-        self._services = Services(settings.services, settings.services_package)
+        self._services = Services(settings.services, settings.services_package, database_service(settings.database))
         self._registry = Registry(
             settings.background_jobs,
             package=settings.background_jobs_package,
@@ -69,6 +69,7 @@ class Project:
         self._project_services = ProjectServices()
         self._tenants: TenantSource | None = UNSET
         self._tenant_context: TenantContext | None = None
+        self._database: ProjectDatabase | None = None
         self._foreground: Foreground | None = None
         self._executor: Executor | None = None
         self._prepared = False
@@ -93,8 +94,25 @@ class Project:
         """What tells which tenants there are; None where nothing is configured."""
         if self._tenants is UNSET:
             self._prepare()
-            self._tenants = load_tenant_source(self.settings)
+            self._tenants = find_tenant_source(self.settings, self.database)
         return self._tenants
+
+    @property
+    def database(self) -> ProjectDatabase | None:
+        """What opens the application's database; None where none is set up."""
+        settings = self.settings.database
+        if self._database is None and database_service(settings):
+            assert settings is not None  # noqa: S101 - there would be no service
+            self._prepare()
+            self._database = ProjectDatabase(
+                settings, self.settings.folder, has_tenants=lambda: self.tenants is not None
+            )
+        return self._database
+
+    @property
+    def databases(self) -> ProjectDatabase | None:
+        """What gives workspaces their `database`; None where a file of that name in the project does."""
+        return None if "database" in self._services.names() else self.database
 
     @property
     def tenant_context(self) -> TenantContext | None:
@@ -134,6 +152,8 @@ class Project:
             if self._pulse is not None:
                 self._pulse.stop()
             await self._project_services.close()
+            if self._database is not None:
+                await self._database.close()
             if self._foreground is not None:
                 await self._prune()
         finally:
@@ -258,6 +278,7 @@ class Project:
             shutdown_grace=settings.worker.shutdown_grace.total_seconds(),
             processes=self._make_processes,
             context=None if settings.tenants.context is None else lambda: self.tenant_context,
+            databases=self.databases,
         )
 
     def _make_processes(self) -> Processes:
@@ -282,7 +303,7 @@ class OpeningWorkspace:
         project = self._project
         tenant = None if self._tenant is None else await project.find_tenant(self._tenant)
         foreground = await project._started()  # noqa: SLF001 - the other half of the project
-        workspace = self._workspace = await Workspace(tenant, foreground).__aenter__()
+        workspace = self._workspace = await Workspace(tenant, foreground, databases=project.databases).__aenter__()
         context = project.tenant_context if tenant is not None and self.enters_context else None
         if context is not None and tenant is not None:
             await workspace.enter(context.of(tenant))

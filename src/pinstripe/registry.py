@@ -164,8 +164,9 @@ class Registry:
             job_class,
             path=path,
             multi_tenant=self._multi_tenant,
-            services=self._services.names(),
+            services=self._services.known(),
             services_folder=self._services.folder,
+            undeclared=[name for name in self._services.names() if name == "database"],
         )
         try:
             self._services.order(definition.services)

@@ -67,6 +67,11 @@ class ServiceStack:
         await context.enter()
         self._closing.append((str(context), context.leave))
 
+    def adopt(self, name: str, value: Any, close: Close) -> None:
+        """Offer a service that needs no opening, and close it in its turn."""
+        self.values[name] = value
+        self._closing.append((f"service {name}", close))
+
     async def close(self, exception: BaseException | None = None) -> list[PinstripeError]:
         """Close all, last opened first; give what failed, each naming itself. A second call closes nothing.
 

@@ -11,7 +11,7 @@ from pinstripe.json_values import article
 from pinstripe.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -45,9 +45,13 @@ class BrokenService(NamedTuple):
 class Services:
     """The services of a project, each file imported when it is first asked for."""
 
-    def __init__(self, folder: Path, package: str) -> None:
-        """Take the `folder` and the module name that it is imported by, such as `lib.services`."""
+    def __init__(self, folder: Path, package: str, offered: Mapping[str, ServiceDefinition] | None = None) -> None:
+        """Take the `folder` and the module name that it is imported by, such as `lib.services`.
+
+        `offered` are services that are there without a file; a file of the same name comes before one.
+        """
         self.folder = folder
+        self._offered = offered or {}
         self._package = package
         self._found: dict[str, ServiceDefinition] = {}
 
@@ -59,6 +63,10 @@ class Services:
             return []
         return sorted(entry[:-3] for entry in entries if entry.endswith(".py") and entry[0] not in "_.")
 
+    def known(self) -> list[str]:
+        """Give the names of all services, those without a file too."""
+        return sorted({*self.names(), *self._offered})
+
     def find(self, name: str) -> ServiceDefinition:
         """Give the service `name`, importing its file only.
 
@@ -69,6 +77,8 @@ class Services:
         if found is None:
             path = self.folder / f"{name}.py"
             if name not in self.names():
+                if name in self._offered:
+                    return self._offered[name]
                 reason = f"there is no service {name!r}; {self._remedy(name)}"
                 raise ConfigurationError(reason)
             if name in BUILT_IN:
@@ -109,7 +119,7 @@ class Services:
         for parameter in service.parameters:
             needed = " -> ".join([*chain, name, parameter])
             if parameter not in BUILT_IN:
-                if parameter not in self._found and parameter not in self.names():
+                if parameter not in self._found and parameter not in self.known():
                     self._refuse(name, f"{needed}: there is no service {parameter!r}; {self._remedy(parameter)}")
                 self._visit(parameter, (*chain, name), ordered)
             if service.scope == "project" and (parameter in BUILT_IN or ordered[parameter].scope != "project"):
@@ -136,7 +146,7 @@ class Services:
 
     def _parameters(self, name: str, function: Callable[..., Any], path: Path) -> tuple[str, ...]:
         """Give what the function is called with; a parameter with a default that is no service's name keeps it."""
-        known = BUILT_IN.union(self.names())
+        known = BUILT_IN.union(self.known())
         parameters = []
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
@@ -147,7 +157,7 @@ class Services:
         return tuple(parameters)
 
     def _remedy(self, name: str) -> str:
-        near = nearest(name, BUILT_IN.union(self.names()))
+        near = nearest(name, BUILT_IN.union(self.known()))
         hint = f"did you mean {' or '.join(near)}? Or " if near else ""
         return f"{hint}make it in {self.folder / name}.py"
 

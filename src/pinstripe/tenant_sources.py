@@ -166,11 +166,13 @@ def tenant_source_of(source: object, *, key: str = "id", name: str | None = None
     return Tenants(source, key=key, name=name)
 
 
-def load_tenant_source(settings: Settings) -> TenantSource | None:
+def load_tenant_source(
+    settings: Settings, of_class: Callable[[type], TenantSource] | None = None
+) -> TenantSource | None:
     """Import what the setting `tenants.source` names as "module:attribute"; None where it isn't set.
 
-    What is a Django model is read by its table. The project's folder must be on `sys.path`. Raises
-    `ConfigurationError` that names the setting.
+    A Django model is read by its table, and a class that SQLAlchemy maps by what `of_class` gives, where the project
+    has a database. The project's folder must be on `sys.path`. Raises `ConfigurationError` that names the setting.
     """
     name = settings.tenants.source
     if name is None:
@@ -181,6 +183,8 @@ def load_tenant_source(settings: Settings) -> TenantSource | None:
             from pinstripe.django_models import ModelTenants
 
             return ModelTenants(source, key=settings.tenants.key, name=name)
+        if is_mapped_class(source):
+            return _mapped(source, of_class)
         return tenant_source_of(source, key=settings.tenants.key, name=name)
     except ConfigurationError as error:
         message = f"setting tenants.source = {name!r}: {error}"
@@ -191,6 +195,23 @@ def is_django_model(source: object) -> bool:
     """Tell whether `source` is a Django model, without importing Django where nobody has."""
     models = sys.modules.get("django.db.models")
     return models is not None and isinstance(source, type) and issubclass(source, models.Model)
+
+
+def _mapped(source: Any, of_class: Callable[[type], TenantSource] | None) -> TenantSource:
+    if of_class is None:
+        message = f"{source.__name__} is read from the database; expected `url` under [tool.pinstripe.database] too"
+        raise ConfigurationError(message)
+    return of_class(source)
+
+
+def is_mapped_class(source: object) -> bool:
+    """Tell whether SQLAlchemy maps `source` to a table, without importing SQLAlchemy where nobody has."""
+    orm = sys.modules.get("sqlalchemy.orm")
+    if orm is None or not isinstance(source, type):
+        return False
+    from sqlalchemy import inspect
+
+    return isinstance(inspect(source, raiseerr=False), orm.Mapper)
 
 
 def filter_of(

@@ -77,7 +77,7 @@ class TestingWorkspace(Workspace):
         `ConfigurationError`. A job with `runs_in = "process"` runs in a thread here. What isn't an `Exception`, such as
         `SystemExit`, comes wrapped in a `PinstripeError`.
         """
-        self._check()
+        self.check()
         return await self._bench.perform(self, job_class, args, kwargs)
 
 

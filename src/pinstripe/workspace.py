@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, fields
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from pinstripe.errors import TenantRequired, WorkspaceClosed
+from pinstripe.errors import ConfigurationError, TenantRequired, WorkspaceClosed
 from pinstripe.executing import CURRENT
 from pinstripe.service_stack import ServiceStack
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from pinstripe.background_job import BackgroundJob
+    from pinstripe.database.service import Database
     from pinstripe.errors import PinstripeError
     from pinstripe.run import Run
     from pinstripe.service_stack import Context
@@ -25,6 +27,18 @@ if TYPE_CHECKING:
     from pinstripe.tenants import Tenant
 
 T = TypeVar("T")
+
+
+class Databases(Protocol):
+    """What opens the application's database for workspaces."""
+
+    def open(self, workspace: Workspace) -> tuple[Database, Callable[[BaseException | None], Awaitable[None]]]:
+        """Make the database of a workspace; give it with what closes it."""
+        ...
+
+    def unscoped(self, workspace: Workspace, reason: str) -> AbstractAsyncContextManager[Database]:
+        """Open a database that reaches all tenants' rows, and log who does so and why."""
+        ...
 
 
 class Launcher(Protocol):
@@ -48,7 +62,18 @@ class Workspace:
     It is an async context manager; leaving it closes it.
     """
 
-    __slots__ = ("_closed", "_launcher", "_loop", "_progress", "_stack", "_tenant", "_waits", "job", "run_id")
+    __slots__ = (
+        "_closed",
+        "_databases",
+        "_launcher",
+        "_progress",
+        "_stack",
+        "_tenant",
+        "_waits",
+        "job",
+        "loop",
+        "run_id",
+    )
 
     def __init__(
         self,
@@ -58,18 +83,21 @@ class Workspace:
         run_id: str | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         progress: Callable[[float, float | None], None] | None = None,
+        databases: Databases | None = None,
     ) -> None:
         """Fix the `tenant` (None is the explicit global one) and what starts runs.
 
         `job` and `run_id` say what happens in it, if anything does; `loop` is the event loop of its services, the
-        running one by default; `progress` hears of progress, on the loop's thread.
+        running one by default; `progress` hears of progress, on the loop's thread; `databases` opens the application's
+        database, where one is set up.
         """
         self._tenant = tenant
         self._launcher = launcher
         self.job = job
         self.run_id = run_id
-        self._loop = loop
+        self.loop = loop
         self._progress = progress
+        self._databases = databases
         self._closed = False
         self._stack: ServiceStack | None = None
         self._waits: set[concurrent.futures.Future[Any]] | None = None
@@ -97,9 +125,29 @@ class Workspace:
         """Whether it has been closed."""
         return self._closed
 
+    @property
+    def database(self) -> Database:
+        """The application's database, kept to the tenant; made when first asked for, closed with the workspace.
+
+        Raises `WorkspaceClosed`, and `AttributeError` where no database is set up.
+        """
+        return self.service("database")  # type: ignore[no-any-return]
+
+    def unscoped(self, *, reason: str) -> AbstractAsyncContextManager[Database]:
+        """Reach all tenants' rows: `async with workspace.unscoped(reason="…") as database:`. It is logged, with why.
+
+        It is the only way beyond the workspace's tenant. Raises `ConfigurationError` without a reason in words or
+        without a database, and `WorkspaceClosed`.
+        """
+        self.check()
+        if self._databases is None:
+            message = "expected a database to be set up, by `url` under [tool.pinstripe.database]; there is none"
+            raise ConfigurationError(message)
+        return self._databases.unscoped(self, reason)
+
     def options(self, **options: Any) -> Options:
         """Choose the `tenants`, `exclude` or `where` of the next run; an unknown option is a `TypeError`."""
-        self._check()
+        self.check()
         known = [each.name for each in fields(Options) if each.name != "workspace"]
         unknown = sorted(set(options) - set(known))
         if unknown:
@@ -122,7 +170,7 @@ class Workspace:
         Raises `WorkspaceClosed` when the workspace is closed, or closes while it waits: what it waits for is then
         cancelled. Raises `RuntimeError` on the event loop's own thread, where it could never end.
         """
-        loop = self._loop
+        loop = self.loop
         problem: Exception | None = None
         if self._closed:
             problem = self._closed_error()
@@ -150,8 +198,8 @@ class Workspace:
 
     def progress(self, done: float, total: float | None = None) -> None:
         """Show how far the attempt is: `done` of `total`, in units of the job's own; may be called in a thread."""
-        self._check()
-        hear, loop = self._progress, self._loop
+        self.check()
+        hear, loop = self._progress, self.loop
         if hear is None or loop is None:
             return
         if _running_loop() is loop:
@@ -161,8 +209,12 @@ class Workspace:
 
     def service(self, name: str) -> Any:
         """Give an open service by its name; raises `WorkspaceClosed`, or `AttributeError` where it isn't declared."""
-        self._check()
+        self.check()
+        if name == "database" and self._databases is not None and name not in self._services().values:
+            self._services().adopt(name, *self._databases.open(self))
         if self._stack is None or name not in self._stack.values:
+            if name == "database":
+                raise AttributeError(_NO_DATABASE, name=name, obj=self)
             what = f"job {self.job}" if self.job else "this workspace"
             message = (
                 f"{what} has no service {name!r}; expected a file lib/services/{name}.py, and in the job's class the "
@@ -173,7 +225,7 @@ class Workspace:
 
     async def open_service(self, definition: ServiceDefinition) -> Any:
         """Open a service here, in the calling task, from the ones that are already open; once, however often asked."""
-        self._check()
+        self.check()
         stack = self._services()
         if definition.name in stack.values:
             return stack.values[definition.name]
@@ -181,12 +233,12 @@ class Workspace:
 
     async def enter(self, context: Context) -> None:
         """Enter a context here, in the calling task; it is left when everything opened after it is closed."""
-        self._check()
+        self.check()
         await self._services().enter(context)
 
     def lend_service(self, name: str, value: Any) -> None:
         """Offer a service that lives longer than this workspace, which doesn't close it."""
-        self._check()
+        self.check()
         self._services().values[name] = value
 
     @property
@@ -210,9 +262,9 @@ class Workspace:
 
     async def __aenter__(self) -> Self:
         """Enter it."""
-        self._check()
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
+        self.check()
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(
@@ -236,7 +288,7 @@ class Workspace:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Run:
-        self._check()
+        self.check()
         # What the run starts for itself isn't this job's: its tasks must not end with it.
         token = CURRENT.set(None)
         try:
@@ -249,7 +301,8 @@ class Workspace:
             self._stack = ServiceStack()
         return self._stack
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `WorkspaceClosed` once it is closed."""
         if self._closed:
             raise self._closed_error()
 
@@ -275,6 +328,12 @@ class Options:
     async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
         """Run a job for the chosen tenants, as `Workspace.run_background_job` does; give the finished run."""
         return await self.workspace._launch(self, job, args, kwargs)  # noqa: SLF001 - its other half
+
+
+_NO_DATABASE = (
+    "this project has no database: expected `url` under [tool.pinstripe.database], such as url = 'sqlite:///app.db', "
+    "or a service of your own in lib/services/database.py"
+)
 
 
 async def _await(awaitable: Awaitable[T]) -> T:

@@ -7,7 +7,9 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from pinstripe.database.catalog import declared
+from sqlalchemy import inspect
+
+from pinstripe.database.catalog import Entry, declared
 from pinstripe.database.engines import Engines, unavailable
 from pinstripe.database.reflection import reflect
 from pinstripe.database.row_security import inspect_row_security
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
 
     from pinstripe.config import DatabaseSettings
-    from pinstripe.database.catalog import Catalog, Entry, Isolation
+    from pinstripe.database.catalog import Catalog, Isolation
     from pinstripe.database.engines import Binding
     from pinstripe.database.service import Database
     from pinstripe.tenants import Tenant
@@ -109,8 +111,11 @@ class DatabaseAccess:
         return (await self.means(None, unscoped=True)).scope.catalog
 
     async def entry(self, table: str | type) -> Entry:
-        """Give a table, also an undeclared one; raises `UnknownTable`, and as `means`."""
-        return (await self.catalog()).find(table, undeclared=True)
+        """Give a table, also an undeclared one, or any mapped class; raises `UnknownTable`, and as `means`."""
+        catalog = await self.catalog()
+        if isinstance(table, type) and table not in catalog.by_class:
+            return Entry(table.__qualname__, table, inspect(table).local_table, None, "shared")
+        return catalog.find(table, undeclared=True)
 
     async def rows(self, statement: Select[Any]) -> list[Any]:
         """Execute a query that is not kept to any tenant, in a session of its own; give the rows, detached."""

@@ -67,8 +67,8 @@ class Catalog:
             self.by_name.setdefault(entry.name, entry)
             if isinstance(entry.entity, type):
                 self.by_class[entry.entity] = entry
-                mapper: Mapper[Any] = inspect(entry.entity)
-                for table in mapper.tables:
+                tables: Any = inspect(entry.entity).tables
+                for table in tables:
                     self.by_table.setdefault(table, entry)
             else:
                 self.by_table[entry.table] = entry
@@ -109,9 +109,8 @@ class Catalog:
 
     def _unknown(self, key: str | type) -> UnknownTable:
         if not isinstance(key, str):
-            return UnknownTable(
-                f"{key.__qualname__} is no mapped class of {self.settings.models or 'this database, which has no models'}"
-            )
+            of = self.settings.models or "this database, which has no models"
+            return UnknownTable(f"{key.__qualname__} is no mapped class of {of}")
         near = nearest(key, self.by_name)
         hint = (
             f"the nearest is {' or '.join(near)}" if near else f"there are {', '.join(sorted(self.by_name)) or 'none'}"
@@ -147,7 +146,7 @@ def declared(settings: DatabaseSettings, isolation: Isolation) -> Catalog:
 
 def reflected(metadata: MetaData, settings: DatabaseSettings, isolation: Isolation) -> Catalog:
     """Make the catalog of tables that were read from the database itself."""
-    entries = [_entry(table, table, settings, isolation) for table in metadata.sorted_tables]
+    entries = [_entry(table, table, settings, isolation) for table in metadata.tables.values()]
     return Catalog(entries, settings, isolation)
 
 

@@ -1,4 +1,4 @@
-"""Every private attribute of SQLAlchemy that the service leans on, in one place; a test fails when a release changes one.
+"""Every private attribute of SQLAlchemy that the service leans on, in one place; a test fails when one changes.
 
 Nothing here decides anything: it only reads what a statement is made of.
 """
@@ -30,7 +30,7 @@ PRIVATE = (
 
 
 def entity_of(element: ClauseElement) -> Mapper[Any] | None:
-    """Give the mapper whose class or alias an element of a statement was made from; None where the ORM doesn't see it."""
+    """Give the mapper whose class or alias an element of a statement was made from; None where there is none."""
     annotations = element._annotations  # noqa: SLF001 - see PRIVATE
     entity = annotations.get("parententity") or annotations.get("parentmapper")
     return None if entity is None else entity.mapper

@@ -57,9 +57,9 @@ class Rows(Generic[R]):
 
         `lookups` are columns, alone (equal) or with one of the suffixes `__ne`, `__lt`, `__gt`, `__le`, `__ge`,
         `__begins_with`, `__ends_with`, `__contains`, with the meaning that they have for tenants: a list is "any of",
-        None is "is null", text is compared by case. A relationship is asked as `user__name="…"` or `user={"name": "…"}`.
-        `tests` are SQLAlchemy's own expressions, as `User.name.ilike("a%")`. Raises `ConfigurationError` for what is no
-        expression.
+        None is "is null", text is compared by case. A relationship is asked as `user__name="…"` or
+        `user={"name": "…"}`. `tests` are SQLAlchemy's own expressions, as `User.name.ilike("a%")`. Raises
+        `ConfigurationError` for what is no expression.
         """
         for test in tests:
             if not isinstance(_clause(test), ColumnElement):
@@ -77,14 +77,14 @@ class Rows(Generic[R]):
         They come after those of an earlier `order_by`. Raises `ConfigurationError` for anything else.
         """
         for column in columns:
-            if not isinstance(column, str) and not isinstance(_clause(column), OrderByRole | ColumnElement):
+            if not isinstance(_clause(column), str | OrderByRole):
                 message = f"order_by(…): expected a column's name or an expression, got {column!r}"
                 raise ConfigurationError(message)
         return self._with(self._chosen._replace(order=(*self._chosen.order, *columns)))
 
     def limit(self, count: int) -> Self:
         """Leave at most `count` rows. Raises `ConfigurationError` for what isn't a whole number of at least 0."""
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        if type(count) is not int or count < 0:
             message = f"limit(…): expected a whole number of at least 0, got {count!r}"
             raise ConfigurationError(message)
         limit = count if self._chosen.limit is None else min(count, self._chosen.limit)

@@ -24,8 +24,8 @@ class Scope(NamedTuple):
     """What a session may reach in the tables of the `catalog`.
 
     `tenant` is whose; None is nobody's, which reaches what is shared only, unless the scope is `unscoped`. `criteria`
-    are options for every statement of the ORM, and `parameters` the values that they need. `columns` has for each entity
-    its tenant column as it is to be compared, and the condition that takes a parameter. `only_orm` tells that
+    are options for every statement of the ORM, and `parameters` the values that they need. `columns` has for each
+    entity its tenant column as it is to be compared, and the condition that takes a parameter. `only_orm` tells that
     statements which the ORM doesn't see can't be kept to the tenant; `text` that SQL in text can do no harm.
     """
 
@@ -150,7 +150,7 @@ def tenant_value(entry: Entry, tenant_id: str) -> object:
     """Give a tenant's id as a value of the tenant column of `entry`.
 
     Only the one way to write a number or a UUID is taken, so that two ids never become one value: `"01"` is not 1.
-    Raises `IsolationError` for an id that can't be one, `ConfigurationError` for a column of a type that can't hold ids.
+    Raises `IsolationError` for an id that can't be one, `ConfigurationError` for a column that can't hold ids.
     """
     assert entry.tenant is not None  # noqa: S101 - only rows with a tenant are asked
     try:
@@ -180,8 +180,8 @@ def tenant_value(entry: Entry, tenant_id: str) -> object:
 def tenant_required(entry: Entry) -> str:
     """Say that a table belongs to tenants, where there is none."""
     return (
-        f"table {entry.name!r} belongs to tenants, and this workspace has none: expected multi_tenant = True in the job's "
-        "class, or workspace.unscoped(reason=…) for work beyond one tenant"
+        f"table {entry.name!r} belongs to tenants, and this workspace has none: expected multi_tenant = True in the "
+        "job's class, or workspace.unscoped(reason=…) for work beyond one tenant"
     )
 
 

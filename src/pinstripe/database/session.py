@@ -234,7 +234,8 @@ def keep_rows(session: Session) -> list[tuple[Any, dict[str, Any]]]:
     for row in session.identity_map.values():
         state: InstanceState[Any] = inspect(row)
         if not state.modified:
-            kept.append((row, {key: state.dict[key] for key in state.mapper.column_attrs if key in state.dict}))
+            names = [attribute.key for attribute in state.mapper.column_attrs]
+            kept.append((row, {key: state.dict[key] for key in names if key in state.dict}))
     return kept
 
 
@@ -296,8 +297,8 @@ def _refuse_foreign(session: ScopedSession, row: object) -> None:
     state: InstanceState[Any] = inspect(row)
     if state.key is not None and not session.everything:
         message = (
-            f"a row of {state.mapper.class_.__name__} that was read in another workspace can't be used in this one; read "
-            "it again, or use `await session.merge(row)`, which does"
+            f"a row of {state.mapper.class_.__name__} that was read in another workspace can't be used in this one; "
+            "read it again, or use `await session.merge(row)`, which does"
         )
         raise IsolationError(message)
 
