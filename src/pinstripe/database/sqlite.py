@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import aiosqlite
 from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncEngine
-    from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+    from sqlalchemy.pool import PoolResetState
 
     from .urls import SQLiteFile
 
@@ -35,8 +38,10 @@ def sqlite_engine(file: SQLiteFile, pool_size: int) -> AsyncEngine:
     capitals, as on PostgreSQL; foreign keys are held; nothing can be attached, since another tenant's file might be.
     The journal mode is the application's. Connecting raises `DatabaseUnavailable` where there is no such file.
     """
+    path = file.path
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(file.path)),
+        async_creator=lambda *_arguments, **_options: _connect(path),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool_size,
         max_overflow=0,
@@ -44,19 +49,20 @@ def sqlite_engine(file: SQLiteFile, pool_size: int) -> AsyncEngine:
         pool_reset_on_return=None,
         hide_parameters=True,
     )
-    path = file.path
 
-    def connect(_: object, record: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> None:
-        record.info[_FILE] = file_identity(path)
-        arguments[:] = [f"{path.as_uri()}?mode=rw"]  # "rw" opens what there is, and makes nothing
-        options.update(uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, factory=_Connection)
-
-    def checkout(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def checkout(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
         # A file that was removed or replaced lives on for those who have it open: they would read and write a ghost.
-        if record.info.get(_FILE) != find_identity(path):
+        if connection.driver_connection.file != find_identity(path):
             raise DisconnectionError
 
-    event.listen(engine.sync_engine, "do_connect", connect)
+    dialect: Any = engine.dialect
+    do_commit = dialect.do_commit
+
+    def commit(connection: Any) -> None:
+        if connection.driver_connection.in_transaction:  # a single query is in none, and needs no way to the thread
+            do_commit(connection)
+
+    dialect.do_commit = commit
     event.listen(engine.sync_engine, "checkout", checkout)
     event.listen(engine.sync_engine, "reset", _reset)
     return engine
@@ -101,7 +107,44 @@ def check_letters(file: SQLiteFile) -> None:
         path = path.parent
 
 
-_FILE = "pinstripe: the file's device and inode"
+async def _connect(path: Path) -> aiosqlite.Connection:
+    """Connect; whoever is cancelled meanwhile leaves neither a connection nor a thread."""
+    connecting = asyncio.ensure_future(_connected(path))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        with suppress(sqlite3.Error):
+            await (await connecting).close()
+        raise
+
+
+async def _connected(path: Path) -> aiosqlite.Connection:
+    def connector() -> sqlite3.Connection:
+        # "rw" opens what there is, and makes nothing.
+        uri = f"{path.as_uri()}?mode=rw"
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, factory=_Connection)
+
+    connection = _Threaded(connector, iter_chunk_size=64)
+    connection.file = file_identity(path)
+    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: a forgotten engine holds no process up
+    try:
+        return await connection
+    except sqlite3.Error:
+        if connection.stopped is not None:
+            await connection.stopped  # or the thread would report its end to a loop that may be closed by then
+        raise
+
+
+class _Threaded(aiosqlite.Connection):
+    """A connection with its thread: it tells which file it has open, and when the thread has stopped."""
+
+    file: FileIdentity
+    stopped: asyncio.Future[None] | None = None
+
+    def stop(self) -> asyncio.Future[None] | None:
+        self.stopped = super().stop()
+        return self.stopped
+
 
 _PRAGMAS = (
     "pragma foreign_keys = on",
