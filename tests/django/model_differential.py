@@ -76,12 +76,12 @@ def main(database: dict[str, Any], examples: int) -> None:
     django.setup()
     from django.db import connection, models
 
-    loose = "NOCASE" if connection.vendor == "sqlite" else None
+    collation = "NOCASE" if connection.vendor == "sqlite" else None
 
     class Client(models.Model):  # type: ignore[misc]  # noqa: DJ008 - it is shown to nobody
         id = models.CharField(max_length=9, primary_key=True)
         name = models.CharField(max_length=9, null=True)  # noqa: DJ001 - NULL is what is tried
-        loose = models.TextField(null=True, db_collation=loose)  # noqa: DJ001 - as above
+        loose = models.TextField(null=True, db_collation=collation)  # noqa: DJ001 - as above
         seats = models.IntegerField(null=True)
         share = models.FloatField(null=True)
         price = models.DecimalField(max_digits=5, decimal_places=1, null=True)

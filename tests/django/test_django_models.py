@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 
-def differential(database: dict[str, Any], examples: int) -> dict[str, int]:
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.django.model_differential", json.dumps(database), str(examples)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+def program(name: str, *arguments: str) -> Any:
+    """Run a program of this folder, and give what it tells."""
+    command = [sys.executable, "-W", "error", "-m", f"tests.django.{name}", *arguments]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
     assert ended.returncode == 0, ended.stderr
-    tally: dict[str, int] = json.loads(ended.stdout)
+    assert "ResourceWarning" not in ended.stderr, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def differential(database: dict[str, Any], examples: int) -> dict[str, int]:
+    tally: dict[str, int] = program("model_differential", json.dumps(database), str(examples))
     return tally
 
 
@@ -45,3 +46,44 @@ def test_a_model_answers_as_python_does_on_postgresql(postgres: Postgres, postgr
         "PASSWORD": "app_owner",
     }
     assert differential(database, 200)["found"] > 50
+
+
+def test_a_model_is_a_source_that_reads_in_threads_of_its_own_and_closes_what_it_opened(tmp_path: Path) -> None:
+    found = program("model_source", str(tmp_path / "shop.db"))
+    refusals = found.pop("refusals")
+    gone = found.pop("gone")
+    numbers = [str(number) for number in range(1, 26)]
+    assert found == {
+        "is a model": [True, False, False],
+        "is a source": True,
+        "pages": [numbers[:10], numbers[10:20], numbers[20:]],
+        "active": ["c1", "c3"],
+        "no such column": True,
+        "by ids": ["3", "2"],
+        "by slugs": ["c3"],
+        "by tokens": ["00000000-0000-0000-0000-000000000002"],
+        "many ids": 25,
+        "none": [],
+        "foreign key": ["1", "2"],
+        "pk": ["24", "25"],
+        "descriptions": ["all", "ModelTenants(main.<locals>.Client: active=True, slug__ne=['a', None])"],
+        "equal": "c3",
+        "broken off": 10,
+        "threads": ["pinstripe-tenants"],
+        "open": 0,
+    }
+    expected = [
+        "UnknownColumn: the Django model Client has no column 'slog'; the nearest is slug",
+        "UnknownColumn: the Django model Client has no column 'plan'; the nearest is plan_id",
+        "ConfigurationError: extra: a JSONField can't be compared",
+        "ConfigurationError: 'slug__like': expected an attribute",
+        "ConfigurationError: where(slug=5): expected slug to be a number (int), got text",
+        "UnknownColumn: the Django model Client has no column 'slog'; the nearest is slug",
+        "ConfigurationError: active of the Django model Client: expected a column of text, whole numbers or UUIDs",
+        "ConfigurationError: the Django model Abstract is abstract",
+    ]
+    for refusal, start in zip(refusals, expected, strict=True):
+        assert refusal.startswith(start)
+    assert gone.startswith(
+        "TenantSourceFailed: tenant source main.<locals>.Client failed: OperationalError: no such table"
+    )

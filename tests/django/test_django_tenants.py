@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from tests.django.conftest import DjangoProject
     from tests.postgres import Postgres
@@ -85,37 +83,48 @@ def test_a_job_that_changes_the_schema_fails_and_leaves_it_public(django_project
     assert told["state"] == [["public", True, "public"]]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "connection.set_schema('tb'); Note.objects.create(text='foreign')",
-        "connection.set_schema_to_public(); Note.objects.create(text='foreign')",
-        "exec(\"with schema_context('tb'): Note.objects.all().delete()\")",
-        "self.in_copy()",
-    ],
-)
-def test_nothing_is_done_in_another_schema(django_project: DjangoProject, body: str) -> None:
-    django_project.job(
-        "writing",
-        f"""
-        class Writing(BackgroundJob):
-            def run(self) -> None:
-                {body}
+BEYOND = [
+    "connection.set_schema('tb'); Note.objects.create(text='foreign')",
+    "connection.set_schema_to_public(); Note.objects.create(text='foreign')",
+    "exec(\"with schema_context('tb'): Note.objects.all().delete()\")",
+    "self.in_copy()",
+    "self.in_another()",
+]
 
-            def in_copy(self) -> None:
-                copy = connection.copy()
-                try:
-                    with copy.cursor() as cursor:
-                        cursor.execute("select * from shop_note")
-                finally:
-                    copy.close()
-        """,
-    )
-    told = django_project.program("""
-        return {"wrong": await failures(project, "writing", tenants=["ta"]), "notes": await in_thread(notes)}
+
+def test_nothing_is_done_in_another_schema(django_project: DjangoProject) -> None:
+    for number, body in enumerate(BEYOND):
+        django_project.job(f"writing_{number}", WRITE.format(body=body))
+    told = django_project.program(f"""
+        wrong = [await failures(project, f"writing_{{number}}", tenants=["ta"]) for number in range({len(BEYOND)})]
+        return {{"wrong": wrong, "notes": await in_thread(notes)}}
     """)
     assert told["notes"] == CANARIES
-    assert told["wrong"][0].startswith("IsolationError: the job of tenant 'ta' asked")
+    for body, reasons in zip(BEYOND, told["wrong"], strict=True):
+        assert reasons[0].startswith(("IsolationError: the job of tenant 'ta' asked", "IsolationError: tenant 'tb'")), (
+            body
+        )
+
+
+WRITE = """
+class Writing(BackgroundJob):
+    def run(self) -> None:
+        {body}
+
+    def in_copy(self) -> None:
+        copy = connection.copy()
+        try:
+            with copy.cursor() as cursor:
+                cursor.execute("select * from shop_note")
+        finally:
+            copy.close()
+
+    def in_another(self) -> None:
+        from pinstripe import Tenant
+        from pinstripe.django_tenants import tenant_context
+        with tenant_context(Tenant("tb")):
+            Note.objects.all().delete()
+"""
 
 
 def test_no_connection_of_a_job_stays_open(

@@ -29,39 +29,40 @@ class Asking(BackgroundJob):
 """
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "asyncio.run(Note.objects.acount())",
-        "asyncio.run(self.texts())",
-        "asyncio.run(Note.objects.acreate(text='foreign'))",
-        "asyncio.run(self.in_another_thread())",
-        "asyncio.run(sync_to_async(self.count, thread_sensitive=False)())",
-        "self.wait(Note.objects.acount())",
-        "self.wait(Note.objects.acreate(text='foreign'))",
-        "self.wait(self.in_another_thread())",
-        "self.wait(sync_to_async(self.count)())",
-    ],
-)
-def test_what_runs_in_another_thread_is_refused(django_project: DjangoProject, expression: str) -> None:
-    django_project.job("asking", ASYNC.format(expression=expression))
+ELSEWHERE = [
+    "asyncio.run(Note.objects.acount())",
+    "asyncio.run(self.texts())",
+    "asyncio.run(Note.objects.acreate(text='foreign'))",
+    "asyncio.run(self.in_another_thread())",
+    "asyncio.run(sync_to_async(self.count, thread_sensitive=False)())",
+    "self.wait(Note.objects.acount())",
+    "self.wait(Note.objects.acreate(text='foreign'))",
+    "self.wait(self.in_another_thread())",
+    "self.wait(sync_to_async(self.count)())",
+]
+
+
+def test_what_runs_in_another_thread_is_refused(django_project: DjangoProject) -> None:
+    for number, expression in enumerate(ELSEWHERE):
+        django_project.job(f"asking_{number}", ASYNC.format(expression=expression))
     django_project.job("read_notes", READ)
-    told = django_project.program("""
+    told = django_project.program(f"""
         from shop.models import Note
         before = [note.text async for note in Note.objects.all()]  # opens the connection of the thread for async code
-        wrong = await failures(project, "asking")
-        wrong += await failures(project, "asking", tenants=["tb"])
+        wrong = [await failures(project, f"asking_{{number}}") for number in range({len(ELSEWHERE)})]
         after = [note.text async for note in Note.objects.all()]
         others = await failures(project, "read_notes")
         from asgiref.sync import sync_to_async
         from django.db import connections
         await sync_to_async(connections.close_all)()
-        return {"before": before, "after": after, "others": others, "wrong": wrong}
+        return {{"before": before, "after": after, "others": others, "wrong": wrong}}
     """)
-    assert len(told["wrong"]) == 3
-    for reason in told["wrong"]:
-        assert reason.startswith("IsolationError: the job of tenant"), reason
-        assert "from another thread than its own" in reason
+    assert len(told["wrong"]) == len(ELSEWHERE)
+    for expression, reasons in zip(ELSEWHERE, told["wrong"], strict=True):
+        assert len(reasons) == 2, expression
+        for reason in reasons:
+            assert reason.startswith("IsolationError: the job of tenant"), (expression, reason)
+            assert "from another thread than its own" in reason
     assert told["before"] == told["after"] == CANARIES["public"]
     assert told["others"] == []
 
