@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from asyncpg.exceptions import FeatureNotSupportedError
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -207,8 +208,9 @@ async def test_a_partition_that_the_role_may_read_by_its_name_must_be_protected(
 async def test_a_column_for_which_different_ids_are_equal_is_refused(
     guarded: Guarded, type_: str, shown: str, is_on: bool
 ) -> None:
+    if "loose" in type_:
+        await make_collation(guarded)
     await guarded.execute(
-        "create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
         f"create table things (id int, tenant_id {type_})" + ";".join(["", *protection("things", "tenant_id")] * is_on)
     )
     catalog = catalog_of(table("things"))
@@ -219,6 +221,16 @@ async def test_a_column_for_which_different_ids_are_equal_is_refused(
     await guarded.execute("drop table things; create table things (tenant_id char(3))")
     with pytest.raises(ConfigurationError, match="is character"):
         await guarded.enable(catalog)
+
+
+async def make_collation(guarded: Guarded) -> None:
+    """Make the collation `loose`, for which case doesn't matter."""
+    try:
+        await guarded.execute(
+            "create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    except FeatureNotSupportedError:
+        pytest.skip("this PostgreSQL was built without ICU")
 
 
 async def test_citext_is_refused(guarded: Guarded) -> None:

@@ -6,8 +6,10 @@ select
     quote_ident(
         (
             select name
-            from unnest(array[current_database() || '_app', current_database() || '_jobs', 'app_' || r.oid]) as name
+            from unnest(array[current_database() || '_app', current_database() || '_jobs', 'app_' || r.oid])
+                with ordinality as suggested (name, place)
             where length(name) < 64 and not exists (select from pg_catalog.pg_roles where rolname = name)
+            order by place
             limit 1
         )
     ) as suggestion,
