@@ -19,7 +19,7 @@ from benchmarks.figures import FULL, QUICK, TINY, Figure, machine, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCENARIOS = ("cold_start", "fan_out", "memory", "history", "costs", "nested")
+SCENARIOS = ("cold_start", "fan_out", "memory", "history", "costs", "nested", "tenant_queries")
 SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
 
 

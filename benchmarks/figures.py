@@ -44,6 +44,7 @@ class Size:
     kept_singles: int = 200_000
     calls: int = 2_000
     turns: int = 500
+    queries: int = 10_000
 
 
 FULL = Size()
@@ -56,6 +57,7 @@ QUICK = Size(
     kept_singles=20_000,
     calls=500,
     turns=100,
+    queries=2_000,
 )
 TINY = Size(
     rounds=1,
@@ -66,6 +68,7 @@ TINY = Size(
     kept_singles=200,
     calls=5,
     turns=2,
+    queries=20,
 )
 
 

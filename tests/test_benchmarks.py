@@ -24,6 +24,7 @@ MEASURED = {
     "history": "list-runs, --tenant --status failed",
     "costs": "the executor, output captured",
     "nested": "5 calls of `await workspace.run_background_job()`, one by one",
+    "tenant_queries": "SQLite, the service",
 }
 
 
