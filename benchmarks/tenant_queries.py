@@ -101,7 +101,7 @@ async def _service(url: str, stack: AsyncExitStack) -> Ask:
 
 
 async def _by_hand(url: str, stack: AsyncExitStack) -> Ask:
-    engine: AsyncEngine = create_async_engine(
+    engine = create_async_engine(
         url.replace("sqlite:", "sqlite+aiosqlite:").replace("postgresql:", "postgresql+asyncpg:")
     )
     stack.push_async_callback(engine.dispose)
