@@ -9,7 +9,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from pinstripe.database import row_security
-from pinstripe.database.policies import POLICY, protection
+from pinstripe.database.policies import POLICY, condition, protection
 from pinstripe.errors import ConfigurationError, DatabaseUnavailable
 from tests.database.guarded import catalog_of, remedy, set_scope, table, tables_of_notes, values
 from tests.postgres import APP, OWNER
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.database.guarded import Guarded
 
 pytestmark = pytest.mark.anyio
+
+
+OURS = condition("tenant_id")
 
 
 @pytest.fixture

@@ -121,6 +121,16 @@ async def test_a_foreign_table_cannot_be_protected(guarded: Guarded) -> None:
         await guarded.inspect(catalog)
 
 
+async def test_a_schema_that_the_role_may_not_use_is_told_of(guarded: Guarded) -> None:
+    await guarded.execute("create schema apart; create table apart.things (tenant_id text)")
+    await guarded.execute(f"revoke usage on schema apart from {APP}")
+    catalog = catalog_of(table("things", schema="apart"))
+    with pytest.raises(ConfigurationError, match=r"^permission denied for schema apart; mend it with\n") as caught:
+        await guarded.inspect(catalog)
+    await guarded.execute(remedy(caught.value))
+    assert await guarded.inspect(catalog) is False
+
+
 async def test_a_table_that_lacks_the_column_is_told_of(guarded: Guarded) -> None:
     catalog = catalog_of(tables_of_notes())
     await guarded.execute("alter table pages drop column tenant_id")

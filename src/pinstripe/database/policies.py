@@ -107,6 +107,11 @@ def bare_tables(catalog: Catalog) -> list[str]:
     return sorted(_QUOTING.format_table(table) for table, column in _of_tenants(catalog) if column is None)
 
 
+def schemas(catalog: Catalog) -> list[str]:
+    """Give the names of the schemas that tenant tables are said to be in, as SQL writes them."""
+    return sorted({_QUOTING.quote_schema(table.schema) for table, _ in _of_tenants(catalog) if table.schema})
+
+
 def _of_tenants(catalog: Catalog) -> Iterator[tuple[Table, Column[Any] | None]]:
     for table, entry in catalog.by_table.items():
         if entry.standing == "tenant":

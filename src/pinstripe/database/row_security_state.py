@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlalchemy.exc import DBAPIError
+
+from pinstripe.database.outages import reason
 from pinstripe.database.policies import (
     POLICY,
     bare_tables,
@@ -14,6 +17,7 @@ from pinstripe.database.policies import (
     shared_tables,
     tenant_tables,
 )
+from pinstripe.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
 _LOOSE_TYPES = {"bpchar": "char(n)", "citext": "citext", "name": "name", "char": '"char"'}
 """The types that take different texts for equal, or cut them: as PostgreSQL calls them within, and as people do."""
+
+_NOT_PERMITTED = "42501"
+"""What PostgreSQL calls a lack of privileges: insufficient_privilege."""
 
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "m": "materialized view", "v": "view"}
 
@@ -232,10 +239,21 @@ class State(NamedTuple):
 
 
 async def look(connection: AsyncConnection, catalog: Catalog) -> State:
-    """Read what there is: the role, the tenant tables with their partitions and policies, and the views over them."""
+    """Read what there is: the role, the tenant tables with their partitions and policies, and the views over them.
+
+    Raises `ConfigurationError` where the role may not use the schema of a table.
+    """
     names = tenant_tables(catalog)
     role = (await connection.exec_driver_sql(query("row_security_role"))).one()
-    found = await connection.exec_driver_sql(query("row_security_tables"), ([*names], catalog.settings.tenant_column))
+    try:
+        found = await connection.exec_driver_sql(
+            query("row_security_tables"), ([*names], catalog.settings.tenant_column)
+        )
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _NOT_PERMITTED:
+            raise
+        fault = Fault(reason(error.orig), [f"grant usage on schema {', '.join(schemas(catalog))} to {role.name}"])
+        raise ConfigurationError("\n".join(fault.lines())) from error
     tables = [_tenant_table(row) for row in found.mappings()]
     seen = await connection.exec_driver_sql(
         query("row_security_views"), ([table.oid for table in tables], shared_tables(catalog))
