@@ -14,6 +14,7 @@ from pinstripe.database.policies import (
     is_condition,
     protection,
     query,
+    schemas,
     shared_tables,
     tenant_tables,
 )
