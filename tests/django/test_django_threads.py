@@ -214,3 +214,34 @@ def test_a_django_that_is_not_set_up_for_it_is_told(
         "ConfigurationError: setting tenants.context = 'pinstripe.django_tenants:tenant_context': "
     )
     assert expected in reason
+
+
+def test_a_bare_thread_is_on_the_public_schema_and_never_on_another_tenant_s(django_project: DjangoProject) -> None:
+    django_project.job(
+        "threading_itself",
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        POOL = ThreadPoolExecutor(1)
+
+        class ThreadingItself(BackgroundJob):
+            def run(self) -> None:
+                found = POOL.submit(self.texts).result()  # a pool's thread has nothing of what started it
+                assert found == ["canary of public"], found
+
+            @staticmethod
+            def texts():
+                try:
+                    return [note.text for note in Note.objects.all()]
+                finally:
+                    connections.close_all()
+        """,
+    )
+    django_project.job("read_notes", READ)
+    told = django_project.program("""
+        wrong = []
+        for _ in range(5):
+            wrong += await failures(project, "threading_itself") + await failures(project, "read_notes")
+        return wrong
+    """)
+    assert told == []
