@@ -46,7 +46,9 @@ from pinstripe.database.column_values import (
     find_bound,
     find_loose_bound,
     is_uuid_text,
+    kept_type,
     plain_type,
+    python_type,
 )
 from pinstripe.database.text_conditions import as_text, by_code_point, text_condition
 from pinstripe.errors import ConfigurationError
@@ -66,7 +68,7 @@ def condition(lookup: Lookup, column: ColumnElement[Any], dialect: str) -> Colum
 
     Raises `ConfigurationError`, as `comparisons.py` words it, where the column can't be compared with the values.
     """
-    asked = _Asked(column, plain_type(column.type), dialect)
+    asked = _Asked(column, plain_type(column.type, dialect), dialect)
     values = [value for value in lookup.values if value is not None]
     null = len(values) < len(lookup.values)
     if not values:
@@ -118,7 +120,7 @@ def _of_known_kind(lookup: Lookup, values: list[Any], asked: _Asked) -> ColumnEl
     if isinstance(kind, Boolean | Enum):
         return _of_few(lookup, asked, kind)
     values = _checked(lookup, values, kind)
-    text_kind = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+    text_kind = kept_type(kind)
     if lookup.comparison in TEXT_COMPARISONS:
         text = as_text(asked.column, text_kind, dialect)
         return or_(*(text_condition(lookup.comparison, text, value, dialect) for value in values))
@@ -152,8 +154,7 @@ def _of_few(lookup: Lookup, asked: _Asked, kind: Boolean | Enum) -> ColumnElemen
 
 def _checked(lookup: Lookup, values: list[Any], kind: TypeEngine[Any]) -> list[Any]:
     """Give the values as the column has them; raises as comparing them with one of its values in Python does."""
-    python = kind.python_type
-    plain = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+    python, plain = python_type(kind), kept_type(kind)
     aware = isinstance(plain, DateTime) and plain.timezone
     if not isinstance(kind, TypeDecorator):  # the author's own type may give, and take, what it likes
         sample = datetime(2000, 1, 1, tzinfo=UTC if aware else None) if python is datetime else SAMPLES.get(python)

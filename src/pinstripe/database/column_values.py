@@ -21,6 +21,8 @@ from sqlalchemy import BigInteger, DateTime, Float, Integer, Numeric, String, Ti
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import DOMAIN
 
+from pinstripe.database.internals import variant_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,11 +69,25 @@ class Bound(NamedTuple):
     exact: bool = True
 
 
-def plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Give the type under a domain of PostgreSQL, which compares as what it is made of."""
+def plain_type(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
+    """Give the type that a column has on the dialect; of a domain of PostgreSQL, that which it is made of."""
+    kind = variant_of(kind, dialect)
     while isinstance(kind, DOMAIN):
         kind = kind.data_type
     return kind
+
+
+def kept_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Give the type that the database has for one of an author's own."""
+    while isinstance(kind, TypeDecorator):
+        kind = kind.impl_instance
+    return kind
+
+
+def python_type(kind: TypeEngine[Any]) -> type:
+    """Give the type of the column's values in Python; `object` where it isn't known."""
+    own = kind.python_type
+    return kept_type(kind).python_type if own is object else own
 
 
 def bound_type(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Mapper, Session
     from sqlalchemy.sql.elements import ClauseElement
+    from sqlalchemy.types import TypeEngine
 
 PRIVATE = (
     "sqlalchemy.sql.elements.ClauseElement._annotations",
@@ -25,6 +26,7 @@ PRIVATE = (
     "sqlalchemy.orm.Session.identity_map",
     "sqlalchemy.sql.visitors.HasTraverseInternals.get_children",
     "sqlalchemy.util.await_only",
+    "sqlalchemy.types.TypeEngine._variant_mapping",
 )
 """What is leant on, by its full name."""
 
@@ -51,6 +53,11 @@ def assigned(statement: Any) -> Iterator[tuple[str, Any]]:
         for each in group:
             for key, value in each.items() if isinstance(each, dict) else ():
                 yield str(getattr(key, "name", None) or getattr(key, "key", None) or key), value
+
+
+def variant_of(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
+    """Give the type that a column's type was said to be on that dialect by `with_variant`; itself, if nothing was."""
+    return kind._variant_mapping.get(dialect, kind)  # noqa: SLF001 - see PRIVATE
 
 
 def has_rows(session: Session) -> bool:

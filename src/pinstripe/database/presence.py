@@ -66,8 +66,10 @@ def _in_sqlite(path: Path, name: str) -> bool:
             "migrations, say), never by pinstripe: make it, or mend the setting"
         )
     try:
-        connecting = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        # "rw" makes no database, and clears away the files beside it that even reading makes in WAL mode; "ro" can't.
+        connecting = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)
         with closing(connecting) as connection:
+            connection.execute("pragma query_only = on")
             return bool(connection.execute(_IN_SQLITE, (name,)).fetchone()[0])
     except sqlite3.Error as error:
         raise DatabaseUnavailable(f"the SQLite database {path} can't be read: {error}") from error

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from pinstripe.comparisons import Checks, Lookup, read_lookups
-from pinstripe.database.column_values import plain_type
+from pinstripe.database.column_values import plain_type, python_type
 from pinstripe.database.conditions import column_of, condition, find_column
 from pinstripe.database.outages import reason
 from pinstripe.errors import PinstripeError, TenantSourceFailed, UnknownColumn
@@ -265,21 +265,22 @@ def _order(entity: Any, key: str) -> _Order:
 
 def _among(key: ColumnElement[Any], ids: list[str], dialect: str) -> ColumnElement[bool] | None:
     """Say that `key`, as text, is one of `ids`; None where it is of a kind that can't be an id."""
-    kind = plain_type(key.type)
+    kind = plain_type(key.type, dialect)
     if isinstance(kind, NullType) and dialect == "postgresql":
         return cast(key, Text).in_(ids)
+    python = python_type(kind)
     values: list[list[Any]] = []
     if isinstance(kind, Enum):
         members = kind.enums if kind.enum_class is None else list(kind.enum_class)
         if all(isinstance(member, str) for member in members):
             values.append([member for member in members if str.__str__(member) in ids])
     else:
-        if kind.python_type is str or isinstance(kind, NullType):
+        if python is str or isinstance(kind, NullType):
             values.append(ids)
         if isinstance(kind, NullType):
             values.append(_canonical(int, ids))
-        if kind.python_type in (int, UUID):
-            values.append(_canonical(kind.python_type, ids))
+        if python in (int, UUID):
+            values.append(_canonical(python, ids))
     conditions = [condition(Lookup("id", "", tuple(some), several=True), key, dialect) for some in values]
     return or_(*conditions) if conditions else None
 
