@@ -82,3 +82,25 @@ def test_a_project_without_jobs_is_told_how_to_make_one(project_folder: ProjectF
     answer = pinstripe("list-background-jobs")
     assert (answer.code, answer.out) == (0, "No jobs. `pinstripe generate-background-job NAME` makes one.\n")
     assert pinstripe("list-background-jobs", "--json").json == []
+
+
+def test_jobs_are_listed_also_where_the_database_of_the_tenants_is_not_there(
+    project_folder: ProjectFolder, pinstripe: Command
+) -> None:
+    project_folder.configure('database.url = "sqlite:///nowhere.db"')
+    project_folder.job(
+        "each",
+        """
+        from pinstripe import BackgroundJob
+
+
+        class Each(BackgroundJob):
+            multi_tenant = True
+
+            async def run(self):
+                pass
+        """,
+    )
+    jobs = {job["job"]: job for job in pinstripe("list-background-jobs", "--json").json}
+    assert jobs["each"]["filter"].startswith("can't be used: expected a SQLite database at ")
+    assert not (project_folder.path / "nowhere.db").exists()

@@ -16,10 +16,10 @@ def filter_in_force(definition: Definition, project: Project) -> str | None:
     """Tell which tenants a job is for: `active=True`, or `all`; None for a job that is not multi-tenant."""
     if not definition.multi_tenant:
         return None
-    source = project.tenants
-    if source is None:
-        return "no tenants: the project has no tenant source"
     try:
+        source = project.tenants
+        if source is None:
+            return "no tenants: the project has no tenant source"
         return describe_filter(definition.tenants_filter, source, project.settings.tenants.active, job=definition.name)
     except PinstripeError as error:
         return f"can't be used: {error}"
