@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, SessionTransaction
 
     from pinstripe.database.engines import Binding
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Begin = Literal["nothing", "deferred", "immediate"]
-"""How a transaction of SQLite begins: not at all for a single query, or so that a writer waits at its start."""
+"""How a transaction begins: not at all for a single query, or in SQLite so that a writer waits at its start."""
 
 TRUSTED = "pinstripe_trusted"
 """The execution option of statements that the table facade has built itself: `ScopedSession.trust` of the entity."""
@@ -37,12 +38,18 @@ TRUSTED = "pinstripe_trusted"
 class Means:
     """What a session works with: made when it is first used, for only then is anything connected or read."""
 
-    __slots__ = ("binding", "literal_criteria", "protected", "scope", "sqlite")
+    __slots__ = ("binding", "literal_criteria", "protected", "reading", "scope", "sqlite")
 
-    def __init__(self, scope: Scope, binding: Binding, *, sqlite: bool, protected: bool) -> None:
-        """Take the `scope`, what to connect to, and whether row-level security is in force there (`protected`)."""
+    def __init__(
+        self, scope: Scope, binding: Binding, *, sqlite: bool, protected: bool, reading: AsyncEngine | None = None
+    ) -> None:
+        """Take the `scope`, what to connect to, and whether row-level security is in force there (`protected`).
+
+        `reading` is the engine for single queries that need no transaction, where there is one.
+        """
         self.scope = scope
         self.binding = binding
+        self.reading = reading
         self.sqlite = sqlite
         self.protected = protected
         self.literal_criteria: tuple[Any, ...] | None = None
@@ -70,7 +77,7 @@ class ScopedSession(Session):
         self._means: Means | None = None
         self._user: asyncio.Task[Any] | None = None
         self.begins: Begin = "deferred"
-        """How the next transaction begins, where the database is SQLite."""
+        """How the next transaction begins."""
         self.managed = False
         """Whether a `database.transaction()` is open, which alone may commit and roll back."""
         self.failure: BaseException | None = None
@@ -112,7 +119,9 @@ class ScopedSession(Session):
         del options
         if bind is not None:
             return bind
-        binding = self.means.binding
+        binding, reading = self.means.binding, self.means.reading
+        if reading is not None and self.begins == "nothing":
+            return reading.sync_engine
         if binding.shared is not None and self._is_shared(mapper, clause):
             return binding.shared.sync_engine
         return binding.engine.sync_engine
@@ -202,9 +211,9 @@ class ScopedSession(Session):
                 "operations take turns"
             )
             raise PinstripeError(message)
-        self.means  # noqa: B018 - made before anything else is asked for, outside of SQLAlchemy's own state
         self._user = task
         try:
+            self.means  # noqa: B018 - made before anything else is asked for, outside of SQLAlchemy's own state
             return work()
         except DBAPIError as error:
             self.failure = error

@@ -70,6 +70,8 @@ async def operate(database: Sessions, work: Callable[[ScopedSession], T], begins
             if failure is error:
                 raise
             raise failure from error
+        finally:
+            sync.begins = "deferred"
 
 
 def _complete(_: Session, session: ScopedSession, work: Callable[[ScopedSession], T]) -> T:
@@ -165,6 +167,7 @@ class Transaction:
         else:
             session.managed = False
             session.commit()
+            session.begins = "deferred"
 
     async def _roll_back(self, session: DatabaseSession | None, *, gone: bool) -> None:
         """Undo it; after a cancellation (`gone`) of the whole, its connection is given up."""
@@ -172,7 +175,7 @@ class Transaction:
             return  # the workspace is closed, and has undone everything
         savepoint, sync = self._savepoint, session.sync_session
         if savepoint is None:
-            sync.managed = False
+            sync.managed, sync.begins = False, "deferred"
             await _undo(session, keep=False, gone=gone)
             return
         try:
