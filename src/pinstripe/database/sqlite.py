@@ -17,10 +17,12 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from pinstripe.errors import DatabaseUnavailable
 
 from .outages import BUSY_TIMEOUT, POOL_TIMEOUT
+from .turns import Turns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqlalchemy import Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import PoolResetState
@@ -55,16 +57,8 @@ def sqlite_engine(file: SQLiteFile, pool_size: int) -> AsyncEngine:
         if connection.driver_connection.file != find_identity(path):
             raise DisconnectionError
 
-    dialect: Any = engine.dialect
-    do_commit = dialect.do_commit
-
-    def commit(connection: Any) -> None:
-        if connection.driver_connection.in_transaction:  # a single query is in none, and needs no way to the thread
-            do_commit(connection)
-
-    dialect.do_commit = commit
     event.listen(engine.sync_engine, "checkout", checkout)
-    event.listen(engine.sync_engine, "reset", _reset)
+    _end_transactions(engine, Turns(POOL_TIMEOUT))
     return engine
 
 
@@ -167,7 +161,40 @@ class _Connection(sqlite3.Connection):
             raise
 
 
-def _reset(connection: DBAPIConnection, _record: object, state: PoolResetState) -> None:
-    """Undo what is left of a transaction; where there is none, the way to the connection's thread is saved."""
-    if state.asyncio_safe and not state.terminate_only and connection.driver_connection.in_transaction:
-        connection.rollback()
+def _end_transactions(engine: AsyncEngine, turns: Turns) -> None:
+    """Let whoever writes wait for his turn, and end what has begun, without a needless way to a connection's thread."""
+
+    def execute(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement[:15].upper() == "BEGIN IMMEDIATE":
+            turns.take(connection.connection.driver_connection)
+
+    dialect: Any = engine.dialect
+    do_commit, do_rollback = dialect.do_commit, dialect.do_rollback
+
+    def commit(connection: Any) -> None:
+        try:
+            if connection.driver_connection.in_transaction:  # a single query is in none
+                do_commit(connection)
+        finally:
+            turns.give_back(connection.driver_connection)
+
+    def rollback(connection: Any) -> None:
+        try:
+            do_rollback(connection)
+        finally:
+            turns.give_back(connection.driver_connection)
+
+    def reset(connection: DBAPIConnection, _record: object, state: PoolResetState) -> None:
+        try:
+            if state.asyncio_safe and not state.terminate_only and connection.driver_connection.in_transaction:
+                connection.rollback()
+        finally:
+            turns.give_back(connection.driver_connection)
+
+    def close(connection: DBAPIConnection, _record: object) -> None:
+        turns.give_back(connection.driver_connection)
+
+    dialect.do_commit, dialect.do_rollback = commit, rollback
+    event.listen(engine.sync_engine, "before_cursor_execute", execute)
+    event.listen(engine.sync_engine, "reset", reset)
+    event.listen(engine.sync_engine, "close", close)
