@@ -1,0 +1,85 @@
+"""The session's own transactions, beside the operations of tables, which are transactions of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from pinstripe.errors import PinstripeError
+from tests.database.shop_models import User
+
+if TYPE_CHECKING:
+    from tests.database.shops import Shop
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("shop", ["sqlite-declared", "postgresql-declared"], indirect=True),
+]
+
+
+async def names(shop: Shop) -> set[str]:
+    return {user.name for user in await shop.open()[User].all()}
+
+
+async def test_what_the_session_writes_after_an_operation_can_be_rolled_back(shop: Shop) -> None:
+    database = shop.open()
+    for operation in (database.users.all(), database.users.where(id=1).update(age=31)):
+        await operation
+        await database.session.execute(update(User).values(name="acme Nobody"))
+        await database.session.rollback()
+    async with database.transaction():
+        await database.users.count()
+    await database.session.execute(update(User).values(name="acme Nobody"))
+    await database.session.rollback()
+    assert "acme Nobody" not in await names(shop)
+
+
+async def test_operations_are_part_of_the_transaction_that_the_session_has_begun(shop: Shop) -> None:
+    database = shop.open()
+    await database.session.execute(select(User))
+    await database.users.where(id=1).update(name="acme Dee")
+    assert "acme Dee" not in await names(shop)
+    await database.session.commit()
+    assert "acme Dee" in await names(shop)
+
+
+async def test_the_session_does_not_commit_inside_a_transaction(shop: Shop) -> None:
+    database = shop.open()
+    with pytest.raises(PinstripeError, match=r"commit inside database\.transaction\(\), which commits at its end"):
+        async with database.transaction():
+            await database.users.where(id=1).update(name="acme Dee")
+            await database.session.commit()
+    assert "acme Dee" not in await names(shop)
+
+
+async def test_the_session_does_not_commit_what_a_failed_statement_left(shop: Shop) -> None:
+    session = shop.open().session
+    await session.execute(update(User).where(User.id == 1).values(name="acme Dee"))
+    with pytest.raises(IntegrityError):
+        await session.execute(update(User).where(User.id == 2).values(id=1))
+    with pytest.raises(PinstripeError, match=r"has failed \(IntegrityError\), so it can't be committed"):
+        await session.commit()
+    await session.rollback()
+    await session.execute(update(User).where(User.id == 2).values(name="acme Eve"))
+    await session.commit()
+    assert await names(shop) == {"acme Ann", "acme Eve", "acme Cid"}
+
+
+async def test_rows_that_were_added_belong_to_the_tenant(shop: Shop) -> None:
+    session = shop.open().session
+    session.add(User(name="acme Dee"))
+    await session.commit()
+    assert "acme Dee" in await names(shop)
+    assert {row[2] for row in await shop.everything("users") if row[1] == "globex"} == {"globex Ann", "globex Bob"}
+
+
+async def test_what_is_not_committed_is_undone_with_a_word(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    work = shop.access.open(shop.open().tenant)
+    await work.database.session.execute(update(User).values(name="acme Nobody"))
+    work.database.session.add(User(name="acme Dee"))
+    await work.close()
+    assert "1 changed rows were never written (tenant acme)" in caplog.text
+    assert await names(shop) == {"acme Ann", "acme Bob", "acme Cid"}
