@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from pinstripe.database.service import Database
     from pinstripe.tenants import Tenant
 
+INSPECTION = 30.0
+"""After how many seconds row-level security is looked at again: it may be enabled, or weakened, while we run."""
+
 _log = logging.getLogger("pinstripe.database")
 
 
@@ -47,6 +52,7 @@ class DatabaseAccess:
         self._scopes: Scopes | None = None
         self._shared_scopes: Scopes | None = None
         self._protected: bool | None = None
+        self._inspect_again = math.inf
         self._for_reading: AsyncEngine | None = None
         self._reading = asyncio.Lock()
 
@@ -88,7 +94,7 @@ class DatabaseAccess:
         try:
             scopes = (self._scopes if whose is not None else self._shared_scopes) or await self._read(whose, binding)
             protected = self._protected
-            if protected is None:
+            if protected is None or time.monotonic() >= self._inspect_again:
                 protected = await self._inspect(binding, scopes.catalog)
             scope = scopes.unscoped(tenant) if unscoped else scopes.of(tenant)
         except BaseException as error:
@@ -164,12 +170,12 @@ class DatabaseAccess:
     async def _inspect(self, binding: Binding, catalog: Catalog) -> bool:
         """See whether row-level security is in force; raises `ConfigurationError` where it is so in part only."""
         async with self._reading:
-            if self._protected is None:
-                if self.dialect != "postgresql" or self._isolation != "rows":
-                    self._protected = False
-                else:
-                    async with binding.engine.connect() as connection:
-                        self._protected = await inspect_row_security(connection, catalog)
+            if self.dialect != "postgresql" or self._isolation != "rows":
+                self._protected = False
+            elif self._protected is None or time.monotonic() >= self._inspect_again:
+                async with binding.engine.connect() as connection:
+                    self._protected = await inspect_row_security(connection, catalog)
+                self._inspect_again = time.monotonic() + INSPECTION
             return self._protected
 
 
