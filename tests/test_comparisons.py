@@ -88,6 +88,7 @@ def test_a_collection_is_any_of_and_for_ne_none_of(many: object) -> None:
 def test_an_empty_collection_matches_nothing_and_for_ne_all_but_null(comparison: str) -> None:
     key = f"x__{comparison}".removesuffix("__")
     assert holds("a", **{key: []}) is (comparison == "ne")
+    assert holds(5, **{key: []}) is (comparison == "ne")
     assert not holds(None, **{key: []})
 
 

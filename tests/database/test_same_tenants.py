@@ -50,18 +50,23 @@ class Customer(Base):
 
 # What is compared: letters in both cases, what LIKE and its escapes mean something by, what is ordered differently by
 # code point than by a dictionary, and what UTF-16 and UTF-8 order differently.
-TEXTS = st.text(alphabet="abAB%_\\/'0é\u0301ß \ue000\uffff\N{GRINNING FACE}\U0010ffff", max_size=4)
-ASKED_TEXTS = TEXTS | st.text(alphabet="a%\0\ud7ff\ud800\udfff\ue000", max_size=3)
+TEXTS = st.one_of(
+    st.text(alphabet="aA%_/", min_size=1, max_size=3),
+    st.text(alphabet="abAB%_\\/'0é\u0301ß \ue000\uffff\N{GRINNING FACE}\U0010ffff", max_size=4),
+)
+UNFIT_TEXTS = st.sampled_from(["\ud800", "a\udfff", "a\0", "\0", "\ud7ff\ud800", "a\0b"])
+ASKED_TEXTS = st.one_of(st.text(alphabet="aA%_/", min_size=1, max_size=1), TEXTS, UNFIT_TEXTS)
 NUMBERS_AS_TEXT = st.sampled_from(["1", "01", "10", "2", "1.0", "true", "null", "-1", ""])
+INFINITY = float("inf")
 INTEGERS = st.integers(-3, 3) | st.sampled_from([2**31 - 1, -(2**31)])
 LONG_INTEGERS = INTEGERS | st.sampled_from([2**53, 2**53 + 1, 2**63 - 1, -(2**63)])
-FLOATS = st.sampled_from([-1.5, -0.0, 0.0, 0.1, 0.5, 1.0, 2.0, 1e-320, 2.0**53, 1.7e308, float("inf"), float("-inf")])
+FLOATS = st.sampled_from([-1.5, -0.0, 0.0, 0.1, 0.3, 0.5, 1.0, 2.0, 1e-320, 2.0**53, 1.7e308, -INFINITY, INFINITY])
 ASKED_NUMBERS: st.SearchStrategy[Any] = st.one_of(
     LONG_INTEGERS,
     FLOATS,
     st.booleans(),
     st.sampled_from([2**31, 2**63, -(2**63) - 1, 10**400, -(10**400)]),
-    st.sampled_from(["0.1", "0.5", "2.5", "1E+400", "-1E+400", "Infinity", "1E-400", "1E+999999"]).map(Decimal),
+    st.sampled_from(["0.1", "0.3", "-0.3", "0.5", "2.5", "1E+400", "-1E+400", "Infinity", "1E-400"]).map(Decimal),
     st.sampled_from([Fraction(1, 3), Fraction(1, 2), Fraction(4, 2), Fraction(2**54 + 1, 2)]),
     st.sampled_from([complex(1, 0), complex(0, 1)]),
 )
@@ -87,7 +92,7 @@ IDS = st.none() | st.lists(st.sampled_from(["0", "1", "01", "2", "5", "x", "", "
 def lookups(draw: st.DrawFn) -> dict[str, Any]:
     drawn: dict[str, Any] = {}
     for _ in range(draw(st.integers(1, 3))):
-        column = draw(st.sampled_from([*COLUMNS, "id"]))
+        column = draw(st.sampled_from([*COLUMNS, "name", "share", "id"]))
         text = column in OF_TEXT
         comparison = draw(st.sampled_from(["", "ne", "lt", "gt", "le", "ge"]))
         if draw(st.integers(0, 4)) == 0 or (text and draw(st.booleans())):
