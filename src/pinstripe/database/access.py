@@ -100,7 +100,7 @@ class DatabaseAccess:
         except BaseException as error:
             if binding.release is not None:
                 binding.release()
-            failure = self.failed(error)
+            failure = self.failed(error, binding)
             if failure is error:
                 raise
             raise failure from error
@@ -111,9 +111,10 @@ class DatabaseAccess:
         """Tell whether a session reaches everything."""
         return unscoped or self._isolation == "none"
 
-    def failed(self, error: BaseException) -> BaseException:
+    def failed(self, error: BaseException, binding: Binding | None = None) -> BaseException:
         """Give `DatabaseUnavailable` for an error that means so, and any other error as it is."""
-        return unavailable(error, self._settings.url or self._settings.tenant_url) or error
+        url = binding.engine.url if binding is not None else self._settings.url or self._settings.tenant_url
+        return unavailable(error, url) or error
 
     async def catalog(self) -> Catalog:
         """Give the tables, as a workspace without a tenant knows them; raises as `means`."""

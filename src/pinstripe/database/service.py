@@ -17,6 +17,7 @@ from pinstripe.errors import ConfigurationError, WorkspaceClosed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pinstripe.database.engines import Binding
     from pinstripe.database.session import Begin, Means, ScopedSession
     from pinstripe.tenants import Tenant
 
@@ -37,8 +38,8 @@ class Access(Protocol):
         """Tell whether a session reaches everything."""
         ...
 
-    def failed(self, error: BaseException) -> BaseException:
-        """Give what is to be raised for an error of SQLAlchemy or a driver."""
+    def failed(self, error: BaseException, binding: Binding | None = None) -> BaseException:
+        """Give what is to be raised for an error of SQLAlchemy or a driver, from what `binding` leads to."""
         ...
 
 
@@ -151,9 +152,9 @@ class Work:
     @property
     def session(self) -> DatabaseSession:
         """The session; it is made when first asked for, and connects when first used."""
+        if self._closed:
+            raise self._closed_error()
         if self._session is None:
-            if self._closed:
-                raise self._closed_error()
             self._session = DatabaseSession(
                 expire_on_commit=False,
                 prepare=self._prepare,
@@ -181,7 +182,7 @@ class Work:
 
     def failed(self, error: BaseException) -> BaseException:
         """Give what is to be raised for an error of SQLAlchemy or a driver."""
-        return self._access.failed(error)
+        return self._access.failed(error, None if self._means is None else self._means.binding)
 
     async def close(self) -> None:
         """End it: undo what was not committed, give the connection back and let go of every row."""
