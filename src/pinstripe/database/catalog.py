@@ -63,6 +63,8 @@ class Catalog:
         self.by_class: dict[type, Entry] = {}
         self.by_table: dict[Table, Entry] = {}
         """The standing of each table, also of those that a class has besides its first one."""
+        self.prepared: dict[Any, Any] = {}
+        """Statements on these tables that were built before; see `prepared.py`."""
         for entry in entries:
             self.by_name.setdefault(entry.name, entry)
             if isinstance(entry.entity, type):

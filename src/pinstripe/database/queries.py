@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Table, and_, func, literal, or_, select, tuple_
+from sqlalchemy import and_, func, literal, or_, select, tuple_
 
 from pinstripe.database.conditions import column_of, conditions
 from pinstripe.database.guards import check_expression
+from pinstripe.database.prepared import prepare
 from pinstripe.database.session import TRUSTED
 from pinstripe.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Select
+    from sqlalchemy import Result, Select
     from sqlalchemy.sql.elements import ColumnElement
 
     from pinstripe.database.catalog import Entry
@@ -44,15 +45,40 @@ def find(session: ScopedSession, key: str | type) -> Entry:
 
 def read(session: ScopedSession, chosen: Chosen) -> list[Any]:
     """Give the rows: instances of the author's class, or `Row`s of a plain table."""
+    return _read(session, find(session, chosen.key), chosen, [])
+
+
+def first(session: ScopedSession, chosen: Chosen) -> list[Any]:
+    """Give the first row in a list, or none; among those alike in what they are ordered by, that of the least key."""
     entry = find(session, chosen.key)
-    return fetch(session, entry, selection(session, entry, chosen))
+    limit = 1 if chosen.limit is None else min(1, chosen.limit)
+    return _read(session, entry, chosen._replace(limit=limit), primary_key(entry))
+
+
+def _read(session: ScopedSession, entry: Entry, chosen: Chosen, then: Sequence[Any]) -> list[Any]:
+    """Give the rows, ordered as was asked for and `then` by these columns; by a statement built before if possible."""
+
+    def build(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
+        order = [*(_order(session, entry, one) for one in chosen.order), *then]
+        return _cut(select(entry.entity).where(*conditions).order_by(*order), chosen)
+
+    if not chosen.tests and all(type(one) is str for one in chosen.order):
+        rest = ("read", chosen.order, chosen.limit, bool(then))
+        prepared = prepare(session, entry, chosen.lookups, rest, build)
+        if prepared is not None:
+            session.prepared = prepared.statement
+            try:
+                result = session.execute(prepared.statement, prepared.values, execution_options=_POPULATE)
+            finally:
+                session.prepared = None
+            return _rows(entry, result)
+    return fetch(session, entry, build(where(session, entry, chosen)))
 
 
 def fetch(session: ScopedSession, entry: Entry, statement: Select[Any]) -> list[Any]:
     """Execute a statement that selects rows of `entry`. What is read anew replaces what was read before."""
-    options = {**trusted(session, entry), "populate_existing": True}
-    result = session.execute(statement, execution_options=options)
-    return list(result.all() if entry.mapper is None else result.scalars().unique().all())
+    options = {**trusted(session, entry), **_POPULATE}
+    return _rows(entry, session.execute(statement, execution_options=options))
 
 
 def count(session: ScopedSession, chosen: Chosen) -> int:
@@ -94,7 +120,11 @@ def page(
         return rows, None
     last = rows[-1]
     values = last._mapping if entry.mapper is None else None  # noqa: SLF001 - a documented name of SQLAlchemy's Row
-    return rows, tuple(getattr(last, one.key) if values is None else values[one] for one in key)
+    found = tuple(getattr(last, one.key) if values is None else values[one] for one in key)
+    if None in found:  # SQLite allows it, and nothing comes after it
+        message = f"table {entry.name!r} has rows whose primary key is null, so it can't be read in pages; use all()"
+        raise ConfigurationError(message)
+    return rows, found
 
 
 def selection(
@@ -110,6 +140,10 @@ def selection(
     statement = statement.where(*where(session, entry, chosen, change=change))
     if chosen.order:
         statement = statement.order_by(*(_order(session, entry, one) for one in chosen.order))
+    return _cut(statement, chosen)
+
+
+def _cut(statement: Select[Any], chosen: Chosen) -> Select[Any]:
     return statement if chosen.limit is None else statement.limit(chosen.limit)
 
 
@@ -165,6 +199,9 @@ def _order(session: ScopedSession, entry: Entry, order: Any) -> Any:
     return column.desc() if order.startswith("-") else column.asc()
 
 
-def is_plain(entry: Entry) -> bool:
-    """Tell whether the rows are those of one plain table, and not of a class over several."""
-    return isinstance(entry.entity, Table) or len(entry.entity.__mapper__.tables) == 1
+def _rows(entry: Entry, result: Result[Any]) -> list[Any]:
+    return list(result.all() if entry.mapper is None else result.scalars().unique().all())
+
+
+_POPULATE = {"populate_existing": True}
+"""The execution option with which what is read anew replaces what was read before."""

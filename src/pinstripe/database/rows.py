@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar, cast
 
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.roles import OrderByRole
@@ -95,8 +95,8 @@ class Rows(Generic[R]):
         return cast("list[R]", await self._read(partial(queries.read, chosen=self._chosen)))
 
     async def first(self) -> R | None:
-        """Read the first row, by `order_by` or else by primary key; None where there is none."""
-        found = await self._read(partial(_first, chosen=self._chosen))
+        """Read the first row, by `order_by` and then by primary key; None where there is none."""
+        found = await self._read(partial(queries.first, chosen=self._chosen))
         return cast("R | None", found[0] if found else None)
 
     async def count(self) -> int:
@@ -141,8 +141,8 @@ class Rows(Generic[R]):
         if chosen.order:
             message = "rows are read in pages by primary key; leave order_by out, or use all()"
             raise ConfigurationError(message)
-        if size < 1:
-            message = f"pages(…): expected a size of at least 1, got {size}"
+        if type(size) is not int or size < 1:
+            message = f"pages(…): expected a size of at least 1, got {size!r}"
             raise ConfigurationError(message)
         left = chosen.limit
         after: tuple[Any, ...] | None = None
@@ -164,7 +164,12 @@ class Rows(Generic[R]):
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Refuse: say what is to be awaited."""
-        message = f"{self!r}: expected an operation, as `await ….all()`"
+        message = f"{self!r}: expected an operation to await, as `await ….all()` or `async for row in …`"
+        raise ConfigurationError(message)
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: nobody knows yet whether there are any."""
+        message = f"{self!r}: whether there are any rows isn't known yet; expected `await ….exists()`"
         raise ConfigurationError(message)
 
     def __repr__(self) -> str:
@@ -180,14 +185,6 @@ class Rows(Generic[R]):
 
     async def _write(self, work: Callable[[ScopedSession], T]) -> T:
         return await self._operations.operate(work, "immediate")
-
-
-def _first(session: ScopedSession, chosen: Chosen) -> list[Any]:
-    entry = queries.find(session, chosen.key)
-    some = chosen._replace(limit=1 if chosen.limit is None else min(1, chosen.limit))
-    if not some.order:
-        some = some._replace(order=tuple(queries.primary_key(entry)))
-    return queries.fetch(session, entry, queries.selection(session, entry, some))
 
 
 def _clause(test: Any) -> Any:

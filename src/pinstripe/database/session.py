@@ -83,6 +83,8 @@ class ScopedSession(Session):
         self.failure: BaseException | None = None
         """What failed in the transaction that is open: what PostgreSQL then does with it is to undo it silently."""
         self._trust = {True: object(), False: object()}
+        self.prepared: Any = None
+        """The statement of the facade that is being executed and keeps to the scope by itself; see `prepared.py`."""
 
     def trust(self, *, mapped: bool) -> object:
         """Give what marks the facade's own statements: on a `mapped` class, or on a plain table that it restricts."""
@@ -259,7 +261,7 @@ def restore_rows(kept: Iterable[tuple[Any, dict[str, Any]]]) -> None:
 def _keep_to_scope(state: ORMExecuteState) -> None:
     session = state.session
     assert isinstance(session, ScopedSession)  # noqa: S101 - it listens to no other
-    if session.everything:
+    if session.everything or (session.prepared is not None and state.statement is session.prepared):
         return
     scope = session.scope
     trusted = session.trusts(state.execution_options.get(TRUSTED), orm=state.is_orm_statement)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,12 +11,11 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from pinstripe.database.conditions import column_of
 from pinstripe.database.guards import check_assigned, refuse
-from pinstripe.database.queries import Chosen, checked, chosen_keys, find, is_plain, trusted, where
+from pinstripe.database.joined_tables import delete_joined, reread, tables_of, update_joined
+from pinstripe.database.queries import Chosen, checked, chosen_keys, find, trusted, where
 from pinstripe.errors import ConfigurationError, UnknownColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from sqlalchemy import Delete, Update
 
     from pinstripe.database.catalog import Entry
@@ -38,6 +38,7 @@ def insert_row(session: ScopedSession, key: str | type, values: Mapping[str, Any
         return session.execute(statement, execution_options=options).one()
     statement = insert(entry.entity).returning(entry.entity)
     if any(isinstance(value, ClauseElement) for value in row.values()):
+        row = _as_one_statement(entry, row)
         return session.execute(statement.values(row), execution_options=options).scalar_one()
     return session.execute(statement, [row], execution_options=options).scalar_one()
 
@@ -45,6 +46,14 @@ def insert_row(session: ScopedSession, key: str | type, values: Mapping[str, Any
 def insert_rows(session: ScopedSession, key: str | type, rows: Iterable[Mapping[str, Any]]) -> int:
     """Insert many rows; give how many."""
     entry = find(session, key)
+    given: object = rows
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        found = "one mapping" if isinstance(given, Mapping) else type(given).__name__
+        message = (
+            f"insert_many of {entry.name!r}: expected rows, each a mapping of columns to values, as "
+            f"[{{'name': …}}, …]; got {found}"
+        )
+        raise ConfigurationError(message)
     options = trusted(session, entry)
     stamped = (_stamped(session, entry, _plain(entry, values)) for values in rows)
     count = 0
@@ -67,26 +76,47 @@ def update_rows(session: ScopedSession, chosen: Chosen, values: Mapping[str, Any
             check_assigned(getattr(column, "name", name), session.scope)
         if isinstance(value, ClauseElement):
             checked(session, entry, value)
-    statement = update(entry.entity).values(dict(values))
-    return _change(session, entry, chosen, statement, "update")
+    if entry.mapper is not None and len(entry.mapper.tables) > 1:
+        return update_joined(session, entry, chosen, values)
+    changed = _change(session, entry, chosen, update(entry.entity).values(dict(values)), "update")
+    if entry.mapper is not None:
+        reread(session, entry)
+    return changed
 
 
 def delete_rows(session: ScopedSession, chosen: Chosen) -> int:
     """Delete the chosen rows; give how many there were."""
     entry = find(session, chosen.key)
+    if len(tables_of(entry)) > 1:
+        return delete_joined(session, entry, chosen)
     return _change(session, entry, chosen, delete(entry.entity), "delete")
 
 
 def _change(session: ScopedSession, entry: Entry, chosen: Chosen, statement: Update | Delete, what: str) -> int:
     """Execute a change. What may bring other tables along is asked in a query of its own, which keeps to the tenant."""
-    direct = chosen.limit is None and not chosen.tests and is_plain(entry)
-    if direct:
-        statement = statement.where(*where(session, entry, chosen._replace(order=()), change=True))
+    if chosen.limit is None and not chosen.tests:
+        statement = statement.where(*where(session, entry, chosen, change=True))
     else:
-        restriction = where(session, entry, Chosen(chosen.key), change=True) if is_plain(entry) else []
+        restriction = where(session, entry, Chosen(chosen.key), change=True)
         statement = statement.where(*restriction, chosen_keys(session, entry, chosen, what))
     result = session.execute(statement, execution_options=trusted(session, entry))
     return cast("CursorResult[Any]", result).rowcount
+
+
+def _as_one_statement(entry: Entry, row: dict[str, Any]) -> dict[str, Any]:
+    """Give the values of a row that has expressions, as SQLAlchemy inserts them: what it is left to add is added."""
+    mapper = entry.mapper
+    assert mapper is not None  # noqa: S101 - a plain table is inserted into otherwise
+    if len(mapper.tables) > 1:
+        message = (
+            f"insert of {entry.name!r}: expected plain values, since {entry.entity.__qualname__} is in several tables; "
+            "got an expression"
+        )
+        raise ConfigurationError(message)
+    if mapper.polymorphic_on is None:
+        return row
+    kind = mapper.get_property_by_column(mapper.polymorphic_on).key
+    return {kind: mapper.polymorphic_identity, **row}
 
 
 def _stamped(session: ScopedSession, entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
