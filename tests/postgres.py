@@ -208,6 +208,8 @@ class Postgres:
         """Do as `execute` without a loop; give the rows of the last statement, if it has any."""
         with psycopg.connect(self.url(database, user), autocommit=True) as connection:
             cursor = connection.execute(sql.encode())
+            while cursor.nextset():
+                pass
             return cursor.fetchall() if cursor.description else []
 
 

@@ -160,6 +160,13 @@ class _Connection(sqlite3.Connection):
             self.close()
             raise
 
+    def close(self) -> None:
+        # A statement that was broken off in the middle would keep the transaction, and its lock, alive until somebody
+        # collects its cursor.
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
 
 def _end_transactions(engine: AsyncEngine, turns: Turns) -> None:
     """Let whoever writes wait for his turn, and end what has begun, without a needless way to a connection's thread."""
