@@ -11,6 +11,8 @@ from pinstripe.version import VERSION
 
 if TYPE_CHECKING:
     from pinstripe.background_job import Attempt, BackgroundJob
+    from pinstripe.database.rows import Rows
+    from pinstripe.database.service import Database, database_of
     from pinstripe.errors import (
         PinstripeError,
         RunCancelled,
@@ -33,10 +35,12 @@ __version__ = VERSION
 _HOMES = {
     "Attempt": "background_job",
     "BackgroundJob": "background_job",
+    "Database": "database.service",
     "Execution": "run",
     "ExecutionStatus": "run",
     "PinstripeError": "errors",
     "Project": "project",
+    "Rows": "database.rows",
     "Run": "run",
     "RunCancelled": "errors",
     "RunStatus": "run",
@@ -50,16 +54,19 @@ _HOMES = {
     "UnknownTenant": "errors",
     "Workspace": "workspace",
     "WorkspaceClosed": "errors",
+    "database_of": "database.service",
     "open_project": "opening",
 }
 
 __all__ = [
     "Attempt",
     "BackgroundJob",
+    "Database",
     "Execution",
     "ExecutionStatus",
     "PinstripeError",
     "Project",
+    "Rows",
     "Run",
     "RunCancelled",
     "RunStatus",
@@ -73,6 +80,7 @@ __all__ = [
     "UnknownTenant",
     "Workspace",
     "WorkspaceClosed",
+    "database_of",
     "open_project",
 ]
 

@@ -1,4 +1,4 @@
-"""What the example's tests may ask for: a small database of it, its services, and a mail server.
+"""What the example's tests may ask for: a small database of it, the open project, and a mail server.
 
 The example's packages are imported inside of tests and fixtures: other tests have projects with packages of the same
 names.
@@ -7,19 +7,22 @@ names.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+import pinstripe
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from newsletter.mail import Mailer
-    from newsletter.store import Store
 
 PROJECT = Path(__file__).resolve().parents[2] / "examples" / "newsletter"
 NOW = datetime(2026, 11, 21, 20, tzinfo=UTC)
@@ -29,7 +32,8 @@ NOW = datetime(2026, 11, 21, 20, tzinfo=UTC)
 def _example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Make the example importable, and keep its files apart from those of the demo."""
     monkeypatch.syspath_prepend(PROJECT)
-    monkeypatch.setenv("NEWSLETTER_DATABASE", str(tmp_path / "newsletter.db"))
+    monkeypatch.setenv("PINSTRIPE_DATABASE_URL", f"sqlite:///{tmp_path / 'newsletter.db'}")
+    monkeypatch.setenv("PINSTRIPE_LEDGER", f"sqlite:///{tmp_path / 'ledger.db'}")
     monkeypatch.setenv("NEWSLETTER_BACKUPS", str(tmp_path / "backups"))
     monkeypatch.delenv("NEWSLETTER_SMTP", raising=False)
 
@@ -45,13 +49,16 @@ def database_file(_example: None, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(database_file: Path) -> Iterator[Store]:
-    """Open the small database."""
-    from newsletter.store import Store
+async def project(database_file: Path) -> AsyncIterator[pinstripe.Project]:
+    """Open the example, with the small database."""
+    async with pinstripe.open_project(PROJECT) as project:
+        yield project
 
-    store = Store(database_file)
-    yield store
-    store.close()
+
+def rows(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Execute SQL in a database file, as nobody's tenant, and commit it."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(sql, parameters).fetchall()
 
 
 @dataclass  # without slots: aiosmtpd gets every attribute, and up to Python 3.11.2 a slotted one's __weakref__ raises

@@ -111,13 +111,6 @@ def command(*arguments: str, exits: int = 0) -> Any:
     return json.loads(done.stdout) if done.stdout else None
 
 
-@pytest.fixture
-def ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the ledger apart from that of the demo."""
-    monkeypatch.setenv("PINSTRIPE_LEDGER", f"sqlite:///{tmp_path / 'ledger.db'}")
-
-
-@pytest.mark.usefixtures("ledger")
 def test_sessions_are_purged_for_the_active_tenants_alone(database_file: Path) -> None:
     with closing(sqlite3.connect(database_file)) as connection, connection:
         connection.execute("update sessions set last_accessed_at = '2020-01-01T00:00:00Z'")
@@ -131,7 +124,6 @@ def test_sessions_are_purged_for_the_active_tenants_alone(database_file: Path) -
         ).fetchall() == [(0,)]
 
 
-@pytest.mark.usefixtures("ledger")
 def test_every_active_tenant_has_a_backup(database_file: Path, tmp_path: Path) -> None:
     run = command("run-background-job", "database_backup")
 
@@ -140,7 +132,6 @@ def test_every_active_tenant_has_a_backup(database_file: Path, tmp_path: Path) -
     assert len(list((tmp_path / "backups").iterdir())) == 5
 
 
-@pytest.mark.usefixtures("ledger")
 def test_where_narrows_to_tenants_of_a_plan(database_file: Path) -> None:
     with closing(sqlite3.connect(database_file)) as connection:
         ids = connection.execute("select id from tenants where active and plan = 'free' order by id").fetchall()
@@ -150,15 +141,14 @@ def test_where_narrows_to_tenants_of_a_plan(database_file: Path) -> None:
     assert sorted(shown["tenants"]) == [tenant for (tenant,) in ids]
 
 
-@pytest.mark.usefixtures("ledger")
 def test_a_missing_database_fails_the_run_and_is_not_no_tenants(tmp_path: Path) -> None:
     run = command("run-background-job", "purge_old_sessions", exits=1)
 
     assert run["status"] == "failed"
-    assert "there is no database at" in run["error"]
+    assert f"expected a SQLite database at {tmp_path / 'newsletter.db'}, found nothing" in run["error"]
+    assert not (tmp_path / "newsletter.db").exists()
 
 
-@pytest.mark.usefixtures("ledger")
 def test_every_job_and_service_of_the_example_can_be_loaded(database_file: Path) -> None:
     jobs = command("list-background-jobs")
 
@@ -169,3 +159,14 @@ def test_every_job_and_service_of_the_example_can_be_loaded(database_file: Path)
         "send_newsletter",
     ]
     assert [job["problem"] for job in jobs] == [None] * 4
+
+
+@pytest.mark.usefixtures("database_file")
+def test_check_finds_nothing_wrong_with_the_example() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pinstripe", "check", "--project", str(PROJECT)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Everything looks right.\n", "")

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pinstripe import testing
-from tests.examples.conftest import NOW
+from tests.examples.conftest import NOW, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from newsletter.mail import Mailer
-    from newsletter.store import Store
-    from pinstripe import BackgroundJob
+    from pinstripe import Project
     from tests.examples.conftest import MailServer
 
 pytestmark = pytest.mark.anyio
@@ -26,34 +23,26 @@ pytestmark = pytest.mark.anyio
 TENANT = "harbour-books"
 
 
-async def perform(
-    job: type[BackgroundJob], store: Store, /, *args: object, tenant: str = TENANT, **services: object
-) -> Any:
-    from newsletter.database import Database
-
-    [row] = await store.read("select * from tenants where id = ?", [tenant])
-    database = Database(store, tenant)
-    async with testing.workspace(tenant=dict(row), services={"database": database, **services}) as workspace:
-        return await workspace.perform(job, *args)
+async def perform(project: Project, job: str, /, *args: object, tenant: str = TENANT) -> Any:
+    async with project.workspace(tenant=tenant) as workspace:
+        return (await workspace.run_background_job(job, *args)).result
 
 
-async def other_tenant(store: Store) -> str:
-    [row] = await store.read("select id from tenants where active and id <> ? limit 1", [TENANT])
-    return str(row["id"])
+def other_tenant(database_file: Path) -> str:
+    [(tenant,)] = rows(database_file, "select id from tenants where active and id <> ? limit 1", TENANT)
+    return str(tenant)
 
 
 async def test_send_newsletter_sends_one_message_to_each_subscriber(
-    store: Store, mailer: Mailer, mail_server: MailServer
+    project: Project, database_file: Path, mail_server: MailServer
 ) -> None:
-    from lib.background_jobs.send_newsletter import SendNewsletter
+    tenant = other_tenant(database_file)
+    addresses = rows(database_file, "select email from users where tenant_id = ? and subscribed", tenant)
 
-    tenant = await other_tenant(store)
-    rows = await store.read("select email from users where tenant_id = ? and subscribed", [tenant])
+    sent = await perform(project, "send_newsletter", "weekly", tenant=tenant)
 
-    sent = await perform(SendNewsletter, store, "weekly", tenant=tenant, mailer=mailer)
-
-    assert sent == len(rows)
-    assert sorted(mail_server.recipients) == sorted(row["email"] for row in rows)
+    assert sent == len(addresses)
+    assert sorted(mail_server.recipients) == sorted(address for (address,) in addresses)
     subjects = {
         email.message_from_bytes(message, policy=email.policy.default)["Subject"]
         for *_, message in mail_server.messages
@@ -62,74 +51,86 @@ async def test_send_newsletter_sends_one_message_to_each_subscriber(
 
 
 async def test_a_retry_after_mending_sends_only_what_is_missing(
-    store: Store, mailer: Mailer, mail_server: MailServer
+    project: Project, database_file: Path, mail_server: MailServer
 ) -> None:
-    from lib.background_jobs.send_newsletter import SendNewsletter
     from newsletter.mend import mend
     from newsletter.models import InvalidAddress
 
     with pytest.raises(InvalidAddress, match=r"like name@domain, got '.*\(at\)harbour-books\.example'"):
-        await perform(SendNewsletter, store, "weekly", mailer=mailer)
+        await perform(project, "send_newsletter", "weekly")
     before = len(mail_server.messages)
-    mend(store.path)
-    subscribers = await perform(SendNewsletter, store, "weekly", mailer=mailer)
+    mend(database_file)
+    subscribers = await perform(project, "send_newsletter", "weekly")
 
     assert 0 < before < subscribers
     assert len(mail_server.recipients) == len(set(mail_server.recipients)) == subscribers
 
 
 async def test_an_interrupted_job_has_written_down_every_message_that_was_taken(
-    store: Store, mailer: Mailer, mail_server: MailServer
+    project: Project, database_file: Path, mail_server: MailServer
 ) -> None:
-    from lib.background_jobs.send_newsletter import SendNewsletter
-
-    tenant = await other_tenant(store)
+    tenant = other_tenant(database_file)
     mail_server.may_take.clear()
-    job = asyncio.create_task(perform(SendNewsletter, store, "weekly", tenant=tenant, mailer=mailer))
+    job = asyncio.create_task(perform(project, "send_newsletter", "weekly", tenant=tenant))
     await mail_server.taking.wait()
     job.cancel()
     mail_server.may_take.set()
     await asyncio.wait([job])
     assert job.cancelled() or job.exception()
 
-    [row] = await store.read("select count(*) from deliveries where tenant_id = ?", [tenant])
-    assert row[0] == len(mail_server.messages) == 1
+    [(delivered,)] = rows(database_file, "select count(*) from deliveries where tenant_id = ?", tenant)
+    assert delivered == len(mail_server.messages) == 1
 
 
-async def test_a_segment_that_was_never_published_is_an_error(store: Store, mailer: Mailer) -> None:
-    from lib.background_jobs.send_newsletter import SendNewsletter
+async def test_a_message_that_could_not_be_written_down_has_the_same_id_when_it_is_sent_again(
+    project: Project, database_file: Path, mail_server: MailServer
+) -> None:
+    tenant = other_tenant(database_file)
+    await perform(project, "send_newsletter", "weekly", tenant=tenant)
+    rows(database_file, "delete from deliveries where user_id = (select max(user_id) from deliveries)")
+    await perform(project, "send_newsletter", "weekly", tenant=tenant)
+
+    first, second = (
+        email.message_from_bytes(message, policy=email.policy.default) for *_, message in mail_server.messages[-2:]
+    )
+    assert len(mail_server.recipients) == len(set(mail_server.recipients)) + 1
+    assert (first["To"], first["Message-ID"]) == (second["To"], second["Message-ID"])
+
+
+@pytest.mark.usefixtures("mail_server")
+async def test_a_segment_that_was_never_published_is_an_error(project: Project) -> None:
     from newsletter.edition import NothingPublished
 
-    with pytest.raises(NothingPublished, match="'harbour-books' has published no issue for the segment 'hourly'"):
-        await perform(SendNewsletter, store, "hourly", mailer=mailer)
+    with pytest.raises(NothingPublished, match="no issue has been published for the segment 'hourly'"):
+        await perform(project, "send_newsletter", "hourly")
 
 
-async def test_every_segment_means_the_newest_issue(store: Store, mailer: Mailer, mail_server: MailServer) -> None:
-    from lib.background_jobs.send_newsletter import SendNewsletter
-
-    await perform(SendNewsletter, store, tenant=await other_tenant(store), mailer=mailer)
+async def test_every_segment_means_the_newest_issue(
+    project: Project, database_file: Path, mail_server: MailServer
+) -> None:
+    await perform(project, "send_newsletter", tenant=other_tenant(database_file))
 
     assert b"Subject: This week at" in mail_server.messages[0][2]
 
 
-async def test_only_active_tenants_get_newsletters(database_file: Path) -> None:
+async def test_only_active_tenants_get_newsletters(project: Project) -> None:
     from lib.background_jobs.send_newsletter import SendNewsletter
-    from newsletter.tenancy import tenants
-    from pinstripe.tenant_sources import Tenants
 
-    chosen = [tenant.active async for tenant in SendNewsletter.tenants_filter(Tenants(tenants))]
+    assert project.tenants is not None
+    chosen = [tenant.active async for tenant in SendNewsletter.tenants_filter(project.tenants)]
 
     assert chosen == [True] * 5
 
 
 @pytest.mark.parametrize("minutes", [30, 60])
-async def test_purge_old_sessions(store: Store, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
-    from lib.background_jobs.purge_old_sessions import PurgeOldSessions
+async def test_purge_old_sessions(
+    project: Project, database_file: Path, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
     from newsletter import moments
 
     monkeypatch.setattr(moments, "now", lambda: NOW)
     expired = {30: "2026-11-21T19:30:00Z", 60: "2026-11-21T19:00:00Z"}[minutes]
-    with closing(sqlite3.connect(store.path)) as connection:
+    with closing(sqlite3.connect(database_file)) as connection:
         for moment in (
             NOW - timedelta(minutes=minutes, seconds=1),
             NOW - timedelta(minutes=minutes),
@@ -145,7 +146,7 @@ async def test_purge_old_sessions(store: Store, monkeypatch: pytest.MonkeyPatch,
             for ours, old in ((True, True), (True, False), (False, True))
         ]
 
-        deleted = await perform(PurgeOldSessions, store, *([] if minutes == 30 else [minutes]))
+        deleted = await perform(project, "purge_old_sessions", *([] if minutes == 30 else [minutes]))
 
         assert deleted == ours_old
         assert connection.execute(count, (TENANT, True, expired, True)).fetchone() == (0,)
@@ -153,28 +154,42 @@ async def test_purge_old_sessions(store: Store, monkeypatch: pytest.MonkeyPatch,
         assert connection.execute(count, (TENANT, False, expired, True)).fetchone() == (theirs_old,)
 
 
-async def test_database_backup(store: Store, tmp_path: Path) -> None:
-    from lib.background_jobs.database_backup import DatabaseBackup
+async def test_database_backup(project: Project, tmp_path: Path) -> None:
+    result = await perform(project, "database_backup")
 
-    result = await perform(DatabaseBackup, store, store=store)
+    path = tmp_path / "backups" / "harbour-books.db"
+    assert result["file"] == str(path)
+    assert rows(path, "select distinct tenant_id from users") == [(TENANT,)]
+    tables = ("plans", "tenants", "users", "issues", "articles", "deliveries", "sessions")
+    assert result["rows"] == sum(rows(path, f"select count(*) from {table}")[0][0] for table in tables)
 
-    assert result["file"] == str(tmp_path / "backups" / "harbour-books.db")
-    with closing(sqlite3.connect(result["file"])) as connection:
-        assert connection.execute("select distinct tenant_id from users").fetchall() == [(TENANT,)]
+
+async def test_a_backup_that_fails_leaves_nothing_behind(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from newsletter import backup
+
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup, "insert", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        await perform(project, "database_backup")
+
+    assert list((tmp_path / "backups").iterdir()) == []
 
 
 async def test_send_daily_reports(
-    store: Store, mailer: Mailer, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+    project: Project, database_file: Path, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lib.background_jobs.send_daily_reports import SendDailyReports
     from newsletter import moments
 
     monkeypatch.setattr(moments, "now", lambda: NOW)
-    await store.write("update users set joined_at = '2025-01-01T00:00:00Z'")
+    rows(database_file, "update users set joined_at = '2025-01-01T00:00:00Z'")
     two = "select id from users where tenant_id = ? limit 2"
-    await store.write(f"update users set joined_at = '2026-11-21T08:00:00Z' where id in ({two})", [TENANT])
+    rows(database_file, f"update users set joined_at = '2026-11-21T08:00:00Z' where id in ({two})", TENANT)
 
-    await perform(SendDailyReports, store, mailer=mailer)
+    await perform(project, "send_daily_reports")
 
     [(sender, recipients, content)] = mail_server.messages
     message = email.message_from_bytes(content, policy=email.policy.default)

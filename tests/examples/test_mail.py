@@ -10,7 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from newsletter.mail import Mailer
-    from newsletter.store import Store
+    from pinstripe import Project
     from tests.examples.conftest import MailServer
 
 pytestmark = pytest.mark.anyio
@@ -55,16 +55,18 @@ async def test_no_server_is_an_error() -> None:
             await Mailer("127.0.0.1", taken.getsockname()[1]).send("a@a.example", "b@b.example", b"")
 
 
-async def test_the_message_can_be_read_by_the_books(store: Store, mailer: Mailer, mail_server: MailServer) -> None:
-    from newsletter.database import Database
+async def test_the_message_can_be_read_by_the_books(project: Project, mailer: Mailer, mail_server: MailServer) -> None:
+    async with project.workspace(tenant="harbour-books") as workspace:
+        users = workspace.database.users.where(subscribed=True, email__contains="@")
+        user = await users.first()
+        assert user is not None
+        await users.where(id=user.id).update(name='Zoë "Zed" García,\r\nBcc: x@y.example')
+        [user] = await users.where(id=user.id).all()
 
-    database = Database(store, "harbour-books")
-    user = next(user for user in await database.users.where(subscribed=True).all() if "@" in user.email)
-    await database.users.where(id=user.id).update(name='Zoë "Zed" García,\r\nBcc: x@y.example')
-    [user] = await database.users.where(id=user.id).all()
+        assert await user.send_newsletter(mailer, "weekly")
+        assert not await user.send_newsletter(mailer, "weekly")
 
-    assert await user.send_newsletter(mailer, "weekly")
-
+    assert len(mail_server.messages) == 1
     message = email.message_from_bytes(mail_server.messages[0][2], policy=email.policy.default)
     [address] = message["To"].addresses
     assert address.addr_spec == user.email

@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from newsletter.places import PROJECT
+from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy.exc import DatabaseError
+
+from newsletter.database import open_database
+from newsletter.models import Account, Base
+from pinstripe import Database
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Tenant ids that can be file names."""
+
+PAGE = 500
+"""How many rows are read, and written, at once."""
 
 Contents = dict[str, tuple[int, str]]
 """How many rows each table has, and the SHA-256 of them."""
@@ -22,6 +29,13 @@ Contents = dict[str, tuple[int, str]]
 
 class BackupDamaged(RuntimeError):
     """The file doesn't have what was to be backed up."""
+
+
+class Page(NamedTuple):
+    """Some rows of a table."""
+
+    table: Table
+    rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +46,26 @@ class Backup:
     rows: int
 
 
-def back_up(database: Path, tenant: str, folder: Path) -> Backup:
-    """Write what `tenant` has in `database` to `<tenant>.db` in `folder`, which takes the place of an older one.
+async def read_pages(database: Database, tenant: str) -> AsyncGenerator[Page, None]:
+    """Read all that `tenant` has in its `database`, and what is shared but for other tenants; parents come first.
 
-    All tables are read in one transaction, so they fit together although the application goes on writing. Until the
-    new file has been verified, the older one stays. Raises `BackupDamaged`, or `ValueError` when the id can't be a file
-    name.
+    It is read in one transaction, which in SQLite begins as of one moment: all fits together although the application
+    goes on writing. Every table comes, also one that is new since this was written.
+    """
+    async with database.session.begin():
+        for table in Base.metadata.sorted_tables:
+            rows = database[table.name]
+            if table is Account.__table__:
+                rows = rows.where(id=tenant)
+            async for page in rows.pages(PAGE):
+                yield Page(table, [{column.key: getattr(row, column.key) for column in table.columns} for row in page])
+
+
+def back_up(tenant: str, pages: Iterable[Page], folder: Path) -> Backup:
+    """Write the `pages` of `tenant` to `<tenant>.db` in `folder`, which takes the place of an older one.
+
+    Until the new file has been verified, the older one stays. Raises `BackupDamaged`, or `ValueError` when the id can't
+    be a file name.
     """
     if not SAFE_NAME.fullmatch(tenant):
         message = f"expected a tenant id of letters, digits, '.', '_' and '-', since it names a file; got {tenant!r}"
@@ -46,8 +74,8 @@ def back_up(database: Path, tenant: str, folder: Path) -> Backup:
     path, partial = folder / f"{tenant}.db", folder / f"{tenant}.db.partial"
     partial.unlink(missing_ok=True)
     try:
-        contents = _copy(database, tenant, partial)
-        verify(partial, tenant, contents)
+        contents = _write(pages, partial)
+        verify(partial, contents)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -55,68 +83,61 @@ def back_up(database: Path, tenant: str, folder: Path) -> Backup:
     return Backup(path, sum(count for count, _ in contents.values()))
 
 
-def verify(path: Path, tenant: str, expected: Contents) -> None:
+def verify(path: Path, expected: Contents) -> None:
     """Read the backup at `path` again and compare it with what it should have. Raises `BackupDamaged`."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            [(verdict,), *_] = connection.execute("pragma integrity_check")
-            found = contents_of(connection, "main", tenant)
-    except sqlite3.DatabaseError as error:
+        with open_database(path, "ro").connect() as connection:
+            verdict = connection.exec_driver_sql("pragma integrity_check").scalars().first()
+            found = contents_of(connection)
+    except (DatabaseError, ValueError) as error:  # what SQLite finds to be wrong, and values that no column can have
         message = f"the backup {path} can't be read: {error}"
         raise BackupDamaged(message) from error
     if verdict != "ok":
         message = f"the backup {path} is damaged: {verdict}"
         raise BackupDamaged(message)
-    different = [table for table in expected if found.get(table) != expected[table]]
+    different = [table for table in expected if found[table] != expected[table]]
     if different:
         table = different[0]
         message = (
             f"the backup {path} differs from the database in {', '.join(different)}: "
-            f"expected {expected[table][0]} rows of {table}, found {found.get(table, (0, ''))[0]}, or others"
+            f"expected {expected[table][0]} rows of {table}, found {found[table][0]}, or others"
         )
         raise BackupDamaged(message)
 
 
-def _copy(database: Path, tenant: str, partial: Path) -> Contents:
-    with closing(
-        sqlite3.connect(f"{partial.absolute().as_uri()}?mode=rwc", uri=True, isolation_level=None)
-    ) as connection:
-        connection.executescript((PROJECT / "newsletter" / "schema.sql").read_text(encoding="utf-8"))
-        connection.execute("attach ? as source", (f"{database.absolute().as_uri()}?mode=ro",))
-        connection.execute("begin")
-        for table, condition in _tables(connection, "main"):
-            sql = f"insert into main.{table} select * from source.{table} where {condition}"  # noqa: S608 - own names
-            connection.execute(sql, {"tenant": tenant})
-        contents = contents_of(connection, "source", tenant)
-        connection.execute("commit")  # to the disk, not only to the system's memory: SQLite's own default here
-    return contents
+def contents_of(connection: Connection) -> Contents:
+    """Count and digest what each table of a backup has."""
+    digests = _Digests()
+    for table in Base.metadata.sorted_tables:
+        for row in connection.execute(select(table).order_by(*table.primary_key)).mappings():
+            digests.add(table, dict(row))
+    return digests.contents()
 
 
-def contents_of(connection: sqlite3.Connection, schema: str, tenant: str) -> Contents:
-    """Count and digest what `tenant` has in each table of an opened database, whose `schema` is "main" or attached."""
-    contents = {}
-    for table, condition in _tables(connection, schema):
-        rows = connection.execute(f"select * from {schema}.{table} where {condition}", {"tenant": tenant})  # noqa: S608
-        digest = hashlib.sha256()
-        count = 0
-        for row in sorted(rows):
-            digest.update(repr(row).encode())
-            count += 1
-        contents[table] = (count, digest.hexdigest())
-    return contents
+def _write(pages: Iterable[Page], partial: Path) -> Contents:
+    digests = _Digests()
+    with open_database(partial, "rwc").begin() as connection:
+        Base.metadata.create_all(connection)
+        for table, rows in pages:
+            connection.execute(insert(table), rows)
+            for row in rows:
+                digests.add(table, row)
+    return digests.contents()  # committed to the disk, not only to the system's memory: SQLite's own default here
 
 
-def _tables(connection: sqlite3.Connection, schema: str) -> Iterator[tuple[str, str]]:
-    """Give each table, so also one that is new since this was written, with the condition for the tenant's rows."""
-    names = connection.execute(f"select name from {schema}.sqlite_schema where type = 'table' order by rowid")  # noqa: S608
-    for (name,) in names.fetchall():
-        columns = {
-            column for (column,) in connection.execute("select name from pragma_table_info(?, ?)", (name, schema))
-        }
-        if name == "tenants":
-            yield name, "id = :tenant"
-        else:
-            yield name, "tenant_id = :tenant" if "tenant_id" in columns else "true"
+class _Digests:
+    """Counts and digests rows, which have to come in the order of their keys."""
+
+    def __init__(self) -> None:
+        self._found = {table.name: (0, hashlib.sha256()) for table in Base.metadata.sorted_tables}
+
+    def add(self, table: Table, row: dict[str, Any]) -> None:
+        count, digest = self._found[table.name]
+        digest.update(repr(row).encode())
+        self._found[table.name] = count + 1, digest
+
+    def contents(self) -> Contents:
+        return {table: (count, digest.hexdigest()) for table, (count, digest) in self._found.items()}
 
 
 def _flush(folder: Path) -> None:

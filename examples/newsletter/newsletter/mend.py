@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from contextlib import closing
 from pathlib import Path
 
-from newsletter.models import ADDRESS
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from newsletter.database import open_database
+from newsletter.models import ADDRESS, User
 from newsletter.places import database_path
 
 
@@ -16,21 +18,16 @@ def mend(path: Path) -> list[tuple[str, str, str]]:
 
     Give the tenant, the old and the new address of every malformed one; they are the same where it stays malformed.
     """
-    with (
-        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30)) as connection,
-        connection,
-    ):
-        found = []
-        for user, tenant, email in connection.execute("select id, tenant_id, email from users").fetchall():
-            if ADDRESS.fullmatch(email):
+    found = []
+    with Session(open_database(path, "rw")) as session, session.begin():
+        for user in session.scalars(select(User).order_by(User.id)):
+            if ADDRESS.fullmatch(user.email):
                 continue
-            better = email.replace("(at)", "@")
+            old, better = user.email, user.email.replace("(at)", "@")
             if ADDRESS.fullmatch(better):
-                connection.execute("update users set email = ? where id = ?", (better, user))
-            else:
-                better = email
-            found.append((tenant, email, better))
-        return found
+                user.email = better
+            found.append((user.tenant_id, old, user.email))
+    return found
 
 
 def main() -> int:

@@ -9,15 +9,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def database_path() -> Path:
-    """Give the file of the database: `NEWSLETTER_DATABASE`, or `var/newsletter.db` in the project."""
-    return Path(os.environ.get("NEWSLETTER_DATABASE") or PROJECT / "var" / "newsletter.db")
-
-
-def check_database(path: Path) -> None:
-    """Raise `FileNotFoundError` when there is no database at `path`: SQLite would make one without tenants."""
-    if not path.is_file():
-        message = f"there is no database at {path}; make one with: python -m newsletter.seed"
-        raise FileNotFoundError(message)
+    """Give the file of the database, as Pinstripe is told it: `PINSTRIPE_DATABASE_URL`, or what pyproject.toml says."""
+    url = os.environ.get("PINSTRIPE_DATABASE_URL") or "sqlite:///var/newsletter.db"
+    return PROJECT / url.removeprefix("sqlite:///")
 
 
 def backups_folder() -> Path:

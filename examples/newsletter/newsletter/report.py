@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Self
 
 from newsletter import moments
-from newsletter.database import Database
+from pinstripe import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,13 @@ class Report:
     @classmethod
     async def read(cls, database: Database, until: datetime) -> Self:
         """Count in `database` what the report tells."""
-        since = moments.written(until - timedelta(days=1))
-        before = moments.written(until)
+        since = until - timedelta(days=1)
         return cls(
             until=until,
             users=await database.users.count(),
             subscribers=await database.users.where(subscribed=True).count(),
-            joined=await database.users.where(joined_at__ge=since, joined_at__lt=before).count(),
-            sent=await database.deliveries.where(sent_at__ge=since, sent_at__lt=before).count(),
+            joined=await database.users.where(joined_at__ge=since, joined_at__lt=until).count(),
+            sent=await database.deliveries.where(sent_at__ge=since, sent_at__lt=until).count(),
         )
 
     def message(self, tenant: str, recipient: str) -> bytes:

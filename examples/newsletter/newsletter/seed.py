@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import re
-import sqlite3
 import unicodedata
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from sqlalchemy import Connection, func, insert, select
+
 from newsletter import content, moments
-from newsletter.places import PROJECT, database_path
+from newsletter.database import open_database
+from newsletter.models import Account, Article, Base, Issue, Plan, Session, User
+from newsletter.places import database_path
 
 SEED = 20_000
 TENANTS = len(content.PLACES) * len(content.TRADES)
@@ -51,16 +52,18 @@ def seed(path: Path, *, now: datetime, tenants: int = TENANTS, users: int = USER
     for leftover in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
         leftover.unlink(missing_ok=True)
     random = Random(SEED)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript((PROJECT / "newsletter" / "schema.sql").read_text(encoding="utf-8"))
-        connection.executemany("insert into plans values (?, ?)", content.PLANS.items())
+    engine = open_database(path, "rwc")
+    with engine.begin() as connection:
+        Base.metadata.create_all(connection)
+        prices = content.PLANS.items()
+        connection.execute(insert(Plan), [{"name": name, "monthly_price": price} for name, price in prices])
         chosen = _tenants(random, tenants)
         _add_tenants(connection, random, chosen)
         _add_users(connection, random, chosen, users, now)
         _add_newsletters(connection, random, chosen, now)
         _add_sessions(connection, random, now)
-        connection.commit()
-        connection.execute("pragma journal_mode = wal")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("pragma journal_mode = wal")  # stays with the file: who reads doesn't wait
 
 
 def _tenants(random: Random, count: int) -> list[Tenant]:
@@ -74,27 +77,25 @@ def _tenants(random: Random, count: int) -> list[Tenant]:
     return sorted([failing, *random.sample(every, count - 1)], key=lambda tenant: tenant.id)
 
 
-def _add_tenants(connection: sqlite3.Connection, random: Random, tenants: list[Tenant]) -> None:
+def _add_tenants(connection: Connection, random: Random, tenants: list[Tenant]) -> None:
     others = [tenant.id for tenant in tenants if tenant.id != FAILING_TENANT]
     inactive = set(random.sample(others, min(INACTIVE, len(others) // 3)))
-    connection.executemany(
-        "insert into tenants values (?, ?, ?, ?, ?, ?)",
-        [
-            (
-                tenant.id,
-                tenant.name,
-                random.choices(list(content.PLANS), (5, 4, 1))[0],
-                tenant.id not in inactive,
-                random.choice(content.TIME_ZONES),
-                f"owner@{tenant.id}.example",
-            )
-            for tenant in tenants
-        ],
-    )
+    rows = [
+        {
+            "id": tenant.id,
+            "name": tenant.name,
+            "plan": random.choices(list(content.PLANS), (5, 4, 1))[0],
+            "active": tenant.id not in inactive,
+            "time_zone": random.choice(content.TIME_ZONES),
+            "owner_email": f"owner@{tenant.id}.example",
+        }
+        for tenant in tenants
+    ]
+    connection.execute(insert(Account), rows)
 
 
 def _add_users(
-    connection: sqlite3.Connection,
+    connection: Connection,
     random: Random,
     tenants: list[Tenant],
     count: int,
@@ -105,7 +106,7 @@ def _add_users(
     weights = [random.uniform(0.5, 2) for _ in tenants]
     for tenant in random.choices(tenants, weights, k=count - sum(sizes.values())):
         sizes[tenant] += 1
-    rows: list[tuple[object, ...]] = []
+    rows: list[dict[str, object]] = []
     for tenant, size in sizes.items():
         for place in range(size):
             first, last = random.choice(content.FIRST_NAMES), random.choice(content.LAST_NAMES)
@@ -113,32 +114,36 @@ def _add_users(
             at = "(at)" if malformed else "@"
             joined = now - timedelta(minutes=random.randrange(3 * 365 * 24 * 60))
             rows.append(
-                (
-                    tenant.id,
-                    f"{first} {last}",
-                    f"{_slug(first)}.{_slug(last)}.{place + 1}{at}{tenant.id}.example",
-                    malformed or place == 0 or random.random() < SUBSCRIBED,
-                    moments.written(joined),
-                )
+                {
+                    "tenant_id": tenant.id,
+                    "name": f"{first} {last}",
+                    "email": f"{_slug(first)}.{_slug(last)}.{place + 1}{at}{tenant.id}.example",
+                    "subscribed": malformed or place == 0 or random.random() < SUBSCRIBED,
+                    "joined_at": joined,
+                }
             )
-    connection.executemany(
-        "insert into users (tenant_id, name, email, subscribed, joined_at) values (?, ?, ?, ?, ?)", rows
-    )
+    connection.execute(insert(User), rows)
 
 
-def _add_newsletters(connection: sqlite3.Connection, random: Random, tenants: list[Tenant], now: datetime) -> None:
+def _add_newsletters(connection: Connection, random: Random, tenants: list[Tenant], now: datetime) -> None:
+    issues: list[dict[str, object]] = []
+    articles: list[dict[str, object]] = []
     for tenant in tenants:
         for age, (segment, opening) in enumerate(content.SEGMENTS.items(), start=1):
-            subject = f"{opening} at {tenant.name}: {random.choice(tenant.topics)}"
-            published = moments.written(now - timedelta(days=age, minutes=random.randrange(600)))
-            issue = connection.execute(
-                "insert into issues (tenant_id, segment, number, subject, published_at) values (?, ?, ?, ?, ?)",
-                (tenant.id, segment, random.randrange(1, 200), subject, published),
-            ).lastrowid
-            connection.executemany(
-                "insert into articles (tenant_id, issue_id, headline, body) values (?, ?, ?, ?)",
-                [(tenant.id, issue, *_article(random, topic)) for topic in tenant.topics],
-            )
+            issue: dict[str, object] = {
+                "id": len(issues) + 1,
+                "tenant_id": tenant.id,
+                "segment": segment,
+                "subject": f"{opening} at {tenant.name}: {random.choice(tenant.topics)}",
+                "published_at": now - timedelta(days=age, minutes=random.randrange(600)),
+                "number": random.randrange(1, 200),
+            }
+            issues.append(issue)
+            for topic in tenant.topics:
+                headline, body = _article(random, topic)
+                articles.append({"tenant_id": tenant.id, "issue_id": issue["id"], "headline": headline, "body": body})
+    connection.execute(insert(Issue), issues)
+    connection.execute(insert(Article), articles)
 
 
 def _article(random: Random, topic: str) -> tuple[str, str]:
@@ -147,16 +152,17 @@ def _article(random: Random, topic: str) -> tuple[str, str]:
     return headline[0].upper() + headline[1:], " ".join(sentences)
 
 
-def _add_sessions(connection: sqlite3.Connection, random: Random, now: datetime) -> None:
-    users: Iterator[tuple[int, str]] = connection.execute("select id, tenant_id from users order by id")
-    connection.executemany(
-        "insert into sessions (tenant_id, user_id, last_accessed_at) values (?, ?, ?)",
-        [
-            (tenant, user, moments.written(now - timedelta(seconds=random.randrange(2 * 60 * 60))))
-            for user, tenant in users
-            if random.random() < SIGNED_IN
-        ],
-    )
+def _add_sessions(connection: Connection, random: Random, now: datetime) -> None:
+    rows = [
+        {
+            "tenant_id": tenant,
+            "user_id": user,
+            "last_accessed_at": now - timedelta(seconds=random.randrange(2 * 60 * 60)),
+        }
+        for user, tenant in connection.execute(select(User.id, User.tenant_id).order_by(User.id))
+        if random.random() < SIGNED_IN
+    ]
+    connection.execute(insert(Session), rows)
 
 
 def _slug(text: str) -> str:
@@ -172,9 +178,10 @@ def main() -> None:
     options = parser.parse_args()
     path = database_path()
     seed(path, now=moments.now(), tenants=options.tenants, users=options.users)
-    with closing(sqlite3.connect(path)) as connection:
-        [(users, subscribers)] = connection.execute("select count(*), sum(subscribed) from users")
-        [(tenants, active)] = connection.execute("select count(*), sum(active) from tenants")
+    with open_database(path, "ro").connect() as connection:
+        counted = func.count()
+        users, subscribers = connection.execute(select(counted, counted.filter(User.subscribed))).one()
+        tenants, active = connection.execute(select(counted, counted.filter(Account.active))).one()
     print(f"{path}: {tenants} tenants ({active} active), {users:,} users ({subscribers:,} subscribed)")
 
 

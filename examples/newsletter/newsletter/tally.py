@@ -5,12 +5,14 @@ Exits with 1 when they differ.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import select
+
+from newsletter.database import open_database
+from newsletter.models import Account, User
 from newsletter.places import database_path
 
 
@@ -34,11 +36,9 @@ class Tally:
 def tally(database: Path, received: Path) -> Tally:
     """Count the lines of `received`, as the mail server wrote them, and the subscribers in `database`."""
     lines = received.read_text(encoding="utf-8").splitlines()
-    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        rows = connection.execute(
-            "select email from users join tenants on tenants.id = users.tenant_id where subscribed and active"
-        )
-        subscribers = [email for (email,) in rows]
+    wanted = select(User.email).join(Account, Account.id == User.tenant_id).where(User.subscribed, Account.active)
+    with open_database(database, "ro").connect() as connection:
+        subscribers = connection.scalars(wanted).all()
     reached = {line.partition("\t")[0] for line in lines}
     return Tally(
         received=len(lines),

@@ -1,6 +1,8 @@
-from newsletter.backup import back_up
+from collections.abc import Generator
+from contextlib import closing
+
+from newsletter.backup import Page, back_up, read_pages
 from newsletter.places import backups_folder
-from newsletter.store import Store
 from pinstripe import BackgroundJob, Schedule
 
 
@@ -9,9 +11,18 @@ class DatabaseBackup(BackgroundJob):
 
     schedule = Schedule("30 2 * * *", name="nightly", time_zone="tenant", spread="1h")
     multi_tenant = True
-    store: Store
 
-    def run(self) -> dict[str, object]:  # a plain def runs in a thread: copying files waits for the disk
-        backup = back_up(self.store.path, self.tenant.id, backups_folder())
+    def run(self) -> dict[str, object]:  # a plain def runs in a thread: writing files waits for the disk
+        with closing(self.pages()) as pages:
+            backup = back_up(self.tenant.id, pages, backups_folder())
         self.logger.info("%d rows in %s", backup.rows, backup.path)
         return {"file": str(backup.path), "rows": backup.rows}
+
+    def pages(self) -> Generator[Page, None, None]:
+        """Read what there is to back up, a page at a time, from the event loop that the database lives on."""
+        reading = read_pages(self.database, self.tenant.id)
+        try:
+            while page := self.wait(anext(reading, None)):
+                yield page
+        finally:
+            self.wait(reading.aclose())

@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 from newsletter import moments
-from newsletter.database import Database
 from pinstripe import BackgroundJob
 
 
@@ -10,8 +9,7 @@ class PurgeOldSessions(BackgroundJob):
 
     schedule = "*/5 * * * *"
     multi_tenant = True
-    database: Database
 
     async def run(self, minutes_until_expiry: int = 30) -> int:
-        expired = moments.written(moments.now() - timedelta(minutes=minutes_until_expiry))
+        expired = moments.now() - timedelta(minutes=minutes_until_expiry)
         return await self.database.sessions.where(last_accessed_at__lt=expired).delete()

@@ -1,5 +1,4 @@
 from newsletter import moments
-from newsletter.database import Database
 from newsletter.mail import Mailer
 from newsletter.report import Report
 from pinstripe import BackgroundJob, Schedule
@@ -10,7 +9,6 @@ class SendDailyReports(BackgroundJob):
 
     schedule = Schedule("0 7 * * *", name="morning", time_zone="tenant", spread="30m")
     multi_tenant = True
-    database: Database
     mailer: Mailer
 
     async def run(self) -> None:
