@@ -9,6 +9,10 @@ import pytest
 from tests.database.guarded import SCHEMA, Guarded
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.database.shops import Shop
     from tests.postgres import Postgres
 
 
@@ -19,3 +23,29 @@ def guarded(postgres: Postgres, postgres_database: str) -> Guarded:
 
     postgres.execute_now(SCHEMA, database=postgres_database, user=OWNER)
     return Guarded(postgres, postgres_database)
+
+
+@pytest.fixture(params=["sqlite-declared", "sqlite-reflected", "postgresql-declared", "postgresql-reflected"])
+async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
+    """Give a shop with the rows of two tenants, in each database, with declared models and with tables as found."""
+    made = _make_shop(request, tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["sqlite-declared", "postgresql-declared"])
+async def declared_shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
+    """Give the same with declared models, for what needs classes."""
+    made = _make_shop(request, tmp_path)
+    yield made
+    await made.close()
+
+
+def _make_shop(request: pytest.FixtureRequest, folder: Path) -> Shop:
+    from tests.database.shops import postgres_shop, sqlite_shop
+
+    dialect, _, kind = request.param.partition("-")
+    if dialect == "sqlite":
+        return sqlite_shop(folder, models=kind == "declared")
+    database = request.getfixturevalue("postgres_database")
+    return postgres_shop(request.getfixturevalue("postgres"), database, folder, models=kind == "declared")

@@ -71,8 +71,11 @@ def _check_change(state: ORMExecuteState, scope: Scope) -> None:
             refuse("an update by parameters can't be kept to the tenant", "use update(…).where(…).values(…)")
         for name, _ in assigned(statement):
             check_assigned(name, scope)
-    tables = {_entry(table, scope).name for table in Reach(statement).outermost() if not _is_shared(table, scope)}
-    if len(tables) > 1:
+    reach = Reach(statement)
+    tables = {_entry(table, scope).name for table in reach.outermost() if not _is_shared(table, scope)}
+    other_names = [f"{table.name} by another name" for table in reach.aliases() if not _is_shared(table, scope)]
+    if len(tables) > 1 or other_names:
+        tables.update(other_names)
         refuse(
             f"a change of one table joined to another ({', '.join(sorted(tables))}) can't be kept to the tenant",
             "put the other one into a subquery: .where(User.id.in_(select(Post.user_id)))",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, func, literal, or_, select, tuple_
 
 from pinstripe.database.conditions import column_of, conditions
+from pinstripe.database.expressions import check_bare, clause_of
 from pinstripe.database.guards import check_expression
 from pinstripe.database.prepared import prepare
 from pinstripe.database.session import TRUSTED
@@ -163,8 +164,12 @@ def where(session: ScopedSession, entry: Entry, chosen: Chosen, *, change: bool 
 
 def checked(session: ScopedSession, entry: Entry, expression: Any) -> Any:
     """Give an author's own expression if the scope allows for it; raises `IsolationError` otherwise."""
-    if not session.everything:
-        check_expression(expression, session.scope, orm=entry.mapper is not None, own=entry.table)
+    if session.everything:
+        return expression
+    if entry.mapper is None:
+        check_bare(expression, session.scope, entry.table)
+    else:
+        check_expression(clause_of(expression), session.scope, orm=True, own=entry.table)
     return expression
 
 
@@ -185,7 +190,7 @@ def chosen_keys(session: ScopedSession, entry: Entry, chosen: Chosen, what: str)
     """Give the condition that a row's primary key is one of those chosen; raises `ConfigurationError` without one."""
     key = primary_key(entry)
     if not key:
-        message = f"{what} of table {entry.name!r} needs a primary key here, and it has none; leave out limit and order"
+        message = f"{what} of table {entry.name!r} needs a primary key here, and it has none; leave out limit"
         raise ConfigurationError(message)
     some = selection(session, entry, chosen, key, change=True)
     return key[0].in_(some) if len(key) == 1 else tuple_(*key).in_(some)

@@ -9,6 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.roles import OrderByRole
 
 from pinstripe.database import queries, writing
+from pinstripe.database.expressions import clause_of, is_expression
 from pinstripe.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -62,11 +63,16 @@ class Rows(Generic[R]):
         `ConfigurationError` for what is no expression.
         """
         for test in tests:
-            if not isinstance(_clause(test), ColumnElement):
+            if not isinstance(clause_of(test), ColumnElement):
                 message = (
                     f"where(…): expected an expression such as User.name == 'x', or a lookup such as name='x'; got "
                     f"{test!r} ({type(test).__name__})"
                 )
+                raise ConfigurationError(message)
+        for name, value in lookups.items():
+            some = value if isinstance(value, list | tuple | set | frozenset) else [value]
+            if any(map(is_expression, some)):
+                message = f"where({name}=…): expected a value, got an expression; give it as where(User.{name} == …)"
                 raise ConfigurationError(message)
         chosen = self._chosen
         return self._with(chosen._replace(tests=(*chosen.tests, *tests), lookups=(*chosen.lookups, *lookups.items())))
@@ -77,7 +83,7 @@ class Rows(Generic[R]):
         They come after those of an earlier `order_by`. Raises `ConfigurationError` for anything else.
         """
         for column in columns:
-            if not isinstance(_clause(column), str | OrderByRole):
+            if not isinstance(clause_of(column), str | OrderByRole):
                 message = f"order_by(…): expected a column's name or an expression, got {column!r}"
                 raise ConfigurationError(message)
         return self._with(self._chosen._replace(order=(*self._chosen.order, *columns)))
@@ -185,9 +191,3 @@ class Rows(Generic[R]):
 
     async def _write(self, work: Callable[[ScopedSession], T]) -> T:
         return await self._operations.operate(work, "immediate")
-
-
-def _clause(test: Any) -> Any:
-    """Give the expression that SQLAlchemy would take something for: a mapped attribute is one of a column."""
-    made = getattr(test, "__clause_element__", None)
-    return test if made is None else made()

@@ -1,90 +1,248 @@
-"""What a statement reaches: every table that it names, and every piece of raw SQL in it."""
+"""What a statement reaches: every table that it names, and whether the ORM keeps it to the tenant there.
+
+The ORM gives each query of a statement the criteria of the entities (mapped classes and aliases of them) that it knows
+to be in it: those of the first column in each expression that is selected, those read from or joined, and those on the
+surface of its conditions. A table that comes into a query in any other way would be read without criteria.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Table, TableClause, TextClause
+from sqlalchemy import Column, Select, Table
+from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ClauseElement, ColumnClause
-from sqlalchemy.sql.selectable import SelectBase, TextualSelect
+from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, ScalarSelect, SelectBase
+from sqlalchemy.sql.visitors import iterate
 
-from pinstripe.database.internals import children, entity_of
+from pinstripe.database.internals import (
+    children,
+    children_beside,
+    correlates,
+    entities_in,
+    entity_of,
+    first_entity_of,
+    is_orm,
+    options_of,
+    related,
+    selected,
+)
+from pinstripe.database.raw_sql import raw_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlalchemy.orm import Mapper
 
-_HARMLESS = ("*", "1")
-"""What SQLAlchemy itself writes as text, in `count(*)` and `exists (select 1 …)`."""
-
-Query = tuple[int, ...]
-"""Where in a statement something stands: the ids of the queries around it, outermost first."""
-
 
 class Reach:
-    """What one statement or expression names, wherever it stands in it.
+    """What one statement or expression names, wherever it stands in it."""
 
-    A table is *seen* where the ORM knows it as that of a mapped class, so that the criteria of that class hold for it.
-    A bare column of it beside that is no more than another name for the same rows; alone it would bring its table into
-    the query without any criteria.
-    """
+    def __init__(
+        self, statement: Any, *, orm: bool = True, own: Mapper[Any] | Table | None = None, condition: bool = False
+    ) -> None:
+        """Read the `statement`.
 
-    def __init__(self, statement: Any, own: Table | None = None) -> None:
-        """Read the `statement`; `own` is the table that an expression is put to, whose columns may then be bare."""
-        self.raw: list[ClauseElement] = []
+        An expression becomes part of one, which is the ORM's or not (`orm`) and is restricted to the tenant for the
+        class or table `own`; `condition` tells that it becomes one of its conditions.
+        """
+        self.raw: list[object] = []
         """The pieces of SQL that were written as text."""
-        self._seen: dict[Query, dict[Table, None]] = {} if own is None else {(): {own: None}}
-        self._bare: list[tuple[Table, Query]] = []  # tables that were put into the statement as such
-        self._columns: list[tuple[Table, Query]] = []
-        self._read(statement)
+        self.changes: list[UpdateBase] = []
+        """Statements inside of it that change something."""
+        self._queries: list[_Query] = []
+        outermost = _Query(None, None, inline=False, orm=orm)
+        if isinstance(own, Table):
+            outermost.tables.add(own)
+        elif own is not None:
+            outermost.cover(own)
+        if condition:
+            outermost.cover_condition(statement)
+        self._outermost = self._add(outermost)
+        self._read(statement, outermost)
 
     def tables(self) -> Iterator[tuple[Table, bool]]:
-        """Go over the tables, each with whether criteria of a mapped class hold for it wherever it is named."""
-        for tables in self._seen.values():
-            yield from ((table, True) for table in tables)
-        yield from ((table, False) for table, _ in self._bare)
-        for table, query in self._columns:
-            yield table, any(table in self._seen.get(query[:depth], ()) for depth in range(len(query) + 1))
+        """Go over the tables, each with whether it is kept to the tenant wherever it is named."""
+        for query in self._queries:
+            for entity in query.named:
+                kept = query.keeps(entity)
+                yield from ((table, kept) for table in entity.mapper.tables)
+            yield from ((table, False) for table in query.bare)
+            yield from ((table, query.keeps_table(table)) for table in query.columns)
 
-    def outermost(self) -> Iterable[Table]:
-        """Give the tables that are named outside of every query inside the statement."""
-        named = [*self._seen.get((), ())]
-        return [*named, *(table for table, query in (*self._bare, *self._columns) if not query)]
+    def _add(self, query: _Query) -> _Query:
+        self._queries.append(query)
+        return query
 
-    def _read(self, statement: Any) -> None:
-        done: dict[tuple[int, Mapper[Any] | None, Query], Any] = {}  # it holds the elements too: no id is used again
-        stack: list[tuple[Any, Mapper[Any] | None, Query]] = [(statement, None, ())]
+    def _read(self, statement: Any, outermost: _Query) -> None:
+        done: dict[tuple[int, int, int], Any] = {}  # it holds the elements too: no id is used again
+        stack: list[tuple[Any, _Query, Any, bool]] = [(statement, outermost, None, False)]
         while stack:
-            element, mapper, query = stack.pop()
-            if not isinstance(element, ClauseElement):
+            element, query, entity, inline = stack.pop()
+            if not isinstance(element, ClauseElement) or (id(element), id(query), id(entity)) in done:
                 continue
-            mapper = entity_of(element) or mapper
-            if (id(element), mapper, query) in done:
-                continue
-            done[id(element), mapper, query] = element
-            if isinstance(element, Table):
-                self._add(self._bare, element, mapper, query)
-                continue
-            if isinstance(element, ColumnClause) and isinstance(element.table, Table):
-                self._add(self._columns, element.table, mapper, query)
-                continue
-            if _is_raw(element):
-                self.raw.append(element)
-            if isinstance(element, ColumnClause) and element.table is not None:
-                stack.append((element.table, mapper, query))
-            inside = (*query, id(element)) if element is not statement and isinstance(element, SelectBase) else query
-            stack.extend((child, mapper, inside) for child in children(element))
+            done[id(element), id(query), id(entity)] = element
+            raw = raw_sql(element) if not isinstance(element, Table) else None
+            if raw is not None:
+                self.raw.append(raw)
+            stack.extend(self._follow(element, query, entity, inline=inline))
 
-    def _add(self, unseen: list[tuple[Table, Query]], table: Table, mapper: Mapper[Any] | None, query: Query) -> None:
-        if mapper is not None and any(table in each.tables for each in mapper.self_and_descendants):
-            self._seen.setdefault(query, {})[table] = None
+    def _follow(
+        self, element: Any, query: _Query, entity: Any, *, inline: bool
+    ) -> Iterator[tuple[Any, _Query, Any, bool]]:
+        """Note what an element names, and give what is to be read in it."""
+        made_of = entity_of(element)
+        if isinstance(element, Table):
+            query.name(made_of or entity, element)
+        elif isinstance(element, ColumnClause) and element.table is not None:
+            if made_of is not None:
+                query.named[made_of] = None
+            elif isinstance(element, Column) and isinstance(element.table, Table):
+                query.columns[element.table] = None
+            else:
+                yield element.table, query, None, False
+        elif isinstance(element, AliasedReturnsRows):
+            if made_of is not None and made_of.is_aliased_class:
+                query.named[made_of] = None
+                if _is_whole(element.element, made_of.mapper):
+                    return
+                yield from ((one, query, made_of, False) for one in children(element))
+            else:
+                yield from ((one, query, _NOBODY, False) for one in children(element))
+        elif isinstance(element, UpdateBase):
+            yield from self._change(element, query)
+        elif isinstance(element, Select):
+            yield from self._query(element, query, inline=inline)
         else:
-            unseen.append((table, query))
+            context = None if isinstance(element, SelectBase) else made_of or entity
+            if isinstance(element, Join):
+                context = entity if entity is not None else None
+            yield from ((one, query, context, isinstance(element, ScalarSelect)) for one in children(element))
+        yield from self._options(element, query)
+
+    def _query(self, select: Any, outer: _Query, *, inline: bool) -> Iterator[tuple[Any, _Query, Any, bool]]:
+        query = self._add(_Query(select, outer, inline=inline, orm=is_orm(select)))
+        parts = selected(select)
+        for column in parts.columns:
+            query.cover(*first_entity_of(column))
+        for one in parts.froms:
+            made_of = entity_of(one)
+            if made_of is not None and not isinstance(one, Join):
+                query.cover(made_of)
+        for target, on in parts.joins:
+            to = related(target) or related(on)
+            if to is None:
+                yield from ((_clause(one), query, None, False) for one in (target, on))
+                made_of = entity_of(_clause(target))
+            else:
+                made_of, extra = to
+                query.named[made_of] = None
+                yield from ((one, query, None, False) for one in extra)
+                if not related(target):
+                    yield _clause(target), query, None, False
+            if made_of is not None:
+                query.cover(made_of)
+        for condition in parts.where:
+            query.cover_condition(condition)
+        for part in (parts.columns, parts.froms, parts.where, children_beside(select)):
+            yield from ((one, query, None, False) for one in part)
+
+    def _change(self, change: UpdateBase, outer: _Query) -> Iterator[tuple[Any, _Query, Any, bool]]:
+        query = outer
+        if outer is not self._outermost or outer.named or outer.is_change:
+            self.changes.append(change)
+            query = self._add(_Query(change, outer, inline=False, orm=is_orm(change)))
+        query.is_change = True
+        made_of = entity_of(change.table)
+        if made_of is not None and not made_of.is_aliased_class and len(made_of.tables) == 1:
+            query.cover(made_of)
+        yield from ((one, query, None, False) for one in children(change))
+
+    def _options(self, element: Any, query: _Query) -> Iterator[tuple[Any, _Query, Any, bool]]:
+        for entities, expression in options_of(element):
+            inside = self._add(_Query(None, query, inline=True, orm=query.orm))
+            inside.cover(*entities)
+            yield expression, inside, None, False
 
 
-def _is_raw(element: ClauseElement) -> bool:
-    """Tell whether an element is SQL that the author wrote as text, or names a table as text."""
-    if isinstance(element, ColumnClause) and not isinstance(element, Column):
-        return bool(element.is_literal) and element.name not in _HARMLESS
-    return isinstance(element, TextClause | TextualSelect | TableClause)
+class _Query:
+    """One query of a statement, or a change, or what stands outside of all queries."""
+
+    def __init__(self, element: Any, outer: _Query | None, *, inline: bool, orm: bool) -> None:
+        self.element = element
+        self.outer = outer
+        self.inline = inline  # it stands among the expressions of `outer`, where it may take tables from
+        self.orm = orm
+        self.is_change = False
+        self.named: dict[Any, None] = {}
+        self.bare: dict[Table, None] = {}  # tables that were put into the query as such
+        self.columns: dict[Table, None] = {}  # tables of bare columns
+        self.tables: set[Any] = set()  # what is read with criteria, not as an alias
+        self._covered: dict[Any, None] = {}
+
+    def name(self, entity: Any, table: Table) -> None:
+        if (
+            entity is None
+            or entity is _NOBODY
+            or not any(table in each.tables for each in entity.mapper.self_and_descendants)
+        ):
+            self.bare[table] = None
+        else:
+            self.named[entity] = None
+
+    def cover(self, *entities: Any) -> None:
+        for entity in entities:
+            self._covered[entity] = None
+            if not entity.is_aliased_class:
+                self.tables.update(entity.tables)
+
+    def cover_condition(self, condition: Any) -> None:
+        """Cover what stands on the surface of a condition: it brings the table of its column along, and no other."""
+        self.cover(*(entity for entity in entities_in(condition) if len(entity.mapper.tables) == 1))
+
+    def keeps(self, entity: Any) -> bool:
+        if not self.orm:
+            return False
+        if entity in self._covered:
+            return True
+        tables = () if entity.is_aliased_class else entity.tables
+        if tables and self.tables.issuperset(tables):
+            return True
+        return self._takes(tables or [entity.selectable]) and self.outer is not None and self.outer.keeps(entity)
+
+    def keeps_table(self, table: Table) -> bool:
+        if table in self.tables:
+            return True
+        return self._takes([table]) and self.outer is not None and self.outer.keeps_table(table)
+
+    def _takes(self, tables: Iterable[Any]) -> bool:
+        return self.inline and (self.element is None or correlates(self.element, tables))
+
+
+class _Nobody:
+    """Stands for no entity where a table has one: an alias of a table that isn't an alias of its class."""
+
+    mapper = None
+
+
+_NOBODY = _Nobody()
+
+
+def _is_whole(element: Any, mapper: Mapper[Any]) -> bool:
+    """Tell whether an alias of a class is that of its tables joined, as the ORM makes it, and of nothing else."""
+    if isinstance(element, Select):
+        parts = selected(element)
+        if parts.where or parts.joins or not all(isinstance(column, Column) for column in parts.columns):
+            return False
+        parts_of = list(iterate(element))
+        queries = sum(isinstance(one, SelectBase) for one in parts_of)
+    else:
+        parts_of, queries = list(iterate(element)), 1
+    tables = {table for each in mapper.self_and_descendants for table in each.tables}
+    return queries == 1 and all(one in tables for one in parts_of if isinstance(one, Table))
+
+
+def _clause(element: Any) -> Any:
+    while hasattr(element, "__clause_element__"):
+        element = element.__clause_element__()
+    return element

@@ -7,12 +7,12 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import CursorResult, delete, insert, update
-from sqlalchemy.sql.elements import ClauseElement
 
 from pinstripe.database.conditions import column_of
+from pinstripe.database.expressions import check_bare, check_changed, is_expression
 from pinstripe.database.guards import check_assigned, refuse
 from pinstripe.database.joined_tables import delete_joined, reread, tables_of, update_joined
-from pinstripe.database.queries import Chosen, checked, chosen_keys, find, trusted, where
+from pinstripe.database.queries import Chosen, chosen_keys, find, trusted, where
 from pinstripe.errors import ConfigurationError, UnknownColumn
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def insert_row(session: ScopedSession, key: str | type, values: Mapping[str, Any
     entry = find(session, key)
     row = _stamped(session, entry, values)
     for value in row.values():
-        if isinstance(value, ClauseElement):
-            checked(session, entry, value)
+        if is_expression(value) and not session.everything:
+            check_bare(value, session.scope, None)
     options = {**trusted(session, entry), "populate_existing": True}
     if entry.mapper is None:
         statement = insert(entry.table).values(row).returning(*entry.table.columns)
         return session.execute(statement, execution_options=options).one()
     statement = insert(entry.entity).returning(entry.entity)
-    if any(isinstance(value, ClauseElement) for value in row.values()):
+    if any(is_expression(value) for value in row.values()):
         row = _as_one_statement(entry, row)
         return session.execute(statement.values(row), execution_options=options).scalar_one()
     return session.execute(statement, [row], execution_options=options).scalar_one()
@@ -70,13 +70,16 @@ def update_rows(session: ScopedSession, chosen: Chosen, values: Mapping[str, Any
     if not values:
         message = f"update of {entry.name!r}: expected at least one column with its new value, as update(name='…')"
         raise ConfigurationError(message)
+    is_joined = entry.mapper is not None and len(entry.mapper.tables) > 1
     for name, value in values.items():
         column = _column(entry, name)
-        if not session.everything:
-            check_assigned(getattr(column, "name", name), session.scope)
-        if isinstance(value, ClauseElement):
-            checked(session, entry, value)
-    if entry.mapper is not None and len(entry.mapper.tables) > 1:
+        if session.everything:
+            continue
+        check_assigned(getattr(column, "name", name), session.scope)
+        if is_expression(value):
+            check = check_bare if entry.mapper is None or is_joined else check_changed
+            check(value, session.scope, column.table if is_joined else entry.table)
+    if is_joined:
         return update_joined(session, entry, chosen, values)
     changed = _change(session, entry, chosen, update(entry.entity).values(dict(values)), "update")
     if entry.mapper is not None:
@@ -94,7 +97,7 @@ def delete_rows(session: ScopedSession, chosen: Chosen) -> int:
 
 def _change(session: ScopedSession, entry: Entry, chosen: Chosen, statement: Update | Delete, what: str) -> int:
     """Execute a change. What may bring other tables along is asked in a query of its own, which keeps to the tenant."""
-    if chosen.limit is None and not chosen.tests:
+    if chosen.limit is None and (entry.mapper is None or not chosen.tests):
         statement = statement.where(*where(session, entry, chosen, change=True))
     else:
         restriction = where(session, entry, Chosen(chosen.key), change=True)
@@ -129,8 +132,8 @@ def _stamped(session: ScopedSession, entry: Entry, values: Mapping[str, Any]) ->
         return row
     ours = session.scope.value(entry)
     found = row.get(key, ours)
-    if isinstance(found, ClauseElement) or found != ours or type(found) is not type(ours):
-        whose = "an expression" if isinstance(found, ClauseElement) else repr(found)
+    if is_expression(found) or found != ours or type(found) is not type(ours):
+        whose = "an expression" if is_expression(found) else repr(found)
         refuse(f"a row for {entry.name!r} has {key} = {whose} in a workspace of tenant {ours!r}", f"leave {key} out")
     row[key] = ours
     return row
@@ -152,7 +155,7 @@ def _plain(entry: Entry, values: Any) -> Mapping[str, Any]:
         message = f"insert_many of {entry.name!r}: expected mappings of columns to values, got {type(values).__name__}"
         raise ConfigurationError(message)
     for name in values.keys():  # noqa: SIM118 - a mapping of any kind
-        if isinstance(values[name], ClauseElement):
+        if is_expression(values[name]):
             message = f"insert_many of {entry.name!r}: {name} is an expression; use insert(…) for one row"
             raise ConfigurationError(message)
     return {name: values[name] for name in values.keys()}  # noqa: SIM118 - as above
