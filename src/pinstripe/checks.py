@@ -6,15 +6,16 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.definition import BrokenJob
-from pinstripe.errors import ConfigurationError, LedgerError, PinstripeError
+from pinstripe.errors import ConfigurationError, DatabaseUnavailable, IsolationError, LedgerError, PinstripeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from pinstripe.definition import Definition
     from pinstripe.project import Project
     from pinstripe.selection import Choice
+    from pinstripe.tenants import Tenant, TenantSource
 
 
 class Problem(NamedTuple):
@@ -27,8 +28,9 @@ class Problem(NamedTuple):
 async def look(folder: Path) -> list[Problem]:
     """Look at the project in `folder`, and give every problem found.
 
-    Imports every job and service, reads the schedules, connects to the ledger, and asks the tenant source for its first
-    page under every job's filter. What can't be looked at because of a problem is passed over.
+    Imports every job and service, reads the schedules, connects to the ledger and the application's database, looks at
+    its tables, and asks the tenant source for its first page under every job's filter. What can't be looked at because
+    of a problem is passed over.
     """
     from pinstripe.config import load_settings
     from pinstripe.project import Project
@@ -69,6 +71,9 @@ async def _of_project(project: Project) -> AsyncIterator[Problem]:
         yield Problem(f"setting {setting}", "is set, but has no effect in this version")
     for problem in ignored_by_git(project.settings.background_jobs, project.settings.services):
         yield problem
+    of_database = [problem async for problem in _of_database(project)]
+    for problem in of_database:
+        yield problem
     for service in project.services.problems():
         yield Problem(_place(service.path, service.line), service.reason)
     loaded = project.registry.load_all()
@@ -79,7 +84,8 @@ async def _of_project(project: Project) -> AsyncIterator[Problem]:
             for reason in suspicious_attributes(job.job_class):
                 yield Problem(_place(job.path, None) or f"job {job.name}", reason)
     async for problem in _of_tenants(project, [job for job in loaded if not isinstance(job, BrokenJob)]):
-        yield problem
+        if problem.reason not in {one.reason for one in of_database}:  # tenants that are kept there
+            yield problem
 
 
 def ignored_by_git(*folders: Path) -> Iterator[Problem]:
@@ -92,17 +98,59 @@ def ignored_by_git(*folders: Path) -> Iterator[Problem]:
             yield Problem(str(folder), f"git ignores it by {rule}; take that rule out, or let it name another folder")
 
 
+async def _of_database(project: Project) -> AsyncIterator[Problem]:
+    """Connect to the application's database, and look at its tables."""
+    settings = project.settings.database
+    if settings is None:
+        return
+    if project.database is None:
+        yield Problem(
+            "setting database.url", "expected where the database is, such as 'sqlite:///app.db'; found nothing"
+        )
+        return
+    if project.databases is None:
+        file = project.settings.services / "database.py"
+        yield Problem(
+            str(file), "it hides the database of [tool.pinstripe.database]; rename it, or take that table out"
+        )
+    try:
+        faults = await project.database.look(None if project.tenants is None else await _first_tenant(project.tenants))
+    except (ConfigurationError, DatabaseUnavailable, IsolationError) as error:
+        yield _of_setting(error)
+        return
+    except PinstripeError:
+        return  # it is the tenants' source that failed, which is told of there
+    for fault in faults:
+        yield Problem("database", fault)
+
+
+def _of_setting(error: PinstripeError) -> Problem:
+    """Say what is wrong with the database, at the setting that the message begins with."""
+    where, separator, reason = str(error).partition(": ")
+    if separator and where.startswith("setting "):
+        return Problem(where, reason)
+    return Problem("database", str(error))
+
+
+async def _first_tenant(source: TenantSource) -> Tenant | None:
+    from pinstripe.selection import Choice
+
+    page = await _first_page(Choice(source, None, frozenset()))
+    return page[0] if page else None
+
+
 async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator[Problem]:
     """Read the first tenants of the source, then under each job's filter."""
     from pinstripe.selection import Choice, Selection, choose
 
     multi_tenant = [job for job in jobs if job.multi_tenant]
-    if project.tenants is not None:
-        try:
+    try:
+        if project.tenants is not None:
             await _first_page(Choice(project.tenants, None, frozenset()))
-        except PinstripeError as error:
-            yield Problem("setting tenants.source", str(error))
-            return
+    except PinstripeError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, DatabaseUnavailable) else error
+        yield Problem("setting tenants.source", _of_setting(cause).reason)
+        return
     try:
         context = project.tenant_context
     except ConfigurationError as error:
@@ -119,11 +167,11 @@ async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator
             yield Problem(_place(job.path, None) or f"job {job.name}", str(error))
 
 
-async def _first_page(choice: Choice) -> None:
+async def _first_page(choice: Choice) -> Sequence[Tenant]:
     from contextlib import aclosing
 
     async with aclosing(choice.pages()) as pages:
-        await anext(pages, None)
+        return await anext(pages, ())
 
 
 def _place(path: Path | None, line: int | None) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pinstripe.database.access import DatabaseAccess
     from pinstripe.database.catalog import Entry
     from pinstripe.database.service import Database
-    from pinstripe.tenants import TenantSource
+    from pinstripe.tenants import Tenant, TenantSource
     from pinstripe.workspace import Workspace
 
 
@@ -103,6 +103,16 @@ class ProjectDatabase:
     async def rows(self, statement: Select[Any]) -> list[Any]:
         """Execute a query that is not kept to any tenant; give the rows, detached."""
         return await self.access.rows(statement)
+
+    async def look(self, tenant: Tenant | None) -> list[str]:
+        """Connect, and say what is wrong with the tables, for `pinstripe check`; `tenant` is any, if there is one.
+
+        Raises `ConfigurationError`, `DatabaseUnavailable` and `IsolationError`, as a job that uses the database.
+        """
+        settings, access = self._settings, self.access
+        if tenant is not None and (settings.isolation in ("schemas", "databases") or settings.url is None):
+            return await access.look(tenant)
+        return [] if settings.url is None else await access.look(None)
 
     async def close(self) -> None:
         """Close every connection."""

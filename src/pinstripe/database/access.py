@@ -18,6 +18,7 @@ from pinstripe.database.row_security import inspect_row_security
 from pinstripe.database.scope import Scopes
 from pinstripe.database.service import Work
 from pinstripe.database.session import Means
+from pinstripe.database.table_faults import find_table_faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -134,6 +135,25 @@ class DatabaseAccess:
             return await work.operate(lambda session: _fetch(session, statement), "nothing")
         finally:
             await work.close()
+
+    async def look(self, tenant: Tenant | None) -> list[str]:
+        """Connect as a workspace of `tenant` does, and say what is wrong with the tables; raises as `means`.
+
+        None looks at what is shared; for tenants who have a database or schema of their own, one has to be given.
+        """
+        try:
+            means = await self.means(tenant, unscoped=tenant is None)
+            try:
+                async with means.binding.engine.connect() as connection:
+                    return await find_table_faults(connection, means.scope.catalog)
+            finally:
+                if means.binding.release is not None:
+                    means.binding.release()
+        except Exception as error:
+            failure = self.failed(error)
+            if failure is error:
+                raise
+            raise failure from error
 
     async def close(self) -> None:
         """Close every connection."""
