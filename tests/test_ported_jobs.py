@@ -22,26 +22,19 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = {
-    "database": """
-        import sqlite3
-        from pathlib import Path
+SETTINGS = """
+    [tool.pinstripe.database]
+    url = "sqlite:///app.db"
+    """
 
-        def database():
-            path = Path(__file__).parents[2] / "app.db"
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            try:
-                yield connection
-            finally:
-                connection.close()
-        """,
+SERVICES = {
     "mailer": """
         class Mailer:
             def __init__(self, database):
                 self._database = database
 
             async def send(self, recipient, subject):
-                self._database.execute("insert into outbox values (?, ?)", (recipient, subject))
+                await self._database.outbox.insert(recipient=recipient, subject=subject)
 
         def mailer(database):
             return Mailer(database)
@@ -60,11 +53,11 @@ JOBS = {
             mailer: Any
 
             async def run(self):
-                waiting = self.database.execute("select id, recipient, text from notifications where not delivered")
-                for number, recipient, text in waiting.fetchall():
-                    await self.mailer.send(recipient, text)
-                    self.database.execute("update notifications set delivered = 1 where id = ?", (number,))
-                    print(f"told {recipient}")
+                notifications = self.database.notifications
+                for one in await notifications.where(delivered=False).order_by("id").all():
+                    await self.mailer.send(one.recipient, one.text)
+                    await notifications.where(id=one.id).update(delivered=True)
+                    print(f"told {one.recipient}")
         """,
     "purge_old_sessions": """
         from datetime import UTC, datetime, timedelta
@@ -78,7 +71,7 @@ JOBS = {
 
             async def run(self):
                 limit = datetime.now(UTC) - timedelta(minutes=self.minutes_until_expiry)
-                self.database.execute("delete from sessions where last_accessed_at < ?", (limit.isoformat(),))
+                await self.database.sessions.where(last_accessed_at__lt=limit.isoformat()).delete()
         """,
     "purge_used_hashes": """
         from datetime import UTC, datetime
@@ -91,7 +84,7 @@ JOBS = {
 
             def run(self):
                 now = datetime.now(UTC).isoformat()
-                return self.database.execute("delete from used_hashes where expires_at < ?", (now,)).rowcount
+                return self.wait(self.database.used_hashes.where(expires_at__lt=now).delete())
         """,
     "cleanup_old_data": """
         from datetime import UTC, datetime, timedelta
@@ -104,7 +97,7 @@ JOBS = {
 
             async def run(self, days: int = 30) -> int:
                 limit = datetime.now(UTC) - timedelta(days=days)
-                return self.database.execute("delete from entries where created_at < ?", (limit.isoformat(),)).rowcount
+                return await self.database.entries.where(created_at__lt=limit.isoformat()).delete()
         """,
     "send_email": """
         from typing import Any
@@ -154,7 +147,8 @@ def ago(**duration: float) -> str:
 
 @pytest.fixture
 def app(project_folder: ProjectFolder) -> Iterator[sqlite3.Connection]:
-    """Write the project, and give its database."""
+    """Write the project, and give its database, whose tables nobody declares: they are read from it."""
+    project_folder.configure(SETTINGS)
     for name, source in SERVICES.items():
         project_folder.service(name, source)
     for name, source in JOBS.items():
@@ -162,11 +156,11 @@ def app(project_folder: ProjectFolder) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(project_folder.path / "app.db", isolation_level=None)) as connection:
         connection.executescript(
             """
-            create table sessions (name, last_accessed_at);
-            create table used_hashes (value, expires_at);
-            create table entries (name, created_at);
-            create table notifications (id integer primary key, recipient, text, delivered default 0);
-            create table outbox (recipient, subject);
+            create table sessions (name text, last_accessed_at text);
+            create table used_hashes (value text, expires_at text);
+            create table entries (name text, created_at text);
+            create table notifications (id integer primary key, recipient text, text text, delivered boolean default 0);
+            create table outbox (recipient text, subject text);
             """
         )
         yield connection
