@@ -143,7 +143,10 @@ def _report(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         click.echo(f"Error: standard output can't be written ({error})", err=True)
         return 1
-    code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), None)
+    # Tenants that are kept in a database that is gone are no fault of the source.
+    gone = isinstance(error, errors.TenantSourceFailed) and isinstance(error.__cause__, errors.DatabaseUnavailable)
+    meant = error.__cause__ if gone else error
+    code = next((code for kind, code in EXIT_CODES if isinstance(meant, kind)), None)
     if code is None:
         import traceback
 

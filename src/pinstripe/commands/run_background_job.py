@@ -187,7 +187,8 @@ def command(**given: Any) -> int:
     was running is cancelled, what had not started stays undone, and `pinstripe retry-run` carries on from there. After
     NAME, -5 is an argument; `--` ends the options.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing ran, 4 the ledger can't be used, 130 and 143 interrupted.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing ran, 4 the ledger or the database of the tenants can't be
+    used, 130 and 143 interrupted.
     """
     options = _Options(**given)
     if not options.name and not options.words:
