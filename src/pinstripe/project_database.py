@@ -32,7 +32,7 @@ class ProjectDatabase:
 
         Where the settings don't say which isolation there is, a project with tenants keeps them apart by rows.
         """
-        self._settings = settings
+        self.settings = settings
         self._folder = folder
         self._has_tenants = has_tenants
         self._access: DatabaseAccess | None = None
@@ -43,8 +43,8 @@ class ProjectDatabase:
         if self._access is None:
             from pinstripe.database.access import DatabaseAccess
 
-            isolation = self._settings.isolation or ("rows" if self._has_tenants() else "none")
-            self._access = DatabaseAccess(self._settings, self._folder, isolation)
+            isolation = self.settings.isolation or ("rows" if self._has_tenants() else "none")
+            self._access = DatabaseAccess(self.settings, self._folder, isolation)
         return self._access
 
     def open(self, workspace: Workspace) -> tuple[Database, Callable[[BaseException | None], Any]]:
@@ -80,7 +80,7 @@ class ProjectDatabase:
 
     def default_source(self, key: str) -> TenantSource | None:
         """Read tenants from the table `tenants`; None where the models, or else the database, have no such table."""
-        settings = self._settings
+        settings = self.settings
         if settings.models:
             from pinstripe.database.catalog import declared
 
@@ -109,7 +109,7 @@ class ProjectDatabase:
 
         Raises `ConfigurationError`, `DatabaseUnavailable` and `IsolationError`, as a job that uses the database.
         """
-        settings, access = self._settings, self.access
+        settings, access = self.settings, self.access
         if tenant is not None and (settings.isolation in ("schemas", "databases") or settings.url is None):
             return await access.look(tenant)
         return [] if settings.url is None else await access.look(None)

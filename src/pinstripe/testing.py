@@ -2,10 +2,13 @@
 
 async with pinstripe.testing.workspace(tenant={"id": "acme"}, services={"mailer": fake}) as workspace:
     assert await workspace.perform(SendNewsletter, "weekly") == 3
+
+With `database="sqlite:///test.db"`, or settings, it works on a real database, kept to the tenant as in production.
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,10 +19,12 @@ from pinstripe.arguments import bind, restore
 from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.clock import SystemClock
+from pinstripe.config import load_settings
 from pinstripe.errors import ConfigurationError, TenantRequired, UnknownJob
 from pinstripe.executor import Executor
 from pinstripe.loading import define
 from pinstripe.names import nearest, normalise_job_name
+from pinstripe.project_database import ProjectDatabase, database_service
 from pinstripe.project_services import ProjectServices
 from pinstripe.run import Counts, Run, RunStatus, Trigger, new_run_id
 from pinstripe.services import ServiceDefinition, Services
@@ -43,19 +48,33 @@ async def workspace(
     tenant: object = None,
     services: Mapping[str, Any] | None = None,
     jobs: Mapping[str, type[BackgroundJob]] | None = None,
+    database: str | Mapping[str, Any] | None = None,
 ) -> AsyncIterator[TestingWorkspace]:
     """Open a workspace to perform jobs in.
 
     `tenant` is an id, a mapping or object with an `id`, a `Tenant`, or None. `services` are ready to use, by name, and
     are not closed. `jobs` are those that a job under test runs by name; one that it runs by class needs no mention.
+
+    `database` is the URL of a real database, or a mapping with the settings of `[tool.pinstripe.database]`, such as
+    `{"url": "sqlite:///test.db", "models": "app.models"}`; no file of a project adds to them. Jobs have it as
+    `self.database`, and the test as `workspace.database`, to arrange rows and look at them. Files are relative to the
+    current folder, and must be there: make the tables first, as by `Base.metadata.create_all`. `isolation` is "rows" by
+    default where there is a `tenant`, and otherwise "none". The connections are closed at the end.
+
+    Raises `ConfigurationError` for settings that can't be, and what a tenant's item raises.
     """
     found = None if tenant is None else tenant if isinstance(tenant, Tenant) else await _tenant(tenant)
-    bench = _Bench(services or {}, jobs or {})
-    async with TestingWorkspace(found, bench) as opened:
-        try:
-            yield opened
-        finally:
-            await bench.executor.close()
+    project_database = None if database is None else _open_database(database, services or {}, found)
+    bench = _Bench(services or {}, jobs or {}, project_database)
+    try:
+        async with TestingWorkspace(found, bench, project_database) as opened:
+            try:
+                yield opened
+            finally:
+                await bench.executor.close()
+    finally:
+        if project_database is not None:
+            await project_database.close()
 
 
 class TestingWorkspace(Workspace):
@@ -64,9 +83,9 @@ class TestingWorkspace(Workspace):
     __slots__ = ("_bench",)
     __test__: ClassVar[bool] = False  # so that pytest doesn't take it for a test
 
-    def __init__(self, tenant: Tenant | None, bench: _Bench) -> None:
-        """Take the tenant, and what performs jobs."""
-        super().__init__(tenant, bench)
+    def __init__(self, tenant: Tenant | None, bench: _Bench, database: ProjectDatabase | None = None) -> None:
+        """Take the tenant, what performs jobs, and the database if there is one."""
+        super().__init__(tenant, bench, databases=database)
         self._bench = bench
 
     async def perform(self, job_class: type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Any:
@@ -84,10 +103,17 @@ class TestingWorkspace(Workspace):
 class _Bench:
     """What performs jobs without a project; also what launches those that a job runs."""
 
-    def __init__(self, services: Mapping[str, Any], jobs: Mapping[str, type[BackgroundJob]]) -> None:
+    def __init__(
+        self,
+        services: Mapping[str, Any],
+        jobs: Mapping[str, type[BackgroundJob]],
+        database: ProjectDatabase | None,
+    ) -> None:
         self._services = services
+        self._offered = {} if database is None else database_service(database.settings)
         self._jobs = {normalise_job_name(name): job_class for name, job_class in jobs.items()}
-        self.executor = Executor(_GivenServices(services), ProjectServices(), self)
+        given = _GivenServices(services, self._offered)
+        self.executor = Executor(given, ProjectServices(), self, databases=database)
 
     async def perform(
         self, inside: Workspace, job_class: type[BackgroundJob], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -158,7 +184,10 @@ class _Bench:
         names = definition.services
         if "database" in self._services and "database" not in names:
             names = ("database", *names)
-        missing = [name for name in names if name not in self._services]
+        missing = [name for name in names if name not in self._services and name not in self._offered]
+        if missing == ["database"]:
+            message = f"{job_class.__name__} declares database: expected workspace(database='sqlite:///test.db')"
+            raise ConfigurationError(message)
         if missing:
             given = ", ".join(f"{name!r}: …" for name in missing)
             message = f"{job_class.__name__} declares {', '.join(missing)}: expected workspace(services={{{given}}})"
@@ -167,16 +196,35 @@ class _Bench:
 
 
 class _GivenServices(Services):
-    """Services that the test made."""
+    """Services that the test made, and those that are `offered` besides."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__(Path(), "")
+    def __init__(self, values: Mapping[str, Any], offered: Mapping[str, ServiceDefinition]) -> None:
+        super().__init__(Path(), "", offered)
         self._values = values
+        self._besides = offered
 
     def order(self, names: Iterable[str]) -> list[ServiceDefinition]:
         return [
-            ServiceDefinition(name, lambda name=name: self._values[name], (), "workspace", Path()) for name in names
+            self._besides.get(name)
+            or ServiceDefinition(name, lambda name=name: self._values[name], (), "workspace", Path())
+            for name in names
         ]
+
+
+def _open_database(
+    given: str | Mapping[str, Any], services: Mapping[str, Any], tenant: Tenant | None
+) -> ProjectDatabase:
+    if "database" in services:
+        message = "expected either workspace(database=…) or a service 'database', got both"
+        raise ConfigurationError(message)
+    values = {"url": given} if isinstance(given, str) else dict(given)
+    flags = {f"database.{name}": value for name, value in values.items()}
+    # In a folder that can't have any file, so that no project's settings come in.
+    settings = load_settings(os.devnull, environment={}, flags=flags).database
+    if not database_service(settings) or settings is None:
+        message = f"workspace(database=…): expected a URL, or settings with one, such as {{'url': …}}; got {given!r}"
+        raise ConfigurationError(message)
+    return ProjectDatabase(settings, Path.cwd(), has_tenants=lambda: tenant is not None)
 
 
 def _name(job_class: type[BackgroundJob]) -> str:
