@@ -165,7 +165,7 @@ async def test_what_cannot_be_asked_is_told_with_the_remedy(
 
 
 async def test_rows_that_are_awaited_or_tested_by_mistake_say_what_is_missing(shop: Shop) -> None:
-    rows = shop.open().users.where(name="x")
+    rows: Any = shop.open().users.where(name="x")
     with pytest.raises(
         ConfigurationError, match=r"Rows\(users\): expected an operation to await, as `await ….all\(\)`"
     ):

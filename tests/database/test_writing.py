@@ -90,7 +90,7 @@ async def test_inserts_that_cannot_be_are_told(shop: Shop) -> None:
         await users.insert()
     with pytest.raises(IntegrityError, match="hide_parameters"):
         await users.insert(id=4, name="acme takes a key of globex")
-    with pytest.raises(IsolationError, match=r"SQL written as text|stands in a statement|is none that"):
+    with pytest.raises(IsolationError, match=r"stands in a|is none that"):
         await users.insert(name=User.name)
     with pytest.raises(UnknownColumn, match=r"posts"):
         await users.insert(name="acme x", posts=[])

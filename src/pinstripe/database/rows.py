@@ -13,7 +13,7 @@ from pinstripe.database.expressions import clause_of, is_expression
 from pinstripe.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
     from pinstripe.database.queries import Chosen
     from pinstripe.database.session import Begin, ScopedSession
@@ -168,15 +168,17 @@ class Rows(Generic[R]):
             for row in page:
                 yield row
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        """Refuse: say what is to be awaited."""
-        message = f"{self!r}: expected an operation to await, as `await ….all()` or `async for row in …`"
-        raise ConfigurationError(message)
+    if not TYPE_CHECKING:  # a type checker refuses both by itself, and better so
 
-    def __bool__(self) -> NoReturn:
-        """Refuse: nobody knows yet whether there are any."""
-        message = f"{self!r}: whether there are any rows isn't known yet; expected `await ….exists()`"
-        raise ConfigurationError(message)
+        def __await__(self) -> NoReturn:
+            """Refuse: say what is to be awaited."""
+            message = f"{self!r}: expected an operation to await, as `await ….all()` or `async for row in …`"
+            raise ConfigurationError(message)
+
+        def __bool__(self) -> NoReturn:
+            """Refuse: nobody knows yet whether there are any."""
+            message = f"{self!r}: whether there are any rows isn't known yet; expected `await ….exists()`"
+            raise ConfigurationError(message)
 
     def __repr__(self) -> str:
         """Show the table, without any value."""
