@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, and_, inspect, true
 from sqlalchemy.ext.hybrid import HybridExtensionType
+from sqlalchemy.orm import aliased
 
 from pinstripe.comparisons import COMPARISONS, TextValue, parse_key, read_lookup
 from pinstripe.database.column_conditions import condition
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.orm import InstrumentedAttribute, Mapper
+    from sqlalchemy.orm import InstrumentedAttribute, Mapper, QueryableAttribute
 
 __all__ = ["column_of", "condition", "conditions", "find_column"]
 
@@ -51,7 +52,7 @@ def find_column(entity: type | Table, name: str) -> ColumnElement[Any] | None:
     """Give the column or attribute as `column_of` does; None where there is none."""
     if isinstance(entity, Table):
         return entity.columns.get(name)
-    mapper: Mapper[Any] = inspect(entity)
+    mapper: Mapper[Any] = inspect(entity).mapper
     if name in mapper.column_attrs or name in mapper.synonyms or name in _hybrids(mapper):
         attribute: Any = getattr(entity, name)
         return attribute if hasattr(attribute, "type") else None  # a synonym may stand for a relationship
@@ -90,17 +91,21 @@ def _partings(key: str) -> Iterator[tuple[str, str]]:
 
 
 def _relationship(entity: type | Table, name: str) -> InstrumentedAttribute[Any] | None:
-    if isinstance(entity, Table) or name not in inspect(entity).relationships:
+    if isinstance(entity, Table) or name not in inspect(entity).mapper.relationships:
         return None
     attribute: InstrumentedAttribute[Any] = getattr(entity, name)
     return attribute
 
 
 def _related(
-    related: InstrumentedAttribute[Any], rest: str, value: object, dialect: str, path: str
+    related: QueryableAttribute[Any], rest: str, value: object, dialect: str, path: str
 ) -> ColumnElement[bool]:
     """Write a condition on what a relationship leads to: that there is one for which all of it holds."""
     target = related.property.mapper.class_
+    if related.property.mapper.common_parent(related.property.parent):
+        # Under an alias of the class: the one of its table, which SQLAlchemy makes, has no criteria of the tenant.
+        target = aliased(target)
+        related = related.of_type(target)
     exists = related.any if related.property.uselist else related.has
     if rest and not (rest in COMPARISONS and find_column(target, rest) is None):
         return exists(_condition(target, rest, value, dialect, f"{path}__"))
@@ -119,7 +124,7 @@ def _related(
 def _names(entity: type | Table) -> list[str]:
     if isinstance(entity, Table):
         return list(entity.columns.keys())
-    mapper: Mapper[Any] = inspect(entity)
+    mapper: Mapper[Any] = inspect(entity).mapper
     return [*mapper.column_attrs.keys(), *mapper.synonyms.keys(), *_hybrids(mapper), *mapper.relationships.keys()]
 
 
@@ -127,5 +132,5 @@ def _unknown(entity: type | Table, name: str) -> UnknownColumn:
     known = _names(entity)
     near = nearest(name, known)
     hint = f"the nearest is {' or '.join(near)}" if near else f"it has {', '.join(known[:20])}"
-    shown = f"table {entity.name!r}" if isinstance(entity, Table) else entity.__qualname__
+    shown = f"table {entity.name!r}" if isinstance(entity, Table) else inspect(entity).mapper.class_.__qualname__
     return UnknownColumn(f"{shown} has no column {name!r}; {hint}")

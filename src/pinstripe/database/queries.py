@@ -158,18 +158,18 @@ def where(session: ScopedSession, entry: Entry, chosen: Chosen, *, change: bool 
     found = [] if restriction is None else [restriction]
     for name, value in chosen.lookups:
         found += conditions(entry.entity, {name: value}, dialect)
-    found += [checked(session, entry, test) for test in chosen.tests]
+    found += [checked(session, entry, test, condition=True) for test in chosen.tests]
     return found
 
 
-def checked(session: ScopedSession, entry: Entry, expression: Any) -> Any:
+def checked(session: ScopedSession, entry: Entry, expression: Any, *, condition: bool = False) -> Any:
     """Give an author's own expression if the scope allows for it; raises `IsolationError` otherwise."""
     if session.everything:
         return expression
     if entry.mapper is None:
         check_bare(expression, session.scope, entry.table)
     else:
-        check_expression(clause_of(expression), session.scope, orm=True, own=entry.table)
+        check_expression(clause_of(expression), session.scope, orm=True, own=entry.mapper, condition=condition)
     return expression
 
 

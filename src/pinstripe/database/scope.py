@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -127,7 +128,7 @@ class Scopes:
                 only_orm=False,
                 text=False,
             )
-        parameters = {name: tenant_value(entry, tenant.id) for name, entry in self._columns.items()}
+        parameters = MappingProxyType({name: tenant_value(entry, tenant.id) for name, entry in self._columns.items()})
         return Scope(
             catalog,
             tenant,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import event, inspect
 from sqlalchemy.exc import DBAPIError
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from pinstripe.database.guards import check_flush, check_statement, refuse
+from pinstripe.database.guards import check_flush, check_options, check_statement, refuse
 from pinstripe.database.internals import await_only
 from pinstripe.database.row_security import SET_SCOPE, UNSCOPED
 from pinstripe.errors import IsolationError, PinstripeError
@@ -35,24 +35,18 @@ TRUSTED = "pinstripe_trusted"
 """The execution option of statements that the table facade has built itself: `ScopedSession.trust` of the entity."""
 
 
-class Means:
-    """What a session works with: made when it is first used, for only then is anything connected or read."""
+class Means(NamedTuple):
+    """What a session works with: made when it is first used, for only then is anything connected or read.
 
-    __slots__ = ("binding", "literal_criteria", "protected", "reading", "scope", "sqlite")
+    `binding` is what to connect to, and `reading` the engine for single queries that need no transaction, where there
+    is one; `protected` tells whether row-level security is in force there.
+    """
 
-    def __init__(
-        self, scope: Scope, binding: Binding, *, sqlite: bool, protected: bool, reading: AsyncEngine | None = None
-    ) -> None:
-        """Take the `scope`, what to connect to, and whether row-level security is in force there (`protected`).
-
-        `reading` is the engine for single queries that need no transaction, where there is one.
-        """
-        self.scope = scope
-        self.binding = binding
-        self.reading = reading
-        self.sqlite = sqlite
-        self.protected = protected
-        self.literal_criteria: tuple[Any, ...] | None = None
+    scope: Scope
+    binding: Binding
+    sqlite: bool
+    protected: bool
+    reading: AsyncEngine | None = None
 
 
 class ScopedSession(Session):
@@ -71,7 +65,8 @@ class ScopedSession(Session):
     ) -> None:
         """Take what makes the means, what raises once the workspace is closed, and whether all is reached."""
         super().__init__(**options)
-        self.everything = everything
+        self._everything = everything
+        self._literal_criteria: tuple[Any, ...] | None = None
         self._prepare = prepare
         self._check = check
         self._means: Means | None = None
@@ -98,6 +93,11 @@ class ScopedSession(Session):
         return mark is self._trust[True] or mark is self._trust[False]
 
     @property
+    def everything(self) -> bool:
+        """Whether it reaches everything; it can't change."""
+        return self._everything
+
+    @property
     def means(self) -> Means:
         """What it works with; made now if it is not there yet."""
         if self._means is None:
@@ -117,8 +117,13 @@ class ScopedSession(Session):
     # What SQLAlchemy itself calls.
 
     def get_bind(self, mapper: Any = None, *, clause: Any = None, bind: Any = None, **options: Any) -> Any:
-        """Give the engine: that of the tenant, or the one where shared tables live."""
+        """Give the engine: that of the tenant, or the one where shared tables live.
+
+        In a scope it is refused outside of a statement, where it would only lead to a bare connection.
+        """
         del options
+        if self._user is None:
+            self._allow_everything("session.get_bind()")
         if bind is not None:
             return bind
         binding, reading = self.means.binding, self.means.reading
@@ -217,7 +222,7 @@ class ScopedSession(Session):
         try:
             self.means  # noqa: B018 - made before anything else is asked for, outside of SQLAlchemy's own state
             return work()
-        except DBAPIError as error:
+        except (DBAPIError, asyncio.CancelledError) as error:
             self.failure = error
             raise
         finally:
@@ -233,6 +238,10 @@ class DatabaseSession(AsyncSession):
 
     sync_session_class = ScopedSession
     sync_session: ScopedSession
+
+    def get_bind(self, *args: Any, **options: Any) -> Any:
+        """Refuse in a scope, as `ScopedSession.get_bind`."""
+        return self.sync_session.get_bind(*args, **options)
 
 
 def keep_rows(session: Session) -> list[tuple[Any, dict[str, Any]]]:
@@ -263,6 +272,7 @@ def _keep_to_scope(state: ORMExecuteState) -> None:
     assert isinstance(session, ScopedSession)  # noqa: S101 - it listens to no other
     if session.everything or (session.prepared is not None and state.statement is session.prepared):
         return
+    check_options(state)
     scope = session.scope
     trusted = session.trusts(state.execution_options.get(TRUSTED), orm=state.is_orm_statement)
     if not trusted and not state.is_relationship_load and not state.is_column_load:
@@ -280,11 +290,10 @@ def _keep_to_scope(state: ORMExecuteState) -> None:
 
 def _literal_criteria(session: ScopedSession) -> tuple[Any, ...]:
     """Give criteria that hold the tenant's id itself: SQLAlchemy also evaluates those of a change in Python."""
-    means = session.means
-    if means.literal_criteria is None:
-        scope = means.scope
-        means.literal_criteria = tuple(scope.literal_criteria()) if scope.by_rows else scope.criteria
-    return means.literal_criteria
+    if session._literal_criteria is None:  # noqa: SLF001 - it is part of the session
+        scope = session.scope
+        session._literal_criteria = tuple(scope.literal_criteria()) if scope.by_rows else scope.criteria  # noqa: SLF001
+    return session._literal_criteria  # noqa: SLF001
 
 
 @event.listens_for(ScopedSession, "after_begin")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Select, Table
+from sqlalchemy import Column, Exists, Select, Table
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ClauseElement, ColumnClause
 from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, ScalarSelect, SelectBase
@@ -51,6 +51,7 @@ class Reach:
         self.changes: list[UpdateBase] = []
         """Statements inside of it that change something."""
         self._queries: list[_Query] = []
+        self._known: dict[tuple[int, int], Any] = {}  # it holds the queries too: no id is used again
         outermost = _Query(None, None, inline=False, orm=orm)
         if isinstance(own, Table):
             outermost.tables.add(own)
@@ -87,40 +88,55 @@ class Reach:
                 self.raw.append(raw)
             stack.extend(self._follow(element, query, entity, inline=inline))
 
-    def _follow(
-        self, element: Any, query: _Query, entity: Any, *, inline: bool
-    ) -> Iterator[tuple[Any, _Query, Any, bool]]:
+    def _follow(self, element: Any, query: _Query, entity: Any, *, inline: bool) -> Iterator[_Step]:
         """Note what an element names, and give what is to be read in it."""
-        made_of = entity_of(element)
+        yield from self._options(element, query)
         if isinstance(element, Table):
-            query.name(made_of or entity, element)
-        elif isinstance(element, ColumnClause) and element.table is not None:
-            if made_of is not None:
-                query.named[made_of] = None
-            elif isinstance(element, Column) and isinstance(element.table, Table):
-                query.columns[element.table] = None
-            else:
-                yield element.table, query, None, False
-        elif isinstance(element, AliasedReturnsRows):
-            if made_of is not None and made_of.is_aliased_class:
-                query.named[made_of] = None
-                if _is_whole(element.element, made_of.mapper):
-                    return
-                yield from ((one, query, made_of, False) for one in children(element))
-            else:
-                yield from ((one, query, _NOBODY, False) for one in children(element))
+            query.name(entity if entity is _NOBODY else entity_of(element) or entity, element)
+        elif isinstance(element, ColumnClause):
+            yield from self._column(element, query)
+        elif isinstance(element, AliasedReturnsRows | Join):
+            yield from self._source(element, query, entity)
         elif isinstance(element, UpdateBase):
             yield from self._change(element, query)
         elif isinstance(element, Select):
             yield from self._query(element, query, inline=inline)
         else:
-            context = None if isinstance(element, SelectBase) else made_of or entity
-            if isinstance(element, Join):
-                context = entity if entity is not None else None
-            yield from ((one, query, context, isinstance(element, ScalarSelect)) for one in children(element))
-        yield from self._options(element, query)
+            context = None if isinstance(element, SelectBase) else entity_of(element) or entity
+            inside = isinstance(element, Exists | ScalarSelect) or (inline and isinstance(element, SelectBase))
+            yield from ((one, query, context, inside) for one in children(element))
 
-    def _query(self, select: Any, outer: _Query, *, inline: bool) -> Iterator[tuple[Any, _Query, Any, bool]]:
+    def _column(self, column: Any, query: _Query) -> Iterator[_Step]:
+        made_of = entity_of(column)
+        if made_of is not None:
+            query.named[made_of] = None
+            if made_of.is_aliased_class:
+                yield made_of.selectable, query, made_of, False
+        elif isinstance(column, Column) and isinstance(column.table, Table):
+            query.columns[column.table] = None
+        elif column.table is not None:
+            yield column.table, query, None, False
+
+    def _source(self, element: Any, query: _Query, entity: Any) -> Iterator[_Step]:
+        """Look at an alias or a join: it stands for a class or an alias of one, or for no more than its tables."""
+        made_of = entity_of(element)
+        if isinstance(element, Join):
+            of, within = made_of or entity, element
+        else:
+            of, within = entity if made_of is None or not made_of.is_aliased_class else made_of, element.element
+            of = of if of is not None and of is not _NOBODY and of.is_aliased_class else _NOBODY
+        is_entity = of is not None and of is not _NOBODY
+        if is_entity and (not isinstance(element, Join) or _is_whole(within, of.mapper)):
+            query.named[of] = None
+        if not is_entity or not _is_whole(within, of.mapper):
+            inside = None if isinstance(element, Join) else of
+            yield from ((one, query, inside, False) for one in children(element))
+
+    def _query(self, select: Any, outer: _Query, *, inline: bool) -> Iterator[_Step]:
+        place = id(select), id(outer) if inline else 0
+        if place in self._known:
+            return  # a recursive query names itself
+        self._known[place] = select
         query = self._add(_Query(select, outer, inline=inline, orm=is_orm(select)))
         parts = selected(select)
         for column in parts.columns:
@@ -130,24 +146,28 @@ class Reach:
             if made_of is not None and not isinstance(one, Join):
                 query.cover(made_of)
         for target, on in parts.joins:
-            to = related(target) or related(on)
-            if to is None:
-                yield from ((_clause(one), query, None, False) for one in (target, on))
-                made_of = entity_of(_clause(target))
-            else:
-                made_of, extra = to
-                query.named[made_of] = None
-                yield from ((one, query, None, False) for one in extra)
-                if not related(target):
-                    yield _clause(target), query, None, False
-            if made_of is not None:
-                query.cover(made_of)
+            yield from self._join(target, on, query)
         for condition in parts.where:
             query.cover_condition(condition)
         for part in (parts.columns, parts.froms, parts.where, children_beside(select)):
             yield from ((one, query, None, False) for one in part)
 
-    def _change(self, change: UpdateBase, outer: _Query) -> Iterator[tuple[Any, _Query, Any, bool]]:
+    def _join(self, target: Any, on: Any, query: _Query) -> Iterator[_Step]:
+        to = related(target) or related(on)
+        if to is None:
+            yield from ((_clause(one), query, None, False) for one in (target, on))
+            made_of = entity_of(_clause(target))
+        else:
+            # The tables between the two classes are no more than the way from one to the other.
+            made_of, extra = to
+            query.named[made_of] = None
+            yield from ((one, query, None, False) for one in extra)
+            if not related(target):
+                yield _clause(target), query, None, False
+        if made_of is not None:
+            query.cover(made_of)
+
+    def _change(self, change: UpdateBase, outer: _Query) -> Iterator[_Step]:
         query = outer
         if outer is not self._outermost or outer.named or outer.is_change:
             self.changes.append(change)
@@ -158,11 +178,15 @@ class Reach:
             query.cover(made_of)
         yield from ((one, query, None, False) for one in children(change))
 
-    def _options(self, element: Any, query: _Query) -> Iterator[tuple[Any, _Query, Any, bool]]:
+    def _options(self, element: Any, query: _Query) -> Iterator[_Step]:
         for entities, expression in options_of(element):
             inside = self._add(_Query(None, query, inline=True, orm=query.orm))
             inside.cover(*entities)
             yield expression, inside, None, False
+
+
+_Step = tuple[Any, "_Query", Any, bool]
+"""What is to be read: an element, the query it stands in, whose tables it has, and whether it may correlate."""
 
 
 class _Query:
@@ -201,11 +225,11 @@ class _Query:
         self.cover(*(entity for entity in entities_in(condition) if len(entity.mapper.tables) == 1))
 
     def keeps(self, entity: Any) -> bool:
+        tables = () if entity.is_aliased_class else entity.tables
         if not self.orm:
-            return False
+            return self.outer is None and not self.tables.isdisjoint(tables)
         if entity in self._covered:
             return True
-        tables = () if entity.is_aliased_class else entity.tables
         if tables and self.tables.issuperset(tables):
             return True
         return self._takes(tables or [entity.selectable]) and self.outer is not None and self.outer.keeps(entity)
@@ -243,6 +267,6 @@ def _is_whole(element: Any, mapper: Mapper[Any]) -> bool:
 
 
 def _clause(element: Any) -> Any:
-    while hasattr(element, "__clause_element__"):
+    while hasattr(element, "__clause_element__") and not isinstance(element, ClauseElement):
         element = element.__clause_element__()
     return element

@@ -39,8 +39,8 @@ def insert_row(session: ScopedSession, key: str | type, values: Mapping[str, Any
     statement = insert(entry.entity).returning(entry.entity)
     if any(is_expression(value) for value in row.values()):
         row = _as_one_statement(entry, row)
-        return session.execute(statement.values(row), execution_options=options).scalar_one()
-    return session.execute(statement, [row], execution_options=options).scalar_one()
+        return session.execute(statement.values(row), execution_options=options).unique().scalar_one()
+    return session.execute(statement, [row], execution_options=options).unique().scalar_one()
 
 
 def insert_rows(session: ScopedSession, key: str | type, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -75,7 +75,7 @@ def update_rows(session: ScopedSession, chosen: Chosen, values: Mapping[str, Any
         column = _column(entry, name)
         if session.everything:
             continue
-        check_assigned(getattr(column, "name", name), session.scope)
+        check_assigned([(name, value)], entry.mapper, session.scope)
         if is_expression(value):
             check = check_bare if entry.mapper is None or is_joined else check_changed
             check(value, session.scope, column.table if is_joined else entry.table)
@@ -130,6 +130,7 @@ def _stamped(session: ScopedSession, entry: Entry, values: Mapping[str, Any]) ->
     key = entry.tenant_key
     if key is None or not session.scope.by_rows:
         return row
+    check_assigned(((name, one) for name, one in row.items() if name != key), entry.mapper, session.scope)
     ours = session.scope.value(entry)
     found = row.get(key, ours)
     if is_expression(found) or found != ours or type(found) is not type(ours):

@@ -1,0 +1,67 @@
+"""What of a statement is SQL that somebody wrote as text: nothing can tell what that reaches."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import Column, Extract, FunctionElement, TableClause, TextClause
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.functions import Function
+from sqlalchemy.sql.operators import custom_op
+from sqlalchemy.sql.selectable import SelectBase, TextualSelect
+
+from pinstripe.database.internals import text_beside
+
+
+def raw_sql(element: Any) -> object | None:
+    """Give the raw SQL that an element of a statement is or has; None where there is none in it."""
+    if isinstance(element, ColumnClause) and not isinstance(element, Column):
+        return element if element.is_literal and element.name not in _HARMLESS else None
+    if isinstance(element, TextClause | TextualSelect | TableClause):
+        return element
+    if isinstance(element, Extract):
+        return None if str(element.field).isidentifier() else element.field
+    if isinstance(element, Function):
+        return f"{element.name}(…)" if element.name.lower() in _EXECUTES_TEXT else None
+    for operator in (getattr(element, "operator", None), getattr(element, "modifier", None)):
+        if isinstance(operator, custom_op) and not _OPERATOR.fullmatch(operator.opstring):
+            return operator.opstring
+    return next(iter(text_beside(element)), None)
+
+
+def is_query_or_change(statement: Any) -> bool:
+    """Tell whether a statement is one of those that can be looked into, and not DDL or something of its author's."""
+    return isinstance(statement, SelectBase | UpdateBase | FunctionElement) or (
+        isinstance(statement, Executable) and type(statement).__module__.startswith("sqlalchemy.sql.lambdas")
+    )
+
+
+_HARMLESS = ("*", "1")
+"""What SQLAlchemy itself writes as text, in `count(*)` and `exists (select 1 …)`."""
+
+_OPERATOR = re.compile(r"(?!.*(--|/\*))[-+*/<>=~!@#%^&|?:.]+|[A-Za-z]+( [A-Za-z]+)*")
+"""An operator made of signs or words, with which nothing but its two sides can be written."""
+
+_EXECUTES_TEXT = frozenset(
+    (
+        *(
+            f"{kind}_to_xml{rest}"
+            for kind in ("query", "table", "schema", "database", "cursor")
+            for rest in ("", "schema")
+        ),
+        *(f"{kind}_to_xml_and_xmlschema" for kind in ("query", "table", "schema", "database")),
+        "dblink",
+        "dblink_exec",
+        "dblink_open",
+        "dblink_send_query",
+        "load_extension",
+        "pg_read_binary_file",
+        "pg_read_file",
+        "set_config",
+        "ts_stat",
+    )
+)
+"""Functions of the databases that execute text as SQL, name a table by text, or change whose a transaction is."""
