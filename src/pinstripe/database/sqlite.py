@@ -16,6 +16,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from pinstripe.errors import DatabaseUnavailable
 
+from .cursors import OneWayCursor
 from .outages import BUSY_TIMEOUT, POOL_TIMEOUT
 from .turns import Turns
 
@@ -134,6 +135,9 @@ class _Threaded(aiosqlite.Connection):
 
     file: FileIdentity
     stopped: asyncio.Future[None] | None = None
+
+    def cursor(self) -> OneWayCursor:  # type: ignore[override]  # entered alike
+        return OneWayCursor(self)
 
     def stop(self) -> asyncio.Future[None] | None:
         self.stopped = super().stop()
