@@ -101,7 +101,7 @@ async def _plain(database: Database, table: str) -> list[Any]:
 def sqlite_shop(folder: Path, *, models: bool, rows: str = ROWS, isolation: Isolation = "rows", **more: Any) -> Shop:
     """Make the shop in a SQLite file."""
     make_sqlite(folder / "shop.db", rows)
-    return _shop(folder, "sqlite:///shop.db", models=models, isolation=isolation, **more)
+    return open_shop(folder, "sqlite:///shop.db", models=models, isolation=isolation, **more)
 
 
 def make_sqlite(path: Path, rows: str = ROWS) -> None:
@@ -122,10 +122,11 @@ def postgres_shop(
 ) -> Shop:
     """Make the shop in an empty PostgreSQL database."""
     postgres.execute_now(ddl("postgresql") + rows, database=database, user=OWNER)
-    return _shop(folder, postgres.url(database, "app"), models=models, isolation=isolation, **more)
+    return open_shop(folder, postgres.url(database, "app"), models=models, isolation=isolation, **more)
 
 
-def _shop(folder: Path, url: str, *, models: bool, isolation: Isolation, **more: Any) -> Shop:
+def open_shop(folder: Path, url: str, *, models: bool, isolation: Isolation, **more: Any) -> Shop:
+    """Open the shop that is in a database; `more` is of the settings."""
     values = {"url": url, "isolation": isolation, "shared_tables": ["plans"], **more}
     if models:
         values["models"] = MODELS
