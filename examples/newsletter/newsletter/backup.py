@@ -117,7 +117,7 @@ def contents_of(connection: Connection) -> Contents:
 def _write(pages: Iterable[Page], partial: Path) -> Contents:
     digests = _Digests()
     with open_database(partial, "rwc").begin() as connection:
-        Base.metadata.create_all(connection)
+        Base.metadata.create_all(connection, checkfirst=False)
         for table, rows in pages:
             connection.execute(insert(table), rows)
             for row in rows:

@@ -54,7 +54,7 @@ def seed(path: Path, *, now: datetime, tenants: int = TENANTS, users: int = USER
     random = Random(SEED)
     engine = open_database(path, "rwc")
     with engine.begin() as connection:
-        Base.metadata.create_all(connection)
+        Base.metadata.create_all(connection, checkfirst=False)
         prices = content.PLANS.items()
         connection.execute(insert(Plan), [{"name": name, "monthly_price": price} for name, price in prices])
         chosen = _tenants(random, tenants)
