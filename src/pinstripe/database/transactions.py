@@ -10,6 +10,8 @@ import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from pinstripe.database.session import keep_rows, restore_rows
 from pinstripe.errors import PinstripeError
 
@@ -52,7 +54,7 @@ async def operate(database: Sessions, work: Callable[[ScopedSession], T], begins
         _check_open(outer)
         session = await database.use()
         sync = session.sync_session
-        if sync.in_transaction():
+        if sync.managed or sync.in_transaction():
             _check_failure(sync)
             try:
                 return await session.run_sync(lambda _: work(sync))
@@ -153,7 +155,7 @@ class Transaction:
         await finish(self._roll_back(session, gone=not isinstance(error, Exception)))
 
     def _begin(self, session: ScopedSession) -> None:
-        if session.in_transaction():
+        if session.managed or session.in_transaction():
             _check_failure(session)
             self._savepoint = session.begin_nested()
         else:
@@ -178,13 +180,14 @@ class Transaction:
             sync.managed, sync.begins = False, "deferred"
             await _undo(session, keep=False, gone=gone)
             return
+        failure = sync.failure
         try:
             await session.run_sync(lambda _: savepoint.rollback())
         except Exception as error:  # noqa: BLE001 - the transaction around it is lost, and will say so
             await session.invalidate()
             sync.failure = error
         else:
-            sync.failure = None
+            sync.failure = failure if _is_lost(failure) else None
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -244,6 +247,13 @@ def _check_failure(session: ScopedSession) -> None:
             "kept; let the error leave the transaction, or do what may fail in a transaction() of its own inside it"
         )
         raise PinstripeError(message) from session.failure
+
+
+def _is_lost(failure: BaseException | None) -> bool:
+    """Tell whether the connection went with what failed, and with it every transaction around."""
+    return isinstance(failure, asyncio.CancelledError) or (
+        isinstance(failure, DBAPIError) and failure.connection_invalidated
+    )
 
 
 def _has_changes(session: ScopedSession) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.database.cases.applications import KINDS, Application, Place, application_at, make_place
+from tests.database.cases.separate import KINDS as SEPARATE
+from tests.database.cases.separate import Separate, separate_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,3 +33,13 @@ async def application(place: Place) -> AsyncIterator[Application]:
     async with application_at(place) as application:
         yield application
         assert await application.is_calm()
+
+
+@pytest.fixture(params=SEPARATE)
+async def separate(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Separate]:
+    """Give an application whose tenants have schemas or databases of their own."""
+    postgres, database = None, ""
+    if request.param == "schemas":
+        postgres, database = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_database")
+    async with separate_at(request.param, tmp_path, postgres, database) as separate:
+        yield separate
