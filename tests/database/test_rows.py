@@ -8,6 +8,7 @@ from sqlalchemy import Row, column, func, text
 from pinstripe.errors import (
     ConfigurationError,
     IsolationError,
+    PinstripeError,
     TenantRequired,
     UnknownColumn,
     UnknownTable,
@@ -287,6 +288,19 @@ async def test_rows_are_instances_of_the_authors_class_or_plain_rows(shop: Shop)
     else:
         with pytest.raises(UnknownTable, match="User is no mapped class of this database, which has no models"):
             await database[User].all()
+
+
+async def test_a_relationship_that_is_not_loaded_says_how_to_await_it_and_spoils_nothing(declared_shop: Shop) -> None:
+    database = declared_shop.open()
+    ann = await database[User].first()
+    assert ann is not None
+    for _ in range(2):
+        with pytest.raises(PinstripeError, match=r"has to be awaited: .*`await database.session.refresh\(row, "):
+            _ = ann.posts
+        assert await database.users.count() == 3
+    await database.session.refresh(ann, ["posts"])
+    assert [post.title for post in ann.posts] == ["acme one", "acme two"]
+    await database.session.rollback()
 
 
 async def test_tables_of_any_name_are_reached_in_brackets(shop: Shop) -> None:

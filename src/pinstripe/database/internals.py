@@ -14,6 +14,7 @@ from sqlalchemy.sql.lambdas import LambdaElement
 from sqlalchemy.sql.util import extract_first_column_annotation, surface_expressions
 from sqlalchemy.sql.visitors import HasTraverseInternals
 from sqlalchemy.util import await_only as await_only  # noqa: PLC0414 - the service awaits inside SQLAlchemy's greenlets
+from sqlalchemy.util.concurrency import in_greenlet as in_greenlet  # noqa: PLC0414 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +56,7 @@ PRIVATE = (
     "sqlalchemy.orm.util.AliasedInsp._base_alias",
     "sqlalchemy.types.TypeEngine._variant_mapping",
     "sqlalchemy.util.await_only",
+    "sqlalchemy.util.concurrency.in_greenlet",
 )
 """What is leant on, by its full name."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from pinstripe.database.guards import check_flush, check_options, check_statement, refuse
-from pinstripe.database.internals import await_only
+from pinstripe.database.internals import await_only, in_greenlet
 from pinstripe.database.row_security import SET_SCOPE, UNSCOPED
 from pinstripe.errors import IsolationError, PinstripeError
 
@@ -210,6 +210,12 @@ class ScopedSession(Session):
 
     def _alone(self, work: Callable[[], T]) -> T:
         """Do something as the only task that uses the session, and remember what failed."""
+        if not in_greenlet():
+            message = (
+                "what isn't loaded has to be awaited: read a relationship by `await database.session.refresh(row, "
+                "['posts'])`, or with the rows by a query of `database.session` that has selectinload in its options"
+            )
+            raise PinstripeError(message)
         self._check()
         task, former = asyncio.current_task(), self._user
         if former is not None and former is not task:
