@@ -219,6 +219,18 @@ async def test_a_change_may_be_chosen_by_relationship_or_expression(shop: Shop) 
     assert await globex(shop) == before
 
 
+async def test_names_that_are_nearly_right_are_told(declared_shop: Shop) -> None:
+    database = declared_shop.open()
+    with pytest.raises(UnknownColumn, match="Line has no attribute 'order_no': the class calls that column 'order'"):
+        await database.lines.insert(order_no=7)
+    with pytest.raises(UnknownColumn, match="Line has no attribute 'tenant_id': the class calls that column 'tenant'"):
+        await database.lines.where(tenant_id="acme").all()
+    with pytest.raises(UnknownColumn, match=r"User.posts is a relationship; expected a column, such as id"):
+        await database.users.order_by("posts").all()
+    with pytest.raises(UnknownColumn, match=r"User.posts is a relationship; expected columns, or use"):
+        await database.users.update(posts=[])
+
+
 async def test_updates_that_cannot_be_are_told(shop: Shop) -> None:
     users = shop.open().users
     with pytest.raises(ConfigurationError, match=r"update of 'users': expected at least one column with its new value"):

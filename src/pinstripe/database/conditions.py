@@ -133,4 +133,11 @@ def _unknown(entity: type | Table, name: str) -> UnknownColumn:
     near = nearest(name, known)
     hint = f"the nearest is {' or '.join(near)}" if near else f"it has {', '.join(known[:20])}"
     shown = f"table {entity.name!r}" if isinstance(entity, Table) else inspect(entity).mapper.class_.__qualname__
+    if not isinstance(entity, Table):
+        mapper: Mapper[Any] = inspect(entity).mapper
+        if name in mapper.relationships:
+            return UnknownColumn(f"{shown}.{name} is a relationship; expected a column, such as {known[0]}")
+        named = [attribute.key for attribute in mapper.column_attrs if name in {one.name for one in attribute.columns}]
+        if named:
+            return UnknownColumn(f"{shown} has no attribute {name!r}: the class calls that column {named[0]!r}")
     return UnknownColumn(f"{shown} has no column {name!r}; {hint}")
