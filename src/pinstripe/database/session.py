@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from sqlalchemy import event, inspect
+from sqlalchemy import Select, event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -135,7 +135,9 @@ class ScopedSession(Session):
 
     def _is_shared(self, mapper: Mapper[Any] | None, clause: Any) -> bool:
         catalog = self.scope.catalog
-        tables: list[Any] = [mapper.local_table] if mapper is not None else [*getattr(clause, "froms", ())]
+        tables: list[Any] = (
+            [mapper.local_table] if mapper is not None else [*getattr(clause, "get_final_froms", tuple)()]
+        )
         tables = tables or [getattr(clause, "table", None)]
         entries = [catalog.by_table.get(table) for table in tables]
         return any(entry is not None and entry.standing == "shared" for entry in entries)
