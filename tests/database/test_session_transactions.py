@@ -48,10 +48,14 @@ async def test_operations_are_part_of_the_transaction_that_the_session_has_begun
 
 async def test_the_session_does_not_commit_inside_a_transaction(shop: Shop) -> None:
     database = shop.open()
-    with pytest.raises(PinstripeError, match=r"commit inside database\.transaction\(\), which commits at its end"):
+
+    async def commit_inside() -> None:
         async with database.transaction():
             await database.users.where(id=1).update(name="acme Dee")
             await database.session.commit()
+
+    with pytest.raises(PinstripeError, match=r"commit inside database\.transaction\(\), which commits at its end"):
+        await commit_inside()
     assert "acme Dee" not in await names(shop)
 
 
@@ -83,3 +87,33 @@ async def test_what_is_not_committed_is_undone_with_a_word(shop: Shop, caplog: p
     await work.close()
     assert "1 changed rows were never written (tenant acme)" in caplog.text
     assert await names(shop) == {"acme Ann", "acme Bob", "acme Cid"}
+
+
+async def test_a_changed_row_is_written_and_committed_with_the_next_operation(shop: Shop) -> None:
+    database = shop.open()
+    user = await database[User].where(id=1).first()
+    assert user is not None
+    user.name = "acme Dee"
+    assert await database.users.where(name="acme Dee").count() == 1
+    await database.users.where(id=1).update(age=77)
+    assert "acme Dee" in await names(shop)
+    assert await shop.open().users.where(age=77).exists()
+
+
+async def test_a_changed_row_is_committed_by_the_transaction_that_follows(shop: Shop) -> None:
+    database = shop.open()
+    user = await database[User].where(id=1).first()
+    assert user is not None
+    user.name = "acme Dee"
+    async with database.transaction():
+        await database.users.where(id=1).update(age=77)
+    assert "acme Dee" in await names(shop)
+    assert await shop.open().users.where(age=77).exists()
+
+
+async def test_operations_are_part_of_a_transaction_that_was_begun_by_itself(shop: Shop) -> None:
+    database = shop.open()
+    async with database.session.begin():
+        await database.users.where(id=1).update(name="acme Dee")
+        assert "acme Dee" not in await names(shop)
+    assert "acme Dee" in await names(shop)

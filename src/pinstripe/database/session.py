@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from sqlalchemy import Select, event, inspect
+from sqlalchemy import event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransactionOrigin
 from sqlalchemy.orm.attributes import set_committed_value
 
 from pinstripe.database.guards import check_flush, check_options, check_statement, refuse
@@ -73,6 +73,8 @@ class ScopedSession(Session):
         self._user: asyncio.Task[Any] | None = None
         self.begins: Begin = "deferred"
         """How the next transaction begins."""
+        self.begun = False
+        """Whether a connection has begun the transaction that is open."""
         self.managed = False
         """Whether a `database.transaction()` is open, which alone may commit and roll back."""
         self.failure: BaseException | None = None
@@ -108,6 +110,17 @@ class ScopedSession(Session):
     def scope(self) -> Scope:
         """What it may reach."""
         return self.means.scope
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a transaction to work in.
+
+        SQLAlchemy begins one also when a row is changed or added; before a statement, that is only a remembered change.
+        """
+        transaction = self.get_transaction()
+        return transaction is not None and (
+            self.begun or self.managed or transaction.origin is not SessionTransactionOrigin.AUTOBEGIN
+        )
 
     @property
     def in_use(self) -> bool:
@@ -197,11 +210,13 @@ class ScopedSession(Session):
         """Commit; refused inside `database.transaction()`, which commits at its end."""
         self._refuse_in_transaction("commit")
         self._check()
+        self._refuse_second()
         super().commit()
 
     def rollback(self) -> None:
         """Roll back; refused inside `database.transaction()`, which is rolled back by an exception."""
         self._refuse_in_transaction("rollback")
+        self._refuse_second()
         super().rollback()
         self.failure = None
 
@@ -209,6 +224,17 @@ class ScopedSession(Session):
         if self.managed:
             message = f"{what} inside database.transaction(), which commits at its end; raise an exception to undo it"
             raise PinstripeError(message)
+
+    def _refuse_second(self) -> asyncio.Task[Any] | None:
+        """Refuse what another task asks for in the middle of a statement; give the task that asks."""
+        task = asyncio.current_task()
+        if self._user is not None and self._user is not task:
+            message = (
+                "the session is in use by another task; await one after the other, or use `database.<table>`, where "
+                "operations take turns"
+            )
+            raise PinstripeError(message)
+        return task
 
     def _alone(self, work: Callable[[], T]) -> T:
         """Do something as the only task that uses the session, and remember what failed."""
@@ -219,13 +245,7 @@ class ScopedSession(Session):
             )
             raise PinstripeError(message)
         self._check()
-        task, former = asyncio.current_task(), self._user
-        if former is not None and former is not task:
-            message = (
-                "the session is in use by another task; await one after the other, or use `database.<table>`, where "
-                "operations take turns"
-            )
-            raise PinstripeError(message)
+        task, former = self._refuse_second(), self._user
         self._user = task
         try:
             self.means  # noqa: B018 - made before anything else is asked for, outside of SQLAlchemy's own state
@@ -317,6 +337,13 @@ def _begin(session: ScopedSession, transaction: SessionTransaction, connection: 
         scope = means.scope
         tenant = "" if scope.tenant is None or scope.unscoped else scope.tenant.id
         connection.exec_driver_sql(SET_SCOPE, (tenant, UNSCOPED if scope.unscoped else ""))
+    session.begun = True
+
+
+@event.listens_for(ScopedSession, "after_transaction_end")
+def _end(session: ScopedSession, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.begun = False
 
 
 @event.listens_for(ScopedSession, "before_attach")

@@ -54,7 +54,7 @@ async def operate(database: Sessions, work: Callable[[ScopedSession], T], begins
         _check_open(outer)
         session = await database.use()
         sync = session.sync_session
-        if sync.managed or sync.in_transaction():
+        if sync.open:
             _check_failure(sync)
             try:
                 return await session.run_sync(lambda _: work(sync))
@@ -155,12 +155,13 @@ class Transaction:
         await finish(self._roll_back(session, gone=not isinstance(error, Exception)))
 
     def _begin(self, session: ScopedSession) -> None:
-        if session.managed or session.in_transaction():
+        if session.open:
             _check_failure(session)
             self._savepoint = session.begin_nested()
         else:
             session.begins = "immediate"
-            session.begin()
+            if not session.in_transaction():
+                session.begin()
             session.managed = True
 
     def _commit(self, session: ScopedSession) -> None:
