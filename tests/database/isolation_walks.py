@@ -136,6 +136,8 @@ class Walk:
                 self.busy(error)
             self.now = before
             self.doubts = []
+        else:
+            assert ending != "swallow", "a transaction in which a statement has failed was committed"
         finally:
             self.depth -= 1
         if self.depth == 0 and not self.in_session:

@@ -258,6 +258,23 @@ async def test_one_session_in_two_tasks_is_refused(application: Application) -> 
         await session.rollback()
 
 
+@pytest.mark.parametrize("what", ["commit", "rollback"])
+async def test_nobody_ends_the_transaction_in_which_another_task_is_busy(application: Application, what: str) -> None:
+    async with application.workspace("acme") as database:
+        session = database.session
+        await session.scalars(select(User))
+
+        async def read() -> int:
+            return len((await session.scalars(select(User))).all())
+
+        both: Any = await asyncio.gather(read(), getattr(session, what)(), return_exceptions=True)
+        assert both[0] == 3
+        assert isinstance(both[1], PinstripeError)
+        assert "in use by another task" in str(both[1])
+        await session.rollback()
+        assert await database.users.count() == 3
+
+
 async def test_operations_on_tables_take_turns_in_as_many_tasks_as_there_are(application: Application) -> None:
     async with application.workspace("acme") as database:
         await asyncio.gather(*(database.users.insert(name=f"acme-{number}") for number in range(3, 23)))
