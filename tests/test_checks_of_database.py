@@ -62,6 +62,12 @@ async def test_a_right_database_has_no_problems(project_folder: ProjectFolder) -
     assert await found(project_folder) == []
 
 
+async def test_the_table_that_tenants_come_from_need_not_be_shared(project_folder: ProjectFolder) -> None:
+    make(project_folder)
+    configure(project_folder, "url = 'sqlite:///app.db'\nshared_tables = ['plans']")
+    assert await found(project_folder) == []
+
+
 async def test_tables_that_say_nothing_of_tenants_are_named_once_each(project_folder: ProjectFolder) -> None:
     make(project_folder, TABLES + "create table logs (id); create table old (id); create table alembic_version (id);")
     problems = await found(project_folder)

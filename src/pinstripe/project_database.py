@@ -36,6 +36,7 @@ class ProjectDatabase:
         self._folder = folder
         self._has_tenants = has_tenants
         self._access: DatabaseAccess | None = None
+        self._tenants_table: str | type | None = None
 
     @property
     def access(self) -> DatabaseAccess:
@@ -76,6 +77,7 @@ class ProjectDatabase:
         """Read tenants from a table, or a mapped class; their id is the attribute `key`."""
         from pinstripe.database.tenants import TableTenants
 
+        self._tenants_table = table
         return TableTenants(self, table, key=key)
 
     def default_source(self, key: str) -> TenantSource | None:
@@ -111,8 +113,8 @@ class ProjectDatabase:
         """
         settings, access = self.settings, self.access
         if tenant is not None and (settings.isolation in ("schemas", "databases") or settings.url is None):
-            return await access.look(tenant)
-        return [] if settings.url is None else await access.look(None)
+            return await access.look(tenant, self._tenants_table)
+        return [] if settings.url is None else await access.look(None, self._tenants_table)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -136,16 +136,17 @@ class DatabaseAccess:
         finally:
             await work.close()
 
-    async def look(self, tenant: Tenant | None) -> list[str]:
+    async def look(self, tenant: Tenant | None, tenants: str | type | None = None) -> list[str]:
         """Connect as a workspace of `tenant` does, and say what is wrong with the tables; raises as `means`.
 
-        None looks at what is shared; for tenants who have a database or schema of their own, one has to be given.
+        Without one it looks at what is shared; where tenants have a database or schema each, one has to be given.
+        `tenants` is the table that they are read from, if they are.
         """
         try:
             means = await self.means(tenant, unscoped=tenant is None)
             try:
                 async with means.binding.engine.connect() as connection:
-                    return await find_table_faults(connection, means.scope.catalog)
+                    return await find_table_faults(connection, means.scope.catalog, tenants)
             finally:
                 if means.binding.release is not None:
                     means.binding.release()

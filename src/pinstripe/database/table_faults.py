@@ -22,13 +22,18 @@ OF_MIGRATIONS = ("alembic_version", "django_migrations", "schema_migrations", "y
 """Tables that tools of migrations keep for themselves; no job needs them, so nothing has to be said of them."""
 
 
-async def find_table_faults(connection: AsyncConnection, catalog: Catalog) -> list[str]:
-    """Say of each table of the `catalog` what keeps it from being used, or lets its rows be lost."""
+async def find_table_faults(
+    connection: AsyncConnection, catalog: Catalog, tenants: str | type | None = None
+) -> list[str]:
+    """Say of each table of the `catalog` what keeps it from being used, or lets its rows be lost.
+
+    The table (or class) that the `tenants` are read from needs no tenant, and need not be shared.
+    """
     columns, views = await connection.run_sync(_read)
     faults = []
     for entry in catalog:
         if entry.standing == "undeclared":
-            if entry.name not in OF_MIGRATIONS:
+            if entry.name not in OF_MIGRATIONS and tenants not in (entry.name, entry.entity):
                 faults.append(catalog.undeclared(entry))
         else:
             faults += _faults_of(entry, columns, views, connection.dialect.name)
