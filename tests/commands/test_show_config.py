@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def test_every_setting_is_shown_with_its_origin(project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    project_folder.configure("time_zone = 'Europe/Paris'\ndatabase.shared_tables = ['plans', 'countries']")
+    project_folder.configure(
+        "time_zone = 'Europe/Paris'\napp = 'newsletter.web:app'\ndatabase.shared_tables = ['plans', 'countries']"
+    )
     monkeypatch.setenv("PINSTRIPE_LEDGER", "postgresql://user:pa55@host/db")
     result = CliRunner().invoke(command, ["--project", str(project_folder.path)])
     assert result.exit_code == 0
@@ -30,7 +32,7 @@ def test_every_setting_is_shown_with_its_origin(project_folder: ProjectFolder, m
     assert shown["worker.concurrency"].split() == ["20", "default"]
     assert shown["setup"].split() == ["-", "default"]
     assert "plans, countries" in result.stdout
-    assert "database.shared_tables is set, but has no effect in this version." in result.stdout
+    assert "app is set, but has no effect in this version." in result.stdout
     assert "pa55" not in result.output
 
 
