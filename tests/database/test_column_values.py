@@ -51,6 +51,8 @@ def test_a_number_stands_among_whole_ones(value: Any, held: int) -> None:
 @example(10**400, 1.7e308)
 @example(10**400, float("inf"))
 @example(-(10**400), float("-inf"))
+@example(Decimal("1E+999999"), float("inf"))
+@example(Decimal("-1E+999999"), float("-inf"))
 def test_a_number_stands_among_fractions(value: Any, held: float) -> None:
     assert_stands(find_bound(value, Double(), "sqlite"), value, held)
 

@@ -216,7 +216,7 @@ def _real(value: Any) -> Any:
     if isinstance(value, Decimal) and value and value.is_finite():
         sign = -1 if value < 0 else 1
         if value.adjusted() > 2 * _DIGITS_BEFORE:  # far beyond what any column holds, and too long to calculate with
-            return sign * math.inf
+            return sign * Fraction(10 ** (2 * _DIGITS_BEFORE))
         if value.adjusted() < -2 * _DIGITS_AFTER:
             return sign * Fraction(1, 10 ** (2 * _DIGITS_AFTER))
     return value
