@@ -42,8 +42,12 @@ def is_query_or_change(statement: Any) -> bool:
 _HARMLESS = ("*", "1")
 """What SQLAlchemy itself writes as text, in `count(*)` and `exists (select 1 …)`."""
 
-_OPERATOR = re.compile(r"(?!.*(--|/\*))[-+*/<>=~!@#%^&|?:.]+|[A-Za-z]+( [A-Za-z]+)*")
-"""An operator made of signs or words, with which nothing but its two sides can be written."""
+_OPERATOR = re.compile(
+    r"(?!.*(--|/\*))[-+*/<>=~!@#%^&|?:.]+|(not )?(in|i?like|glob|regexp|match|similar to)|is( not)?( distinct from)?|"
+    r"overlaps|collate|at time zone",
+    re.IGNORECASE,
+)
+"""An operator with which nothing but its two sides can be written. "union select" is words too, and "or" lets go."""
 
 _EXECUTES_TEXT = frozenset(
     (

@@ -145,6 +145,24 @@ async def operator_that_comments(a: Attacker) -> object:
     return await a.rows(select(user.name).where(user.name.op("> '' --")("x")))
 
 
+@expect("refused", databases="scoped")
+async def operator_that_is_a_query(a: Attacker) -> object:
+    user = a.shop.User
+    return await a.rows(select(user.name.op("from users union select")(user.name)))
+
+
+@expect("refused", databases="scoped")
+async def operator_that_binds_less_than_it_says(a: Attacker) -> object:
+    user = a.shop.User
+    return await a.rows(select(user.name).where((user.id > 0).op("or", precedence=100)(user.id > 0)).order_by(user.id))
+
+
+@expect("scoped")
+async def operator_in_words(a: Attacker) -> object:
+    user = a.shop.User
+    return await a.rows(select(user.name).where(user.name.op("IS DISTINCT FROM")("x")).order_by(user.id))
+
+
 @expect("scoped")
 async def operator_that_is_one(a: Attacker) -> object:
     user = a.shop.User
