@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -94,6 +95,20 @@ async def test_models_that_say_more_than_the_database_has(project_folder: Projec
         ("database", "the database has no table 'notes', which a model declares; expected it to be made (migrated)"),
         ("database", "table 'users' has no column 'tenant_id' in the database, which its model declares"),
     ]
+
+
+async def test_a_class_that_reads_rows_of_all_tenants_by_itself(project_folder: ProjectFolder) -> None:
+    counted = "User.notes = column_property(select(func.count(Note.__table__.c.id)).scalar_subquery())"
+    head = "from sqlalchemy import func, select\nfrom sqlalchemy.orm import column_property\n"
+    project_folder.file("models.py", f"{head}{dedent(MODELS)}\n{counted}\n")
+    make(project_folder, settings="models = 'models'")
+    configure(project_folder, "url = 'sqlite:///app.db'\nshared_tables = ['plans']\nmodels = 'models'")
+    project_folder.file("shop.py", "tenants = ['acme']\n")
+    with (project_folder.path / "pyproject.toml").open("a") as file:
+        file.write("[tool.pinstripe.tenants]\nsource = 'shop:tenants'\n")
+    ((where, reason),) = await found(project_folder)
+    assert where == "database"
+    assert reason.startswith("User.notes reads table 'notes' where nothing would keep it to the tenant; write it with")
 
 
 async def test_an_unknown_shared_table(project_folder: ProjectFolder) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import inspect
 
 from pinstripe.database.catalog import Entry, declared
+from pinstripe.database.class_faults import find_class_faults
 from pinstripe.database.engines import Engines, unavailable
 from pinstripe.database.reflection import reflect
 from pinstripe.database.row_security import inspect_row_security
@@ -146,7 +147,9 @@ class DatabaseAccess:
             means = await self.means(tenant, unscoped=tenant is None)
             try:
                 async with means.binding.engine.connect() as connection:
-                    return await find_table_faults(connection, means.scope.catalog, tenants)
+                    catalog = means.scope.catalog
+                    of_classes = dict.fromkeys(find_class_faults(catalog).values())
+                    return [*of_classes, *await find_table_faults(connection, catalog, tenants)]
             finally:
                 if means.binding.release is not None:
                     means.binding.release()

@@ -65,7 +65,7 @@ def check_expression(
     the statement is restricted for. `condition` tells that it becomes one of a query's conditions, which may bring
     other classes along.
     """
-    _check_reach(Reach(expression, orm=orm, own=own, condition=condition), scope)
+    _check_reach(Reach(expression, orm=orm, own=() if own is None else (own,), condition=condition), scope)
 
 
 def _check_reach(reach: Reach, scope: Scope) -> None:

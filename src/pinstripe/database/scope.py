@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, String, bindparam, collate, literal, true
 from sqlalchemy.orm import with_loader_criteria
 
+from pinstripe.database.class_faults import find_class_faults
 from pinstripe.errors import ConfigurationError, IsolationError, TenantRequired
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Scope(NamedTuple):
     are options for every statement of the ORM, and `parameters` the values that they need. `columns` has for each
     entity its tenant column as it is to be compared, and the condition that takes a parameter. `only_orm` tells that
     statements which the ORM doesn't see can't be kept to the tenant; `text` that SQL in text can do no harm.
+    `faults` has what can't be used for what it would read by itself, with what is to be said of it.
     """
 
     catalog: Catalog
@@ -38,6 +40,7 @@ class Scope(NamedTuple):
     columns: Mapping[Any, tuple[ColumnElement[Any], ColumnElement[bool]]]
     only_orm: bool
     text: bool
+    faults: Mapping[Any, str] = MappingProxyType({})
 
     @property
     def everything(self) -> bool:
@@ -54,8 +57,12 @@ class Scope(NamedTuple):
         return self.parameters[_parameter(entry)]
 
     def require(self, entry: Entry) -> None:
-        """Raise where the table can't be reached: undeclared, or a tenant's in a workspace without one."""
-        if self.everything or entry.standing == "shared":
+        """Raise where the table can't be reached: undeclared, faulty, or a tenant's in a workspace without one."""
+        if self.everything:
+            return
+        if entry.entity in self.faults:
+            raise IsolationError(self.faults[entry.entity])
+        if entry.standing == "shared":
             return
         if entry.standing == "undeclared":
             raise IsolationError(self.catalog.undeclared(entry))
@@ -77,6 +84,9 @@ class Scope(NamedTuple):
     def literal_criteria(self) -> Iterator[LoaderCriteriaOption]:
         """Give the criteria of the tenant's classes with the tenant's id in them, as updates and deletes need it."""
         for entry in self.catalog.by_class.values():
+            if entry.entity in self.faults:
+                yield _refusal(entry, IsolationError(self.faults[entry.entity]))
+                continue
             restriction = self.restriction(entry, given=False) if entry.standing == "tenant" else None
             if restriction is not None:
                 yield with_loader_criteria(entry.entity, restriction, include_aliases=True)
@@ -96,11 +106,13 @@ class Scopes:
             for entry in (*catalog, *catalog.by_class.values())
             if entry.tenant is not None
         }
+        self._faults = find_class_faults(catalog)
         of_tenant: list[LoaderCriteriaOption] = []
         of_nobody: list[LoaderCriteriaOption] = []
         for entry in catalog.by_class.values():
-            if entry.standing == "undeclared":
-                refusal = _refusal(entry, IsolationError(catalog.undeclared(entry)))
+            fault = catalog.undeclared(entry) if entry.standing == "undeclared" else self._faults.get(entry.entity)
+            if fault is not None:
+                refusal = _refusal(entry, IsolationError(fault))
                 of_tenant.append(refusal)
                 of_nobody.append(refusal)
             elif entry.standing == "tenant":
@@ -127,6 +139,7 @@ class Scopes:
                 columns={},
                 only_orm=False,
                 text=False,
+                faults=self._faults,
             )
         parameters = MappingProxyType({name: tenant_value(entry, tenant.id) for name, entry in self._columns.items()})
         return Scope(
@@ -138,6 +151,7 @@ class Scopes:
             columns=self._conditions,
             only_orm=catalog.isolation == "rows",
             text=catalog.isolation == "databases",
+            faults=self._faults,
         )
 
     def unscoped(self, tenant: Tenant | None) -> Scope:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import event, inspect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransactionOrigin
 from sqlalchemy.orm.attributes import set_committed_value
@@ -252,6 +252,10 @@ class ScopedSession(Session):
             return work()
         except (DBAPIError, asyncio.CancelledError) as error:
             self.failure = error
+            raise
+        except StatementError as error:
+            if isinstance(error.orig, PinstripeError):  # criteria that refuse
+                raise error.orig from None
             raise
         finally:
             self._user = former

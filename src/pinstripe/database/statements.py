@@ -39,12 +39,12 @@ class Reach:
     """What one statement or expression names, wherever it stands in it."""
 
     def __init__(
-        self, statement: Any, *, orm: bool = True, own: Mapper[Any] | Table | None = None, condition: bool = False
+        self, statement: Any, *, orm: bool = True, own: Iterable[Mapper[Any] | Table] = (), condition: bool = False
     ) -> None:
         """Read the `statement`.
 
         An expression becomes part of one, which is the ORM's or not (`orm`) and is restricted to the tenant for the
-        class or table `own`; `condition` tells that it becomes one of its conditions.
+        classes and tables `own`; `condition` tells that it becomes one of its conditions.
         """
         self.raw: list[object] = []
         """The pieces of SQL that were written as text."""
@@ -53,10 +53,11 @@ class Reach:
         self._queries: list[_Query] = []
         self._known: dict[tuple[int, int], Any] = {}  # it holds the queries too: no id is used again
         outermost = _Query(None, None, inline=False, orm=orm)
-        if isinstance(own, Table):
-            outermost.tables.add(own)
-        elif own is not None:
-            outermost.cover(own)
+        for one in own:
+            if isinstance(one, Table):
+                outermost.tables.add(one)
+            else:
+                outermost.cover(one)
         if condition:
             outermost.cover_condition(statement)
         self._outermost = self._add(outermost)
