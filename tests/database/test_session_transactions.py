@@ -8,10 +8,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from pinstripe.database.session import DatabaseSession
 from pinstripe.errors import PinstripeError
 from tests.database.shop_models import User
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.database.shops import Shop
 
 pytestmark = [
@@ -57,6 +60,50 @@ async def test_the_session_does_not_commit_inside_a_transaction(shop: Shop) -> N
     with pytest.raises(PinstripeError, match=r"commit inside database\.transaction\(\), which commits at its end"):
         await commit_inside()
     assert "acme Dee" not in await names(shop)
+
+
+async def _leave(session: DatabaseSession) -> None:
+    async with session:
+        await session.scalars(select(User))
+
+
+async def _roll_back(session: DatabaseSession) -> None:
+    transaction = session.get_transaction()
+    assert transaction is not None
+    await transaction.rollback()
+
+
+ENDS: list[Callable[[DatabaseSession], Awaitable[None]]] = [
+    _leave,
+    DatabaseSession.close,
+    DatabaseSession.reset,
+    DatabaseSession.invalidate,
+    _roll_back,
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("then", ["end", "operate", "begin"])
+async def test_a_transaction_is_not_lost_without_a_word(
+    shop: Shop, end: Callable[[DatabaseSession], Awaitable[None]], then: str
+) -> None:
+    database = shop.open()
+
+    async def end_inside() -> None:
+        async with database.transaction():
+            await database.users.where(id=1).update(name="acme Dee")
+            await end(database.session)
+            if then == "operate":
+                await database.users.where(id=2).update(name="acme Eve")
+            elif then == "begin":
+                async with database.transaction():
+                    await database.session.execute(update(User).where(User.id == 2).values(name="acme Eve"))
+
+    with pytest.raises(PinstripeError, match=r"closed, committed or rolled back inside database\.transaction\(\)"):
+        await end_inside()
+    assert await names(shop) == {"acme Ann", "acme Bob", "acme Cid"}
+    await database.users.where(id=1).update(name="acme Dee")
+    assert "acme Dee" in await names(shop)
 
 
 async def test_the_session_does_not_commit_what_a_failed_statement_left(shop: Shop) -> None:

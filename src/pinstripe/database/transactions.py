@@ -54,6 +54,7 @@ async def operate(database: Sessions, work: Callable[[ScopedSession], T], begins
         _check_open(outer)
         session = await database.use()
         sync = session.sync_session
+        _check_kept(outer, sync)
         if sync.open:
             _check_failure(sync)
             try:
@@ -98,6 +99,8 @@ class Transaction:
         self._outer: Sessions | Transaction | None = None
         self.around: Transaction | None = None
         """The transaction, of whichever database, inside of which this one was begun."""
+        self.root: SessionTransaction | None = None
+        """The session's transaction that it is, or that it is a savepoint in."""
         self._savepoint: SessionTransaction | None = None
 
     async def __aenter__(self) -> Self:
@@ -110,6 +113,7 @@ class Transaction:
         try:
             _check_open(outer)
             session = await self.database.use()
+            _check_kept(outer, session.sync_session)
             await session.run_sync(lambda _: self._begin(session.sync_session))
         except BaseException as error:
             outer.turn.release()
@@ -143,7 +147,7 @@ class Transaction:
                 session = await self.database.use()
                 sync = session.sync_session
                 if error is None:
-                    _check_failure(sync)
+                    _check_kept(self, sync)
                     await session.run_sync(lambda _: self._commit(sync))
                     return
         except BaseException as problem:
@@ -163,6 +167,7 @@ class Transaction:
             if not session.in_transaction():
                 session.begin()
             session.managed = True
+        self.root = session.get_transaction()
 
     def _commit(self, session: ScopedSession) -> None:
         if self._savepoint is not None:
@@ -238,6 +243,19 @@ def _holder(database: Sessions) -> Sessions | Transaction:
 def _check_open(outer: Sessions | Transaction) -> None:
     if isinstance(outer, Transaction) and not outer.open:
         message = "the transaction that this task was started in has ended; await the task inside it"
+        raise PinstripeError(message)
+
+
+def _check_kept(outer: Sessions | Transaction, session: ScopedSession) -> None:
+    """Raise where a statement in the transaction has failed, or somebody has closed the session under it, say."""
+    if not isinstance(outer, Transaction):
+        return
+    _check_failure(session)
+    if session.get_transaction() is not outer.root:
+        message = (
+            "the session was closed, committed or rolled back inside database.transaction(), which ends by itself; use "
+            "`database.session` there without `async with` and close()"
+        )
         raise PinstripeError(message)
 
 
