@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
+from sqlalchemy.exc import IllegalStateChangeError
 from sqlalchemy.orm import object_session
 
 from pinstripe.database.queries import Chosen
@@ -25,6 +26,15 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _log = logging.getLogger("pinstripe.database")
+
+_PATIENCE = 1.0
+"""For how many seconds the end of a workspace waits for a statement of a task that was left behind."""
+
+_LONGEST = 60.0
+"""For how many seconds it waits at all."""
+
+_PAUSE = 0.005
+"""After how many seconds it looks again."""
 
 
 class Access(Protocol):
@@ -203,10 +213,11 @@ class Work:
             )
         sync.managed = False
         try:
-            if sync.in_use:
-                await session.invalidate()
-            else:
-                await session.close()
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            # SQLAlchemy has nothing that tells of the end of what a task is in the middle of.
+            while not await _end(session, waited=loop.time() - began):  # noqa: ASYNC110
+                await asyncio.sleep(_PAUSE)
         except Exception:
             await session.invalidate()
             raise
@@ -230,6 +241,24 @@ class Work:
         return WorkspaceClosed(
             f"the database ({self.whose}) is closed with its workspace; what outlives a job can't use it"
         )
+
+
+async def _end(session: DatabaseSession, *, waited: float) -> bool:
+    """End a session; False while a task that was left behind is in the middle of something there.
+
+    What it asks for next fails, since the workspace is closed. A statement is cut off after a while; connecting,
+    beginning and ending a transaction can't be, and come to an end by themselves: `waited` seconds are long enough.
+    """
+    in_use = session.sync_session.in_use
+    if in_use and waited < _PATIENCE:
+        return False
+    try:
+        await (session.invalidate() if in_use else session.close())
+    except IllegalStateChangeError:
+        if waited > _LONGEST:
+            raise
+        return False
+    return True
 
 
 def database_of(row: object) -> Database:

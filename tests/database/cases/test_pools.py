@@ -164,3 +164,23 @@ async def test_a_transaction_and_another_workspace_inside_it_on_one_connection_s
                     await everyone.users.count()
         assert "inside transaction(), an operation of another workspace needs a connection" in str(caught.value)
         assert await acme.users.count() == 4
+
+
+@pytest.mark.parametrize("used", ["table", "session"])
+async def test_a_task_that_outlives_its_workspace_keeps_no_connection(one: Application, used: str) -> None:
+    async def use(database: Database) -> None:
+        if used == "table":
+            await database.users.insert(name="acme-late", value=1)
+        else:
+            await database.session.execute(update(User).values(value=7))
+
+    for moments in range(25):
+        async with one.workspace("acme") as database:
+            task = asyncio.create_task(use(database))
+            for _ in range(moments):
+                await asyncio.sleep(0)
+        await asyncio.wait([task])
+        task.exception()
+        async with one.workspace("acme") as database:
+            assert await database.users.where(value=7).count() == 0
+            assert await database.users.where(name="acme-0").update(value=2) == 1
