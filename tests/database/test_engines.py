@@ -289,8 +289,9 @@ def ordinary_user(tmp_path: Path) -> Iterator[None]:
         yield
         tmp_path.chmod(0o755)
         return
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001:  # pytest's own folders are for their user alone
+            folder.chmod(0o755)
     os.seteuid(65534)
     yield
     os.seteuid(0)
