@@ -12,7 +12,9 @@ from sqlalchemy import (
     LambdaElement,
     Select,
     String,
+    create_engine,
     func,
+    insert,
     inspect,
     lambda_stmt,
     literal,
@@ -192,6 +194,25 @@ def test_a_type_tells_its_variants() -> None:
 def test_a_session_tells_whether_it_has_rows() -> None:
     with Session() as session:
         assert not internals.has_rows(session)
+
+
+def test_a_row_is_forgotten_with_its_transaction() -> None:
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        rows = []
+        for name in ("kept", "undone"):
+            session.begin_nested()
+            row = session.execute(insert(User).values(tenant_id="a", name=name).returning(User)).scalar_one()
+            internals.undo_with_transaction(session, row)
+            rows.append(row)
+            nested = session.get_nested_transaction()
+            assert nested is not None
+            (nested.commit if name == "kept" else nested.rollback)()
+        assert [row in session for row in rows] == [True, False]
+        session.rollback()
+        assert rows[0] not in session
+    engine.dispose()
 
 
 def test_a_literal_has_no_entity() -> None:

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 STEPS = int(os.environ.get("PINSTRIPE_TEST_STEPS", "400"))
 
 
-# SQLite gives a number again that a rolled back row had; SQLAlchemy says so where somebody still holds that row.
-@pytest.mark.filterwarnings("ignore:New instance .* conflicts with persistent instance")
-@pytest.mark.filterwarnings("ignore:Identity map already had an identity")
 @pytest.mark.parametrize("pool_size", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["sqlite", "guarded"])
 def test_random_programs_of_several_tenants_at_once(

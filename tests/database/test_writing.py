@@ -353,3 +353,47 @@ async def test_a_table_without_a_class_is_never_compared_with_all_of_itself(decl
     assert await rows.where(visits.c.seconds > 0).update(seconds=visits.c.seconds + 1) == 2
     shared = select(func.count(Plan.id)).scalar_subquery()
     assert await rows.where(visits.c.seconds <= shared).update(seconds=shared) == 2
+
+
+@pytest.mark.parametrize("how", ["a savepoint", "a transaction"])
+async def test_an_inserted_row_that_was_rolled_back_is_forgotten(declared_shop: Shop, how: str) -> None:
+    """SQLite gives its number to the next row, which is another one."""
+    shop, key = declared_shop, 900
+    database = shop.open()
+    kept: list[Any] = []
+
+    async def undone() -> None:
+        async with database.transaction():
+            kept.append(await database.users.insert(id=key, name="acme undone", level=func.abs(1)))
+            async with database.transaction():
+                kept.append(await database.posts.insert(id=key, user_id=1, title="acme undone too"))
+            raise KeyError
+
+    if how == "a transaction":
+        with pytest.raises(KeyError):
+            await undone()
+        await database.users.insert(id=key, name="acme other")
+    else:
+        async with database.transaction():
+            with pytest.raises(KeyError):
+                await undone()
+            await database.users.insert(id=key, name="acme other")
+    assert not any(row in database.session for row in kept)
+    found = await database.session.get(User, key)
+    assert found is not None
+    assert found is not kept[0]
+    assert found.name == "acme other"
+    database.session.add(Post(id=key, user_id=1, title="acme added"))
+    await database.session.commit()
+
+
+async def test_an_inserted_row_stays_where_a_savepoint_within_was_rolled_back(declared_shop: Shop) -> None:
+    database = declared_shop.open()
+    async with database.transaction():
+        async with database.transaction():
+            user = await database.users.insert(name="acme kept")
+        with pytest.raises(KeyError):
+            async with database.transaction():
+                raise KeyError
+    assert user in database.session
+    assert await database.session.get(User, user.id) is user

@@ -47,6 +47,7 @@ PRIVATE = (
     "sqlalchemy.sql.visitors.HasTraverseInternals.get_children",
     "sqlalchemy.orm.LoaderCriteriaOption.where_criteria",
     "sqlalchemy.orm.Session.identity_map",
+    "sqlalchemy.orm.SessionTransaction._new",
     "sqlalchemy.orm.interfaces.PropComparator._bulk_update_tuples",
     "sqlalchemy.orm.attributes.QueryableAttribute._extra_criteria",
     "sqlalchemy.orm.attributes.QueryableAttribute._of_type",
@@ -201,3 +202,14 @@ def variant_of(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
 def has_rows(session: Session) -> bool:
     """Tell whether the session knows of any row."""
     return bool(session.identity_map)
+
+
+def undo_with_transaction(session: Session, row: object) -> None:
+    """Let the session forget a row that a statement has inserted when its transaction, or savepoint, is rolled back.
+
+    SQLAlchemy does so with rows that were added to a session; others would stay there, and be taken for whatever row
+    of the database has their primary key later on.
+    """
+    transaction = session.get_nested_transaction() or session.get_transaction()
+    if transaction is not None:
+        transaction._new[inspect(row)] = True  # noqa: SLF001

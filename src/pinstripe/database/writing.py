@@ -11,6 +11,7 @@ from sqlalchemy import CursorResult, delete, insert, update
 from pinstripe.database.conditions import column_of
 from pinstripe.database.expressions import check_bare, check_changed, is_expression
 from pinstripe.database.guards import check_assigned, refuse
+from pinstripe.database.internals import undo_with_transaction
 from pinstripe.database.joined_tables import delete_joined, reread, tables_of, update_joined
 from pinstripe.database.queries import Chosen, chosen_keys, find, trusted, where
 from pinstripe.errors import ConfigurationError, UnknownColumn
@@ -39,8 +40,11 @@ def insert_row(session: ScopedSession, key: str | type, values: Mapping[str, Any
     statement = insert(entry.entity).returning(entry.entity)
     if any(is_expression(value) for value in row.values()):
         row = _as_one_statement(entry, row)
-        return session.execute(statement.values(row), execution_options=options).unique().scalar_one()
-    return session.execute(statement, [row], execution_options=options).unique().scalar_one()
+        found = session.execute(statement.values(row), execution_options=options).unique().scalar_one()
+    else:
+        found = session.execute(statement, [row], execution_options=options).unique().scalar_one()
+    undo_with_transaction(session, found)
+    return found
 
 
 def insert_rows(session: ScopedSession, key: str | type, rows: Iterable[Mapping[str, Any]]) -> int:
