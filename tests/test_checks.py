@@ -71,6 +71,21 @@ async def test_a_tenant_source_that_fails(project_folder: ProjectFolder) -> None
     assert "OSError: gone" in reason
 
 
+async def test_a_source_without_tenants_is_no_problem(project_folder: ProjectFolder) -> None:
+    project_folder.configure("tenants.source = 'shop:tenants'")
+    project_folder.file("shop.py", "tenants = []\n")
+    project_folder.job(
+        "pro",
+        """
+        from pinstripe import BackgroundJob
+        class Pro(BackgroundJob):
+            multi_tenant = True
+            async def run(self): ...
+        """,
+    )
+    assert await found(project_folder) == []
+
+
 async def test_a_filter_that_fails_and_tenants_that_are_missing(project_folder: ProjectFolder) -> None:
     project_folder.job(
         "pro",

@@ -171,7 +171,9 @@ async def _first_page(choice: Choice) -> Sequence[Tenant]:
     from contextlib import aclosing
 
     async with aclosing(choice.pages()) as pages:
-        return await anext(pages, ())
+        async for page in pages:
+            return page
+    return ()  # `anext(pages, ())` is a SystemError where there is none: CPython 3.11 takes the tuple for arguments
 
 
 def _place(path: Path | None, line: int | None) -> str:
