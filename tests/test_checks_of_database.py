@@ -210,3 +210,30 @@ async def test_row_level_security_that_does_not_hold_is_told_with_what_mends_it(
     )
     ((_, reason),) = await found(project_folder)
     assert reason.endswith("alter table users alter column tenant_id set not null;")
+
+
+@pytest.mark.parametrize("tenants", [["acme"], []])
+async def test_tables_are_looked_for_in_the_database_that_has_them(
+    project_folder: ProjectFolder, tenants: list[str]
+) -> None:
+    project_folder.file("models.py", MODELS)
+    project_folder.file("shop.py", f"tenants = {tenants}\n")
+    project_folder.file(
+        "pyproject.toml",
+        """
+        [tool.pinstripe.database]
+        isolation = 'databases'
+        url = 'sqlite:///common.db'
+        tenant_url = 'sqlite:///{id}.db'
+        models = 'models'
+        shared_tables = ['plans']
+        [tool.pinstripe.tenants]
+        source = 'shop:tenants'
+        """,
+    )
+    own = "create table users (id integer primary key, tenant_id text);"
+    for name, sql in (("common", "create table plans (id integer primary key);"), ("acme", own)):
+        with closing(sqlite3.connect(project_folder.path / f"{name}.db")) as connection:
+            connection.executescript(sql)
+    missing = "the database has no table 'notes', which a model declares; expected it to be made (migrated)"
+    assert await found(project_folder) == [("database", missing) for _ in tenants]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from pinstripe.config import DatabaseSettings
-    from pinstripe.database.catalog import Catalog, Isolation
+    from pinstripe.database.catalog import Catalog, Isolation, Standing
     from pinstripe.database.engines import Binding
     from pinstripe.database.service import Database
     from pinstripe.tenants import Tenant
@@ -146,10 +146,12 @@ class DatabaseAccess:
         try:
             means = await self.means(tenant, unscoped=tenant is None)
             try:
-                async with means.binding.engine.connect() as connection:
-                    catalog = means.scope.catalog
-                    of_classes = dict.fromkeys(find_class_faults(catalog).values())
-                    return [*of_classes, *await find_table_faults(connection, catalog, tenants)]
+                catalog = means.scope.catalog
+                faults = list(dict.fromkeys(find_class_faults(catalog).values()))
+                for engine, standings in self._places(means.binding, tenant):
+                    async with engine.connect() as connection:
+                        faults += await find_table_faults(connection, catalog, standings, tenants)
+                return faults
             finally:
                 if means.binding.release is not None:
                     means.binding.release()
@@ -158,6 +160,17 @@ class DatabaseAccess:
             if failure is error:
                 raise
             raise failure from error
+
+    def _places(self, binding: Binding, tenant: Tenant | None) -> list[tuple[AsyncEngine, set[Standing]]]:
+        """Give each database that is reached, with the standing of the tables that it has."""
+        if self._isolation != "databases":
+            return [(binding.engine, {"tenant", "shared", "undeclared"})]
+        if tenant is None:
+            return [(binding.engine, {"shared"})]
+        shared: list[tuple[AsyncEngine, set[Standing]]] = (
+            [] if binding.shared is None else [(binding.shared, {"shared"})]
+        )
+        return [(binding.engine, {"tenant"}), *shared]
 
     async def close(self) -> None:
         """Close every connection."""

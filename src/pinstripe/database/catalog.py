@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Isolation = Literal["rows", "schemas", "databases", "none"]
 
+Standing = Literal["tenant", "shared", "undeclared"]
+
 TENANT_SCHEMA = "tenant"
 """The schema that models name for what each tenant has in a schema of its own: a symbol, there is none so called."""
 
@@ -39,7 +41,7 @@ class Entry(NamedTuple):
     entity: Any
     table: Table
     tenant: ColumnElement[Any] | None
-    standing: Literal["tenant", "shared", "undeclared"]
+    standing: Standing
 
     @property
     def mapper(self) -> Mapper[Any] | None:

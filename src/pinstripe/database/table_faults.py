@@ -8,12 +8,12 @@ from sqlalchemy import Column, inspect
 from sqlalchemy.engine.reflection import ObjectKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from pinstripe.database.catalog import Catalog, Entry
+    from pinstripe.database.catalog import Catalog, Entry, Standing
 
 Columns = dict[str, dict[str, bool]]
 """Of each table its columns, with whether they may be null."""
@@ -23,15 +23,18 @@ OF_MIGRATIONS = ("alembic_version", "django_migrations", "schema_migrations", "y
 
 
 async def find_table_faults(
-    connection: AsyncConnection, catalog: Catalog, tenants: str | type | None = None
+    connection: AsyncConnection, catalog: Catalog, standings: Collection[Standing], tenants: str | type | None = None
 ) -> list[str]:
     """Say of each table of the `catalog` what keeps it from being used, or lets its rows be lost.
 
+    It is about the tables with one of the `standings`: those that are in the database of the `connection`.
     The table (or class) that the `tenants` are read from needs no tenant, and need not be shared.
     """
     columns, views = await connection.run_sync(_read)
     faults = []
     for entry in catalog:
+        if entry.standing not in standings:
+            continue
         if entry.standing == "undeclared":
             if entry.name not in OF_MIGRATIONS and tenants not in (entry.name, entry.entity):
                 faults.append(catalog.undeclared(entry))
