@@ -26,6 +26,8 @@ def entry_of(kind: object) -> Entry:
 
 TEXT, NUMBER, UNIQUE = entry_of(String()), entry_of(Integer()), entry_of(Uuid())
 
+UNIQUE_TEXT = entry_of(Uuid(as_uuid=False))
+
 
 @pytest.mark.parametrize(
     ("entry", "tenant_id", "value"),
@@ -37,11 +39,12 @@ def test_an_id_is_a_value_of_the_column(entry: Entry, tenant_id: str, value: obj
     assert type(found) is type(value)
 
 
-def test_a_uuid_is_written_in_one_way() -> None:
-    assert tenant_value(UNIQUE, str(UUID(int=7))) == UUID(int=7)
-    for other in (str(UUID(int=10)).upper(), UUID(int=7).hex, f"{{{UUID(int=7)}}}", f"urn:uuid:{UUID(int=7)}"):
+@pytest.mark.parametrize(("entry", "value"), [(UNIQUE, UUID(int=7)), (UNIQUE_TEXT, str(UUID(int=7)))])
+def test_a_uuid_is_written_in_one_way(entry: Entry, value: object) -> None:
+    assert tenant_value(entry, str(UUID(int=7))) == value
+    for other in (str(UUID(int=10)).upper(), UUID(int=7).hex, f"{{{UUID(int=7)}}}", f"urn:uuid:{UUID(int=7)}", "acme"):
         with pytest.raises(IsolationError, match="isn't how one is written"):
-            tenant_value(UNIQUE, other)
+            tenant_value(entry, other)
 
 
 @pytest.mark.parametrize("tenant_id", ["01", "+1", " 1", "1 ", "1_0", "\u0661", "1.0", "", "a", str(2**63), "-0"])

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Boolean, String, bindparam, collate, literal, true
+from sqlalchemy import Boolean, String, Uuid, bindparam, collate, literal, true
 from sqlalchemy.orm import with_loader_criteria
 
 from pinstripe.database.class_faults import find_class_faults
@@ -172,8 +172,11 @@ def tenant_value(entry: Entry, tenant_id: str) -> object:
         kind: type | None = entry.tenant.type.python_type
     except NotImplementedError:
         kind = None
-    if kind is str:
+    as_text = kind is str
+    if as_text and not isinstance(entry.tenant.type, Uuid):
         return tenant_id
+    if as_text:
+        kind = UUID  # `Uuid(as_uuid=False)` takes any way to write one
     if kind is not int and kind is not UUID:
         found = getattr(kind, "__name__", None) or str(entry.tenant.type)
         message = f"the tenant column of table {entry.name!r} is a {found}; expected text, an integer or a UUID"
@@ -189,7 +192,7 @@ def tenant_value(entry: Entry, tenant_id: str) -> object:
             f"and that id isn't how one is written; expected ids such as {'42' if kind is int else UUID(int=42)}"
         )
         raise IsolationError(message)
-    return value
+    return tenant_id if as_text else value
 
 
 def tenant_required(entry: Entry) -> str:
