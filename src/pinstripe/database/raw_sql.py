@@ -57,6 +57,8 @@ _EXECUTES_TEXT = frozenset(
             for rest in ("", "schema")
         ),
         *(f"{kind}_to_xml_and_xmlschema" for kind in ("query", "table", "schema", "database")),
+        "connectby",
+        *(f"crosstab{count}" for count in ("", "2", "3", "4")),
         "dblink",
         "dblink_exec",
         "dblink_open",
@@ -65,7 +67,9 @@ _EXECUTES_TEXT = frozenset(
         "pg_read_binary_file",
         "pg_read_file",
         "set_config",
+        "ts_rewrite",
         "ts_stat",
+        "xpath_table",
     )
 )
 """Functions of the databases that execute text as SQL, name a table by text, or change whose a transaction is."""

@@ -180,6 +180,12 @@ async def function_that_takes_sql(a: Attacker) -> object:
     return await a.rows(select(a.shop.User.id, func.length(taken.cast(postgresql.TEXT))))
 
 
+@expect("refused", databases="scoped", databases_on_sqlite="failed", leaks=False)
+async def function_that_rewrites_by_a_query(a: Attacker) -> object:
+    rewritten = "select 'a'::tsquery, plainto_tsquery('simple', string_agg(title, ' ')) from posts"
+    return await a.rows(select(func.ts_rewrite(func.to_tsquery("simple", "a"), rewritten)))
+
+
 @expect("refused", databases="scoped")
 async def ddl(a: Attacker) -> object:
     return await a.change(_DDL("update users set name = 'taken'"))
