@@ -160,7 +160,8 @@ _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "
 
 LEDGER = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://…'", _ledger)
 DATABASE_URL = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://USER@HOST/NAME'", _database_url)
-TEMPLATE = Kind("a text with an attribute of the tenant in braces, such as 'sqlite:///tenants/{id}.db'", _template)
+SCHEMA_TEMPLATE = Kind("a text with an attribute of the tenant in braces, such as 'tenant_{id}'", _template)
+URL_TEMPLATE = Kind("a text with an attribute of the tenant in braces, such as 'sqlite:///tenants/{id}.db'", _template)
 ZONE = Kind("an IANA time zone such as 'UTC' or 'Europe/Paris'", _zone)
 MODULE = Kind("a module's name such as 'newsletter.models'", _module)
 REFERENCE = Kind("'module:attribute', such as 'newsletter.boot:setup'", _reference)
@@ -187,8 +188,8 @@ KEYS = (
     Key("database.tenant_column", TEXT, "tenant_id"),
     Key("database.shared_tables", LIST, ()),
     Key("database.row_security", _one_of("auto", "required"), "auto"),
-    Key("database.tenant_schema", TEMPLATE, "{id}"),
-    Key("database.tenant_url", TEMPLATE, None),
+    Key("database.tenant_schema", SCHEMA_TEMPLATE, "{id}"),
+    Key("database.tenant_url", URL_TEMPLATE, None),
     Key("database.open_databases", COUNT, 20),
     Key("database.pool_size", COUNT, 5),
     Key("tenants.source", REFERENCE, None),
