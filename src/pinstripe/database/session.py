@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from sqlalchemy import event, inspect
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransactionOrigin
 from sqlalchemy.orm.attributes import set_committed_value
 
-from pinstripe.database.guards import check_flush, check_options, check_statement, refuse
+from pinstripe.database.guards import refuse
 from pinstripe.database.internals import await_only, in_greenlet
-from pinstripe.database.row_security import SET_SCOPE, UNSCOPED
+from pinstripe.database.keeping import keep_in_scope
 from pinstripe.errors import IsolationError, PinstripeError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
-    from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, SessionTransaction
+    from sqlalchemy.orm import InstanceState, Mapper
 
     from pinstripe.database.engines import Binding
     from pinstripe.database.scope import Scope
@@ -87,8 +87,12 @@ class ScopedSession(Session):
         """Give what marks the facade's own statements: on a `mapped` class, or on a plain table that it restricts."""
         return self._trust[mapped]
 
-    def trusts(self, mark: object, *, orm: bool) -> bool:
-        """Tell whether `mark` is one of those; raises where the ORM's criteria don't hold for what relies on them."""
+    def trusts(self, options: Mapping[str, object], *, orm: bool) -> bool:
+        """Tell whether a statement with these execution options has one of those marks.
+
+        Raises where the ORM's criteria don't hold for a statement that relies on them.
+        """
+        mark = options.get(TRUSTED)
         if mark is self._trust[True] and not orm:
             message = "a statement of the table facade isn't one of the ORM, so nothing would keep it to the tenant"
             raise IsolationError(message)
@@ -110,6 +114,14 @@ class ScopedSession(Session):
     def scope(self) -> Scope:
         """What it may reach."""
         return self.means.scope
+
+    @property
+    def literal_criteria(self) -> tuple[Any, ...]:
+        """Criteria that hold the tenant's id itself: SQLAlchemy also evaluates those of a change in Python."""
+        if self._literal_criteria is None:
+            scope = self.scope
+            self._literal_criteria = tuple(scope.literal_criteria()) if scope.by_rows else scope.criteria
+        return self._literal_criteria
 
     @property
     def open(self) -> bool:
@@ -298,95 +310,4 @@ def restore_rows(kept: Iterable[tuple[Any, dict[str, Any]]]) -> None:
             set_committed_value(row, key, value)
 
 
-@event.listens_for(ScopedSession, "do_orm_execute")
-def _keep_to_scope(state: ORMExecuteState) -> None:
-    session = state.session
-    assert isinstance(session, ScopedSession)  # noqa: S101 - it listens to no other
-    if session.everything or (session.prepared is not None and state.statement is session.prepared):
-        return
-    check_options(state)
-    scope = session.scope
-    trusted = session.trusts(state.execution_options.get(TRUSTED), orm=state.is_orm_statement)
-    if not trusted and not state.is_relationship_load and not state.is_column_load:
-        check_statement(state, scope)
-    if not state.is_orm_statement or state.is_insert or not scope.criteria:
-        return
-    if state.is_update or state.is_delete:
-        state.statement = state.statement.options(*_literal_criteria(session))
-        return
-    state.statement = state.statement.options(*scope.criteria)
-    if scope.parameters:
-        given: Any = state.parameters or {}
-        state.parameters = {**given, **scope.parameters}
-
-
-def _literal_criteria(session: ScopedSession) -> tuple[Any, ...]:
-    """Give criteria that hold the tenant's id itself: SQLAlchemy also evaluates those of a change in Python."""
-    if session._literal_criteria is None:  # noqa: SLF001 - it is part of the session
-        scope = session.scope
-        session._literal_criteria = tuple(scope.literal_criteria()) if scope.by_rows else scope.criteria  # noqa: SLF001
-    return session._literal_criteria  # noqa: SLF001
-
-
-@event.listens_for(ScopedSession, "after_begin")
-def _begin(session: ScopedSession, transaction: SessionTransaction, connection: Connection) -> None:
-    """Begin as the database needs it: SQLite's driver begins nothing, and row-level security asks whose it is."""
-    means = session.means
-    if transaction.nested:
-        return
-    if means.sqlite:
-        if session.begins != "nothing":
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if session.begins == "immediate" else "BEGIN")
-    elif means.protected:
-        scope = means.scope
-        tenant = "" if scope.tenant is None or scope.unscoped else scope.tenant.id
-        connection.exec_driver_sql(SET_SCOPE, (tenant, UNSCOPED if scope.unscoped else ""))
-    session.begun = True
-
-
-@event.listens_for(ScopedSession, "after_transaction_end")
-def _end(session: ScopedSession, transaction: SessionTransaction) -> None:
-    if transaction.parent is None:
-        session.begun = False
-
-
-@event.listens_for(ScopedSession, "before_attach")
-def _refuse_foreign(session: ScopedSession, row: object) -> None:
-    """Refuse a row that was read elsewhere: under its key this session may know another tenant's."""
-    state: InstanceState[Any] = inspect(row)
-    if state.key is not None and not session.everything:
-        message = (
-            f"a row of {state.mapper.class_.__name__} that was read in another workspace can't be used in this one; "
-            "read it again, or use `await session.merge(row)`, which does"
-        )
-        raise IsolationError(message)
-
-
-@event.listens_for(ScopedSession, "before_flush")
-def _stamp(session: ScopedSession, context: Any, instances: Any) -> None:
-    del context, instances
-    if not session.everything:
-        scope = session.scope
-        check_flush(session.new, scope, stamp=True)
-        check_flush(session.dirty, scope, stamp=False)
-        check_flush(session.deleted, scope, stamp=False)
-
-
-@event.listens_for(ScopedSession, "after_flush")
-def _check_stamps(session: ScopedSession, context: Any) -> None:
-    """Look again: an author's own events may have changed rows while they were written; this undoes it."""
-    del context
-    if not session.everything:
-        scope = session.scope
-        check_flush([*session.new, *session.dirty], scope, stamp=False)
-
-
-@event.listens_for(ScopedSession, "before_commit")
-def _refuse_to_pretend(session: ScopedSession) -> None:
-    """Refuse to commit where a statement has failed: PostgreSQL would roll back without a word."""
-    if session.failure is not None:
-        message = (
-            f"a statement in this transaction has failed ({type(session.failure).__name__}), so it can't be committed; "
-            "await session.rollback() first"
-        )
-        raise PinstripeError(message) from session.failure
+keep_in_scope(ScopedSession)

@@ -1,0 +1,109 @@
+"""What keeps a session in its scope whatever is done with it: at each statement, flush, begin, commit and new row.
+
+SQLAlchemy tells of all of these by its events, also where it is SQLAlchemy itself that does something.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import event, inspect
+
+from pinstripe.database.guards import check_flush, check_options, check_statement
+from pinstripe.database.row_security import SET_SCOPE, UNSCOPED
+from pinstripe.errors import IsolationError, PinstripeError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import InstanceState, ORMExecuteState, SessionTransaction
+
+    from pinstripe.database.session import ScopedSession
+
+
+def keep_in_scope(sessions: type[ScopedSession]) -> None:
+    """Keep every session of that class, and of those that derive from it, in its scope."""
+    event.listen(sessions, "do_orm_execute", _keep_statement)
+    event.listen(sessions, "after_begin", _begin)
+    event.listen(sessions, "after_transaction_end", _end)
+    event.listen(sessions, "before_attach", _refuse_foreign)
+    event.listen(sessions, "before_flush", _stamp)
+    event.listen(sessions, "after_flush", _check_stamps)
+    event.listen(sessions, "before_commit", _refuse_to_pretend)
+
+
+def _keep_statement(state: ORMExecuteState) -> None:
+    session = cast("ScopedSession", state.session)  # it listens to no other
+    if session.everything or (session.prepared is not None and state.statement is session.prepared):
+        return
+    check_options(state)
+    scope = session.scope
+    trusted = session.trusts(state.execution_options, orm=state.is_orm_statement)
+    if not trusted and not state.is_relationship_load and not state.is_column_load:
+        check_statement(state, scope)
+    if not state.is_orm_statement or state.is_insert or not scope.criteria:
+        return
+    if state.is_update or state.is_delete:
+        state.statement = state.statement.options(*session.literal_criteria)
+        return
+    state.statement = state.statement.options(*scope.criteria)
+    if scope.parameters:
+        given: Any = state.parameters or {}
+        state.parameters = {**given, **scope.parameters}
+
+
+def _begin(session: ScopedSession, transaction: SessionTransaction, connection: Connection) -> None:
+    """Begin as the database needs it: SQLite's driver begins nothing, and row-level security asks whose it is."""
+    means = session.means
+    if transaction.nested:
+        return
+    if means.sqlite:
+        if session.begins != "nothing":
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if session.begins == "immediate" else "BEGIN")
+    elif means.protected:
+        scope = means.scope
+        tenant = "" if scope.tenant is None or scope.unscoped else scope.tenant.id
+        connection.exec_driver_sql(SET_SCOPE, (tenant, UNSCOPED if scope.unscoped else ""))
+    session.begun = True
+
+
+def _end(session: ScopedSession, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.begun = False
+
+
+def _refuse_foreign(session: ScopedSession, row: object) -> None:
+    """Refuse a row that was read elsewhere: under its key this session may know another tenant's."""
+    state: InstanceState[Any] = inspect(row)
+    if state.key is not None and not session.everything:
+        message = (
+            f"a row of {state.mapper.class_.__name__} that was read in another workspace can't be used in this one; "
+            "read it again, or use `await session.merge(row)`, which does"
+        )
+        raise IsolationError(message)
+
+
+def _stamp(session: ScopedSession, context: Any, instances: Any) -> None:
+    del context, instances
+    if not session.everything:
+        scope = session.scope
+        check_flush(session.new, scope, stamp=True)
+        check_flush(session.dirty, scope, stamp=False)
+        check_flush(session.deleted, scope, stamp=False)
+
+
+def _check_stamps(session: ScopedSession, context: Any) -> None:
+    """Look again: an author's own events may have changed rows while they were written; this undoes it."""
+    del context
+    if not session.everything:
+        scope = session.scope
+        check_flush([*session.new, *session.dirty], scope, stamp=False)
+
+
+def _refuse_to_pretend(session: ScopedSession) -> None:
+    """Refuse to commit where a statement has failed: PostgreSQL would roll back without a word."""
+    if session.failure is not None:
+        message = (
+            f"a statement in this transaction has failed ({type(session.failure).__name__}), so it can't be committed; "
+            "await session.rollback() first"
+        )
+        raise PinstripeError(message) from session.failure
