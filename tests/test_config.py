@@ -226,7 +226,11 @@ def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
         ("database.url = 'newsletter.db'", "database.url", "'sqlite:///FILE'"),
         ("database.url = 'mysql://db'", "database.url", "'sqlite:///FILE'"),
         ("database.url = 'sqlite:///:memory:'", "database.url", "'sqlite:///FILE'"),
-        ("database.tenant_schema = 'customers'", "database.tenant_schema", "in braces, such as 'tenant_{id}'"),
+        (
+            "database.tenant_schema = 'customers'",
+            "database.tenant_schema",
+            "a text with an attribute of the tenant in braces, such as 'tenant_{id}'",
+        ),
         ("database.tenant_url = 'sqlite:///{}.db'", "database.tenant_url", "a text with an attribute of the tenant"),
         ("database.row_security = 'on'", "database.row_security", "one of 'auto', 'required'"),
         ("database.pool_size = 0", "database.pool_size", "a whole number of at least 1"),
