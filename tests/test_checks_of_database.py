@@ -135,6 +135,21 @@ async def test_a_file_that_is_missing_is_told_once(project_folder: ProjectFolder
     assert not (project_folder.path / "app.db").exists()
 
 
+async def test_a_file_that_is_missing_is_no_fault_of_the_source_that_is_kept_in_it(
+    project_folder: ProjectFolder,
+) -> None:
+    models = """
+        class Tenant(Base):
+            __tablename__ = "tenants"
+            id: Mapped[str] = mapped_column(primary_key=True)
+    """
+    project_folder.file("models.py", dedent(MODELS) + dedent(models))
+    configure(project_folder, "url = 'sqlite:///app.db'\nmodels = 'models'\nshared_tables = ['plans', 'tenants']")
+    ((where, reason),) = await found(project_folder)
+    assert where == "database"
+    assert reason.endswith("make it, or mend `url` (or `tenant_url`) under [tool.pinstripe.database]")
+
+
 async def test_a_server_that_is_not_there(project_folder: ProjectFolder) -> None:
     configure(project_folder, "url = 'postgresql://app:geheim@127.0.0.1:1/app'")
     ((where, reason),) = await found(project_folder)

@@ -148,8 +148,10 @@ async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator
         if project.tenants is not None:
             await _first_page(Choice(project.tenants, None, frozenset()))
     except PinstripeError as error:
-        cause = error.__cause__ if isinstance(error.__cause__, DatabaseUnavailable) else error
-        yield Problem("setting tenants.source", _of_setting(cause).reason)
+        if isinstance(error.__cause__, DatabaseUnavailable):
+            yield _of_setting(error.__cause__)
+        else:
+            yield Problem("setting tenants.source", _of_setting(error).reason)
         return
     try:
         context = project.tenant_context

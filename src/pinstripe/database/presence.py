@@ -63,7 +63,7 @@ def _in_sqlite(path: Path, name: str) -> bool:
         found = "a folder" if path.is_dir() else "something else" if path.exists() else "nothing"
         raise DatabaseUnavailable(
             f"expected a SQLite database at {path}, found {found}; its file is made by your application (by its "
-            "migrations, say), never by pinstripe: make it, or mend the setting"
+            "migrations, say), never by pinstripe: make it, or mend `url` under [tool.pinstripe.database]"
         )
     try:
         # "rw" makes no database, and clears away the files beside it that even reading makes in WAL mode; "ro" can't.

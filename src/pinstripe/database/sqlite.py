@@ -79,7 +79,8 @@ def file_identity(path: Path) -> FileIdentity:
         found = "a folder" if path.is_dir() else "something else" if path.exists() else "nothing"
         raise DatabaseUnavailable(
             f"expected a SQLite database at {path}, found {found}; its file is made by your application (by its "
-            "migrations, say), never by pinstripe: make it, or mend the setting"
+            "migrations, say), never by pinstripe: make it, or mend `url` (or `tenant_url`) under "
+            "[tool.pinstripe.database]"
         )
     return identity
 
