@@ -133,11 +133,23 @@ def test_a_relationship_tells_what_is_added_to_it() -> None:
 
 def test_a_query_tells_what_it_takes_from_around_it() -> None:
     users = [User.__table__]
-    assert internals.correlates(select(Post.id), users)
-    assert not internals.correlates(select(Post.id).correlate(None), users)
-    assert internals.correlates(select(Post.id).correlate(User), users)
-    assert not internals.correlates(select(Post.id).correlate(Post), users)
-    assert not internals.correlates(select(Post.id).correlate_except(User), users)
+    both = select(Post.id).where(Post.user_id == User.id)
+    assert internals.correlates(both, users)
+    assert not internals.correlates(both.correlate(None), users)
+    assert internals.correlates(both.correlate(User), users)
+    assert not internals.correlates(both.correlate(Post), users)
+    assert not internals.correlates(both.correlate_except(User), users)
+    assert internals.correlates(both.correlate_except(Post), users)
+
+
+def test_a_query_takes_neither_its_only_table_nor_one_of_a_join() -> None:
+    users, posts = User.__table__, Post.__table__
+    joined = select(posts.c.id).select_from(posts.join(users, users.c.id == posts.c.user_id))
+    for query in (select(users.c.id), joined, joined.correlate(users)):
+        assert not internals.correlates(query, [users])
+        for around in (select(users.c.name), select(users.c.name, posts.c.title)):
+            written = str(around.where(users.c.id.in_(query)))
+            assert "FROM users" in written.partition("(SELECT")[2] or "JOIN users" in written.partition("(SELECT")[2]
 
 
 def test_children_are_what_a_statement_is_written_of() -> None:

@@ -133,6 +133,11 @@ def related(target: Any) -> tuple[Any, tuple[Any, ...]] | None:
 
 def correlates(query: Any, tables: Iterable[Any]) -> bool:
     """Tell whether a query inside of another one takes these tables from there, and doesn't read them itself."""
+    froms = query.get_final_froms()
+    if not all(table in froms for table in tables):
+        return False  # SQLAlchemy takes none out of a join
+    if query._auto_correlate and len(froms) == 1:  # noqa: SLF001
+        return False  # nor, unless it is told to, the only one
     if query._correlate_except is not None:  # noqa: SLF001
         return not any(table in query._correlate_except for table in tables)  # noqa: SLF001
     return query._auto_correlate or all(table in query._correlate for table in tables)  # noqa: SLF001

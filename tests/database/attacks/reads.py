@@ -361,3 +361,26 @@ async def function_of_joined_class(a: Attacker) -> object:
 async def function_of_other_in_where(a: Attacker) -> object:
     user, post = a.shop.User, a.shop.Post
     return await a.rows(select(user.name).where(func.lower(post.title).like("sec%")))
+
+
+@expect("refused", "scoped")
+async def only_table_of_a_query_inside(a: Attacker) -> object:
+    """SQLAlchemy takes no table from around a query that has no other."""
+    users = a.shop.User.__table__
+    return await a.rows(select(a.shop.User.id, select(func.max(users.c.name)).scalar_subquery()))
+
+
+@expect("refused", "scoped")
+async def only_table_of_a_query_in_a_condition(a: Attacker) -> object:
+    user, posts = a.shop.User, a.shop.Post.__table__
+    some = select(posts.c.title).where(posts.c.title > "b").order_by(posts.c.title.desc()).limit(1)
+    return await a.rows(select(user.id, a.shop.Post.id, some.scalar_subquery()).join(user.posts))
+
+
+@expect("refused", "scoped")
+async def join_of_tables_of_around_in_a_query_inside(a: Attacker) -> object:
+    """Nor does it take tables out of a join."""
+    user, users, posts = a.shop.User, a.shop.User.__table__, a.shop.Post.__table__
+    both = users.join(posts, posts.c.user_id == users.c.id)
+    inside = select(func.max(posts.c.title)).select_from(both).correlate(users, posts).scalar_subquery()
+    return await a.rows(select(user.id, inside).join(user.posts))
