@@ -119,6 +119,16 @@ async def test_the_session_does_not_commit_what_a_failed_statement_left(shop: Sh
     assert await names(shop) == {"acme Ann", "acme Eve", "acme Cid"}
 
 
+async def test_a_row_that_was_rolled_back_says_that_it_has_to_be_read_again(shop: Shop) -> None:
+    database = shop.open()
+    ann = await database[User].where(id=1).first()
+    assert ann is not None
+    await database.session.delete(ann)
+    await database.session.rollback()
+    with pytest.raises(PinstripeError, match="a row of a transaction that was rolled back has to be read again"):
+        assert ann.name
+
+
 async def test_rows_that_were_added_belong_to_the_tenant(shop: Shop) -> None:
     session = shop.open().session
     session.add(User(name="acme Dee"))

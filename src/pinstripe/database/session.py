@@ -253,7 +253,8 @@ class ScopedSession(Session):
         if not in_greenlet():
             message = (
                 "what isn't loaded has to be awaited: read a relationship by `await database.session.refresh(row, "
-                "['posts'])`, or with the rows by a query of `database.session` that has selectinload in its options"
+                "['posts'])`, or with the rows by a query of `database.session` that has selectinload in its options; "
+                "a row of a transaction that was rolled back has to be read again"
             )
             raise PinstripeError(message)
         self._check()
