@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def keep_in_scope(sessions: type[ScopedSession]) -> None:
-    """Keep every session of that class, and of those that derive from it, in its scope."""
+    """Keep every session of that class in its scope."""
     event.listen(sessions, "do_orm_execute", _keep_statement)
     event.listen(sessions, "after_begin", _begin)
     event.listen(sessions, "after_transaction_end", _end)
