@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -173,4 +174,14 @@ async def test_operations_are_part_of_a_transaction_that_was_begun_by_itself(sho
     async with database.session.begin():
         await database.users.where(id=1).update(name="acme Dee")
         assert "acme Dee" not in await names(shop)
+    assert "acme Dee" in await names(shop)
+
+
+async def test_a_transaction_ends_after_what_a_task_in_it_has_begun(shop: Shop) -> None:
+    database = shop.open()
+    await database.users.count()
+    async with database.transaction():
+        task = asyncio.create_task(database.users.where(id=1).update(name="acme Dee"))
+        await asyncio.sleep(0)  # the task has its turn, and waits for the database
+    assert await task == 1
     assert "acme Dee" in await names(shop)
