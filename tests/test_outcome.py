@@ -107,3 +107,11 @@ def test_what_a_caller_may_not_raise_is_wrapped() -> None:
     assert type(outcome.exception) is PinstripeError
     assert outcome.exception.__cause__ is error
     assert not outcome.succeeded
+
+
+def test_the_password_of_a_url_is_shown_nowhere() -> None:
+    outcome = failed(OSError("no answer from postgresql://app:p@ss:w0rd@db.example/shop, for ada@example.org"))
+    assert outcome.error == "OSError: no answer from postgresql://app:***@db.example/shop, for ada@example.org"
+    assert outcome.traceback is not None
+    assert "w0rd" not in outcome.traceback
+    assert "app:***@db.example/shop" in outcome.traceback

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import PinstripeError
 from pinstripe.run import ExecutionStatus
+from pinstripe.setting_keys import hide_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def traceback_text(exception: BaseException) -> str:
     try:
         told = traceback.TracebackException(type(exception), exception, _without_own_frames(exception), compact=True)
         _shorten_causes(told)
-        text = "".join(told.format())
+        text = hide_passwords("".join(told.format()))
     except BaseException as problem:  # noqa: BLE001 - an exception may be written so that it can't be shown
         text = f"{error_text(exception)}\n(its traceback can't be written: {type(problem).__qualname__})\n"
     return cut_middle(text, MAX_TRACEBACK)
@@ -113,7 +114,7 @@ def _clean(text: str) -> str:
 
 def _message(exception: BaseException) -> str:
     try:
-        return str(exception)
+        return hide_passwords(str(exception))
     except BaseException:  # noqa: BLE001 - a __str__ of the author's, which may raise anything, even SystemExit
         return "(its message can't be written)"
 

@@ -213,3 +213,8 @@ def hide_secrets(text: str) -> str:
     """Put `***` where a URL has a password: `postgresql://user:***@host/db`."""
     text = re.sub(r"(://[^:@/\s]*:).*@", r"\1***@", text)
     return re.sub(r"(?i)([?&;][^=&;]*(?:password|passwd|pwd|secret|token)[^=&;]*=)[^&;\s]*", r"\1***", text)
+
+
+def hide_passwords(text: str) -> str:
+    """Put `***` for the password of every URL that stands in a text, such as an error's."""
+    return re.sub(r"(://[^:@/\s'\"]*:)[^\s'\"]*@", r"\1***@", text) if "://" in text else text
