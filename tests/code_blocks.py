@@ -12,6 +12,7 @@ import sys
 import tomllib
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import TYPE_CHECKING, Any
@@ -203,15 +204,30 @@ class _Shell:
 
 
 def matches(expected: str, printed: str) -> bool:
-    """Compare line by line: `...` or `…` stands for any text in a line, and alone in one for any lines, also none."""
+    """Compare line by line: `...` or `…` stands for any text in a line, and alone in one for any lines, also none.
+
+    Tenants work at the same time, so what they say (`acme | …`) may come in any order of the tenants.
+    """
     pattern = ""
-    for line in expected.strip("\n").splitlines():
+    for line in _by_tenant(expected.strip("\n").splitlines()):
         if line.strip() in {"...", "…"}:
             pattern += r"(?:.*\n)*?"
         else:
             pattern += r"[^\n]*".join(map(re.escape, re.split(r"\.\.\.|…", line.rstrip()))) + r"\n"
-    lines = [line.rstrip() + "\n" for line in printed.strip("\n").splitlines()]
+    lines = [line.rstrip() + "\n" for line in _by_tenant(printed.strip("\n").splitlines())]
     return re.fullmatch(pattern, "".join(lines)) is not None
+
+
+def _by_tenant(lines: list[str]) -> list[str]:
+    """Put lines of several tenants that follow one another in the order of the tenants, each one's as they came."""
+    ordered: list[str] = []
+    for said, some in groupby(lines, key=lambda line: _OF_TENANT.match(line) is not None):
+        together = list(some)
+        ordered += sorted(together, key=lambda line: line.partition(" | ")[0]) if said else together
+    return ordered
+
+
+_OF_TENANT = re.compile(r"[^\s|]+ \| ")
 
 
 def _finish(value: object) -> None:

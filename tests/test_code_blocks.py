@@ -98,6 +98,9 @@ def test_settings_are_loaded(tmp_path: Path) -> None:
         ("run ... done", "run 7\n done", False),
         ("1.5 (a)", "1x5 (a)", False),
         ("...", "", True),
+        ("a | 1\na | 2\nb | 1\nend", "b | 1\na | 1\na | 2\nend", True),
+        ("a | 1\na | 2", "a | 2\na | 1", False),
+        ("a | 1\nb | 2", "a | 1\nb | 1", False),
     ],
 )
 def test_dots_stand_for_any_text(expected: str, printed: str, same: bool) -> None:
