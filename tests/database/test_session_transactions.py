@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from pinstripe.database import transactions
 from pinstripe.database.session import DatabaseSession
 from pinstripe.errors import PinstripeError
 from tests.database.shop_models import User
@@ -185,3 +188,21 @@ async def test_a_transaction_ends_after_what_a_task_in_it_has_begun(shop: Shop) 
         await asyncio.sleep(0)  # the task has its turn, and waits for the database
     assert await task == 1
     assert "acme Dee" in await names(shop)
+
+
+async def test_an_operation_that_waits_for_a_transaction_that_waits_for_it_says_so(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "PATIENCE", 0.0)
+    told = asyncio.Event()
+    handler = logging.Handler()
+    handler.emit = lambda record: told.set() if "waited 0 s for its turn" in record.getMessage() else None  # type: ignore[method-assign]
+    logger = logging.getLogger("pinstripe.database")
+    monkeypatch.setattr(logger, "handlers", [handler])
+    database = shop.open()
+    counting = asyncio.ensure_future(database.users.count())
+    async with database.transaction():
+        outside = Context().run(asyncio.ensure_future, database.users.count())
+        await told.wait()
+        assert not outside.done()
+    assert await outside == await counting == 3

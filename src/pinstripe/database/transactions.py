@@ -7,6 +7,7 @@ one. A task that was started inside a transaction works in it; any other waits f
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     from pinstripe.database.session import Begin, DatabaseSession, ScopedSession
 
 T = TypeVar("T")
+
+PATIENCE = 30.0
+"""After how many seconds of waiting for its turn an operation says so."""
+
+_WAITS = (
+    "an operation of the database has waited %g s for its turn: a transaction() of the same workspace goes on. "
+    "A task that was started before a transaction waits for its end; await it before or after that, not inside"
+)
+
+_log = logging.getLogger("pinstripe.database")
 
 _INSIDE: ContextVar[Transaction | None] = ContextVar("pinstripe_transaction", default=None)
 """The innermost transaction that the running code is inside of. It tells whose turn it is, never whose tenant."""
@@ -50,7 +61,7 @@ async def operate(database: Sessions, work: Callable[[ScopedSession], T], begins
     `DatabaseUnavailable`; nothing is then left half done, and no connection kept.
     """
     outer = _holder(database)
-    async with outer.turn:
+    async with _Turn(outer):
         _check_open(outer)
         session = await database.use()
         sync = session.sync_session
@@ -75,6 +86,32 @@ async def operate(database: Sessions, work: Callable[[ScopedSession], T], begins
             raise failure from error
         finally:
             sync.begins = "deferred"
+
+
+class _Turn:
+    """The turn at a database or in a transaction; waiting for it is told where it takes long.
+
+    What waits may wait for good: a task from outside a transaction that is awaited inside it waits for its end.
+    """
+
+    __slots__ = ("_outer",)
+
+    def __init__(self, outer: Sessions | Transaction) -> None:
+        self._outer = outer
+
+    async def __aenter__(self) -> None:
+        turn = self._outer.turn
+        if not turn.locked():
+            await turn.acquire()
+            return
+        complaint = asyncio.get_running_loop().call_later(PATIENCE, _log.warning, _WAITS, PATIENCE)
+        try:
+            await turn.acquire()
+        finally:
+            complaint.cancel()
+
+    async def __aexit__(self, *_raised: object) -> None:
+        self._outer.turn.release()
 
 
 def _complete(_: Session, session: ScopedSession, work: Callable[[ScopedSession], T]) -> T:
@@ -109,7 +146,7 @@ class Transaction:
             message = "a transaction is used once; call database.transaction() for another one"
             raise PinstripeError(message)
         outer = self._outer = _holder(self.database)
-        await outer.turn.acquire()
+        await _Turn(outer).__aenter__()
         try:
             _check_open(outer)
             session = await self.database.use()
