@@ -20,6 +20,8 @@ from benchmarks.customers import Base, Customer, User
 from benchmarks.figures import Figure, Size, middle
 from pinstripe.config import DatabaseSettings
 from pinstripe.database.access import DatabaseAccess
+from pinstripe.database.catalog import declared
+from pinstripe.database.row_security import enable_row_security
 from pinstripe.tenants import Tenant
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def measure(size: Size) -> Sequence[Figure]:
         figures = asyncio.run(_measure("SQLite", f"sqlite:///{path}", size.queries))
     with _postgres() as (url, synchronous):
         _fill(synchronous, size.queries)
-        return [*figures, *asyncio.run(_measure("PostgreSQL", url, size.queries))]
+        figures += asyncio.run(_measure("PostgreSQL", url, size.queries))
+        return [*figures, asyncio.run(_measure_guarded(url, size.queries))]
 
 
 async def _measure(name: str, url: str, tenants: int) -> list[Figure]:
@@ -65,6 +68,22 @@ async def _measure(name: str, url: str, tenants: int) -> list[Figure]:
     return figures
 
 
+async def _measure_guarded(url: str, tenants: int) -> Figure:
+    """Measure the service where PostgreSQL itself keeps each transaction to its tenant."""
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    async with engine.begin() as connection:
+        await enable_row_security(connection, declared(_settings(url), "rows"))
+    await engine.dispose()
+    async with AsyncExitStack() as stack:
+        ask = await _service(url, stack)
+        names = [f"tenant-{number:05d}" for number in range(tenants)]
+        spent = [await _spend(ask, names[first : first + TURN]) for first in range(0, tenants, TURN)]
+    micro = middle(spent) / min(TURN, tenants) * 1e6
+    return Figure(
+        "PostgreSQL, the service, with row-level security", micro, "µs", note="with begin, tenant, commit"
+    )
+
+
 async def _spend(ask: Ask, tenants: list[str]) -> float:
     began = time.perf_counter()
     found = [await ask(tenant) for tenant in tenants]
@@ -75,8 +94,8 @@ async def _spend(ask: Ask, tenants: list[str]) -> float:
     return seconds
 
 
-async def _service(url: str, stack: AsyncExitStack) -> Ask:
-    settings = DatabaseSettings(
+def _settings(url: str) -> DatabaseSettings:
+    return DatabaseSettings(
         url=url,
         models="benchmarks.customers",
         isolation="rows",
@@ -88,7 +107,10 @@ async def _service(url: str, stack: AsyncExitStack) -> Ask:
         open_databases=1,
         pool_size=5,
     )
-    access = DatabaseAccess(settings, Path(), "rows")
+
+
+async def _service(url: str, stack: AsyncExitStack) -> Ask:
+    access = DatabaseAccess(_settings(url), Path(), "rows")
     stack.push_async_callback(access.close)
 
     async def ask(tenant: str) -> int:
