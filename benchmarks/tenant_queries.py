@@ -79,9 +79,7 @@ async def _measure_guarded(url: str, tenants: int) -> Figure:
         names = [f"tenant-{number:05d}" for number in range(tenants)]
         spent = [await _spend(ask, names[first : first + TURN]) for first in range(0, tenants, TURN)]
     micro = middle(spent) / min(TURN, tenants) * 1e6
-    return Figure(
-        "PostgreSQL, the service, with row-level security", micro, "µs", note="with begin, tenant, commit"
-    )
+    return Figure("PostgreSQL, the service, with row-level security", micro, "µs", note="with begin, tenant, commit")
 
 
 async def _spend(ask: Ask, tenants: list[str]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -206,3 +207,27 @@ async def test_an_operation_that_waits_for_a_transaction_that_waits_for_it_says_
         await told.wait()
         assert not outside.done()
     assert await outside == await counting == 3
+
+
+async def test_a_row_that_was_read_in_what_is_undone_is_not_taken_for_the_next_one_of_its_number(shop: Shop) -> None:
+    database = shop.open()
+    async with database.transaction():
+        with suppress(ValueError):
+            async with database.transaction():
+                await database.users.insert(id=77, name="acme Undone")
+                undone = await database[User].where(id=77).first()
+                raise ValueError
+        database.session.add(User(id=77, name="acme Kept"))
+        await database.session.flush()
+        kept = await database[User].where(id=77).first()
+    assert undone is not None
+    assert kept is not None
+    assert (undone.name, kept.name) == ("acme Undone", "acme Kept")
+    with suppress(ValueError):
+        async with database.transaction():
+            await database.users.insert(id=78, name="acme Undone")
+            undone = await database[User].where(id=78).first()
+            raise ValueError
+    database.session.add(User(id=78, name="acme Kept"))
+    await database.session.commit()
+    assert await database.users.where(id=[77, 78], name="acme Kept").count() == 2

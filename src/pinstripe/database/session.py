@@ -304,6 +304,16 @@ def keep_rows(session: Session) -> list[tuple[Any, dict[str, Any]]]:
     return kept
 
 
+def forget_rows(session: Session, known: frozenset[Any]) -> None:
+    """Let go of the rows whose identity isn't one of the `known`: what they were read from has been undone.
+
+    SQLAlchemy would take one for whatever row of the database has its primary key later on.
+    """
+    for row in list(session.identity_map.values()):
+        if inspect(row).key not in known:
+            session.expunge(row)
+
+
 def restore_rows(kept: Iterable[tuple[Any, dict[str, Any]]]) -> None:
     """Give rows their values back that `keep_rows` has remembered."""
     for row, values in kept:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from pinstripe.database.session import keep_rows, restore_rows
+from pinstripe.database.session import forget_rows, keep_rows, restore_rows
 from pinstripe.errors import PinstripeError
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class Transaction:
         self.root: SessionTransaction | None = None
         """The session's transaction that it is, or that it is a savepoint in."""
         self._savepoint: SessionTransaction | None = None
+        self._known: frozenset[Any] = frozenset()
 
     async def __aenter__(self) -> Self:
         """Wait for the turn and begin."""
@@ -205,6 +206,7 @@ class Transaction:
                 session.begin()
             session.managed = True
         self.root = session.get_transaction()
+        self._known = frozenset(session.identity_map.keys())
 
     def _commit(self, session: ScopedSession) -> None:
         if self._savepoint is not None:
@@ -222,6 +224,7 @@ class Transaction:
         if savepoint is None:
             sync.managed, sync.begins = False, "deferred"
             await _undo(session, keep=False, gone=gone)
+            forget_rows(sync, self._known)
             return
         failure = sync.failure
         try:
@@ -231,6 +234,7 @@ class Transaction:
             sync.failure = error
         else:
             sync.failure = failure if _is_lost(failure) else None
+            forget_rows(sync, self._known)
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
