@@ -231,3 +231,34 @@ async def test_a_row_that_was_read_in_what_is_undone_is_not_taken_for_the_next_o
     database.session.add(User(id=78, name="acme Kept"))
     await database.session.commit()
     assert await database.users.where(id=[77, 78], name="acme Kept").count() == 2
+
+
+async def test_a_transaction_that_is_cancelled_while_a_task_in_it_is_waited_for_is_undone(shop: Shop) -> None:
+    database = shop.open()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def inside() -> None:
+        async with database.transaction():
+            begun.set()
+            await go_on.wait()
+
+    async def outside() -> None:
+        async with database.transaction():
+            await database.users.where(id=1).update(name="acme Lost")
+            children.append(asyncio.ensure_future(inside()))
+            await begun.wait()
+
+    children: list[asyncio.Task[None]] = []
+    task = asyncio.ensure_future(outside())
+    await begun.wait()
+    for _ in range(5):
+        await asyncio.wait([task], timeout=0)
+    task.cancel()
+    await asyncio.wait([task], timeout=0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await children[0]
+    assert await database.users.where(name="acme Lost").count() == 0
+    assert not database.session.in_transaction()
+    assert "acme Ann" in await names(shop)

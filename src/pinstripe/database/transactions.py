@@ -178,22 +178,33 @@ class Transaction:
                 self._outer.turn.release()
 
     async def _end(self, error: BaseException | None) -> None:
+        try:
+            # What a task inside it has begun comes to its end first, also where this is cancelled meanwhile.
+            await (finish(self.turn.acquire()) if self.turn.locked() else self.turn.acquire())
+        except asyncio.CancelledError as cancelled:
+            await self._end_by(cancelled)
+            raise
+        await self._end_by(error)
+
+    async def _end_by(self, error: BaseException | None) -> None:
+        """Commit, or undo where there is an `error`; the turn is its own, and is given back."""
         session: DatabaseSession | None = None
         try:
-            async with self.turn:  # what a task inside it has begun comes to its end first
-                self.open = False
-                session = await self.database.use()
+            self.open = False
+            session = await self.database.use()
+            if error is None:
                 sync = session.sync_session
-                if error is None:
-                    _check_kept(self, sync)
-                    await session.run_sync(lambda _: self._commit(sync))
-                    return
+                _check_kept(self, sync)
+                await session.run_sync(lambda _: self._commit(sync))
+                return
         except BaseException as problem:
             await finish(self._roll_back(session, gone=not isinstance(problem, Exception)))
             failure = self.database.failed(problem)
             if failure is problem:
                 raise
             raise failure from problem
+        finally:
+            self.turn.release()
         await finish(self._roll_back(session, gone=not isinstance(error, Exception)))
 
     def _begin(self, session: ScopedSession) -> None:
