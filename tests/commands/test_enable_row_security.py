@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.postgres import APP, OWNER
+from tests.postgres import APP, OWNER, psql_program
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Command
@@ -168,9 +167,7 @@ def test_without_models_the_script_is_of_what_is_there(newsletter: Newsletter, p
 
 
 def psql(newsletter: Newsletter, script: str) -> None:
-    program = shutil.which("psql")
-    if program is None:
-        pytest.skip("there is no psql")
+    program = psql_program()
     url = newsletter.postgres.url(newsletter.database, OWNER)
     done = subprocess.run([program, "-Xq", url], input=script, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

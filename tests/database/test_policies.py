@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pinstripe.database.policies import bare_tables, condition, is_condition, script, tenant_tables
 from tests.database.guarded import catalog_of, catalog_of_classes, set_scope, table, tables_of_notes, values
-from tests.postgres import APP, OWNER
+from tests.postgres import APP, OWNER, psql_program
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -272,9 +271,7 @@ def test_our_condition_is_known_in_the_words_of_postgresql_and_no_other_is() -> 
 
 
 def psql(guarded: Guarded, text: str, *, options: str = "") -> subprocess.CompletedProcess[str]:
-    program = shutil.which("psql")
-    if program is None:
-        pytest.skip("there is no psql")
+    program = psql_program()
     environment = {**os.environ, "PGOPTIONS": options}
     command = [program, "--no-psqlrc", "--quiet", guarded.postgres.url(guarded.name, OWNER)]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment)

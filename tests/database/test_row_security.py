@@ -233,16 +233,27 @@ async def make_collation(guarded: Guarded) -> None:
             "create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
         )
     except FeatureNotSupportedError:
-        pytest.skip("this PostgreSQL was built without ICU")
+        await guarded.execute(
+            "create collation loose (provider = libc, locale = 'C');"
+            "update pg_collation set collisdeterministic = false where collname = 'loose'",
+            user=None,
+        )
+
+
+STAND_IN_FOR_CITEXT = """
+    create type citext;
+    create function citext_in(cstring) returns citext language internal immutable strict as 'textin';
+    create function citext_out(citext) returns cstring language internal immutable strict as 'textout';
+    create type citext (input = citext_in, output = citext_out, like = text, category = 'S');
+"""
+"""A type of that name, where PostgreSQL was built without its extensions."""
 
 
 async def test_citext_is_refused(guarded: Guarded) -> None:
     (available,) = await guarded.postgres.fetch(
         "select exists (select from pg_available_extensions where name = 'citext')"
     )
-    if not available[0]:
-        pytest.skip("this PostgreSQL has no citext")
-    await guarded.execute("create extension citext", user=None)
+    await guarded.execute("create extension citext" if available[0] else STAND_IN_FOR_CITEXT, user=None)
     await guarded.execute("create domain id as citext; create table things (id int, tenant_id id)")
     catalog = catalog_of(table("things"))
     message = await refused(guarded, catalog)
