@@ -7,18 +7,21 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pinstripe.database.access import DatabaseAccess
 from pinstripe.tenants import Tenant
+from tests.database.guarded import catalog_of, tables_of_notes
 from tests.database.settings import database_settings
 from tests.database.shop_models import User
+from tests.postgres import APP
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.database.guarded import Guarded
     from tests.database.shops import Shop
 
 pytestmark = pytest.mark.anyio
@@ -65,3 +68,18 @@ async def test_tenants_that_differ_by_case_alone_are_two_where_the_column_does_n
         await access.close()
     with closing(sqlite3.connect(tmp_path / "app.db")) as connection:
         assert connection.execute("select name, age from users").fetchall() == [("theirs", None)] * 2
+
+
+async def test_unscoped_work_tells_row_level_security_no_tenant(guarded: Guarded, tmp_path: Path) -> None:
+    await guarded.enable(catalog_of(tables_of_notes()))
+    settings = database_settings(tmp_path, url=guarded.postgres.url(guarded.name, APP), row_security="required")
+    access = DatabaseAccess(settings, tmp_path, "rows")
+    try:
+        async with access.unscoped(Tenant("acme"), "to see what is told", "a test") as database:
+            told = await database.session.execute(text(TOLD))
+            assert tuple(told.one()) == ("", "yes")
+    finally:
+        await access.close()
+
+
+TOLD = "select current_setting('pinstripe.tenant', true), current_setting('pinstripe.unscoped', true)"
