@@ -15,12 +15,12 @@ from pinstripe.errors import (
     TenantFailures,
     TenantSourceFailed,
 )
+from pinstripe.foreground_run import ForegroundRun
 from pinstripe.redirection import redirected, shown
 from pinstripe.run import Run, RunStatus
 from pinstripe.runs import Interrupted, Request
 from pinstripe.selection import Selection
 from pinstripe.watcher import Guarded, Watcher
-from pinstripe.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -140,9 +140,9 @@ class Foreground:
         going.watcher.finished(run)
         return run
 
-    def _worker(self, plan: Plan, started: Started, going: _Going) -> Worker:
+    def _worker(self, plan: Plan, started: Started, going: _Going) -> ForegroundRun:
         request = going.request
-        return Worker(
+        return ForegroundRun(
             self._ledger,
             self.executor,
             plan,
@@ -159,7 +159,7 @@ class Foreground:
             task.exception()  # it is raised to who waits; if nobody does any more, that is no reason for a warning
 
 
-async def _redirecting(worker: Worker, watcher: Watcher) -> Run:
+async def _redirecting(worker: ForegroundRun, watcher: Watcher) -> Run:
     """Execute with output and logging led to each execution's capture, or shown where the watcher captures nothing."""
     with redirected() if watcher.captures else shown():
         return await worker.execute()
@@ -173,7 +173,7 @@ class _Going:
         self.watcher = watcher
         self.lineage = lineage
         self.task: asyncio.Task[Run | None] | None = None
-        self.worker: Worker | None = None
+        self.worker: ForegroundRun | None = None
         self.stopped: str | None = None
 
     def stop(self, reason: str) -> None:
@@ -227,7 +227,7 @@ def _refuse_endless(plan: Plan, workspace: Workspace, lineage: Lineage) -> None:
         raise ConfigurationError(message)
 
 
-def _raise_for(run: Run, worker: Worker | None) -> None:
+def _raise_for(run: Run, worker: ForegroundRun | None) -> None:
     """Raise what became of a run that code awaits: nothing where it succeeded."""
     if run.status is RunStatus.SUCCEEDED:
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pinstripe.queue import Queue
     from pinstripe.run import Counts, Execution, ExecutionStatus, Run, RunStatus, Trigger
 
 NO_TENANT = ""
@@ -44,7 +45,11 @@ class Claimed(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """How an attempt ended. `error` is the error or the reason; `result` is JSON text; `log` the output to keep."""
+    """How an attempt ended. `error` is the error or the reason; `result` is JSON text; `log` the output to keep.
+
+    One of a worker has its run's number too. With the status `queued` it is to run again: at `due_at` (microseconds
+    UTC; None is at once), the attempt counted or not, and after a `crash` of its own process alone once more.
+    """
 
     id: int
     epoch: int
@@ -53,6 +58,10 @@ class Settlement(NamedTuple):
     traceback: str | None = None
     result: str | None = None
     log: str | None = None
+    run: int = 0
+    due_at: int | None = None
+    counted: bool = True
+    crash: bool = False
 
 
 class Turn(NamedTuple):
@@ -89,6 +98,11 @@ class Ledger(Protocol):
 
     All methods raise `LedgerError` where it can't be used, and lose nothing that was acknowledged.
     """
+
+    @property
+    def queue(self) -> Queue:
+        """What it keeps for workers; it is open for as long as the ledger is."""
+        ...
 
     async def open(self, *, write: bool = True) -> None:
         """Connect; with `write` create or migrate the schema, else only look at what is there.

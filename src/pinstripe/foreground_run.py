@@ -1,4 +1,4 @@
-"""The worker of a foreground run: start what there is room for, execute, settle, until nothing is left.
+"""A foreground run at work: start what there is room for, execute, settle, until nothing is left.
 
 Each turn is one transaction: it settles what has ended since the last one and starts as many executions as slots are
 free, so `running` in the ledger always means started.
@@ -33,7 +33,7 @@ NOT_STARTED = "not started"
 GONE = "no longer a tenant that the job's filter lets through"
 
 
-class Worker:
+class ForegroundRun:
     """Executes one foreground run, and forgets it."""
 
     def __init__(

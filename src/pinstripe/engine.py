@@ -1,0 +1,64 @@
+"""The engine: what carries tickets for waiting work to workers, and wakes them. A ticket is a hint, never the truth.
+
+Losing, doubling or delaying one can neither lose nor double work: the ledger's owners, epochs and conditional updates
+decide who may execute and whose result counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Connection_contra = TypeVar("Connection_contra", contravariant=True)
+
+
+class Ticket(NamedTuple):
+    """A ticket for a chunk of ready executions, in the order in which it is to be served: by band, then tag, then id.
+
+    `flow` is whom it is served for, and `until` the tag at which the chunk is used up: `until - tag` are left in it.
+    """
+
+    chunk: int
+    run: int
+    flow: str
+    band: int
+    tag: int
+    until: int
+
+
+class Engine(Protocol[Connection_contra]):
+    """What every engine does.
+
+    `mint` and `take` are called inside a transaction of the ledger, on its connection, and are undone with it; where
+    the ledger's transactions are plain functions (SQLite), so are these.
+    """
+
+    def open(self, owner: str | None = None) -> None:
+        """Begin to listen, as the process that the ledger knows as `owner`; without one it only wakes others."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
+
+    def mint(self, connection: Connection_contra, chunks: Sequence[int]) -> None:
+        """Chunks of ready executions → chunks with a ticket each. Idempotent: one that has its ticket keeps it."""
+        ...
+
+    def take(self, connection: Connection_contra, most: int) -> list[Ticket]:
+        """Give up to `most` tickets, the next to be served first.
+
+        They are consumed with their chunks: the claim deletes a chunk that it has emptied, and moves the tag of one
+        that it has not.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Tell every process that listens, this one included, that work may be ready; called after a commit."""
+        ...
+
+    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
+        """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""
+        ...
