@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Assignment:
     """What to execute. `args` and `kwargs` are the values that `run` is called with; `timeout` is in seconds.
 
-    `progress` hears, on the event loop's thread, what the job says by `self.progress(done, total)`.
+    `progress` hears, on the event loop's thread, what the job says by `self.progress(done, total)`. `solo` has the
+    attempt made in a process of its own, wherever its job runs else.
     """
 
     definition: Definition
@@ -30,3 +31,4 @@ class Assignment:
     timeout: float | None = None
     capture: Capture | None = None
     progress: Callable[[float, float | None], None] | None = None
+    solo: bool = False
