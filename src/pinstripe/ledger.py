@@ -174,8 +174,11 @@ class Ledger(Protocol):
         """Remove whole closed runs past their retention, and old logs, in short transactions. Give how many runs."""
         ...
 
-    async def find_run(self, reference: str) -> Run:
-        """Give the run that `reference` names: an id, the unique end of one, or `last`. Raises `UnknownRun`."""
+    async def find_run(self, reference: str, *, failures: bool = True) -> Run:
+        """Give the run that `reference` names: an id, the unique end of one, or `last`. Raises `UnknownRun`.
+
+        Without `failures` it comes without theirs, which may be a thousand: for who looks again and again.
+        """
         ...
 
     async def list_runs(self, only: RunFilter) -> list[Run]:

@@ -164,7 +164,9 @@ class Run:
 class Execution:
     """A run's work for one tenant, as the ledger has it.
 
-    `error` is the error of a failed one and the reason of a cancelled or skipped one; `log` is its captured output.
+    `error` is the error of a failed one and the reason of a cancelled or skipped one; of one that is to run again, that
+    of its last attempt. `held` is why a queued one may not start yet (see `pinstripe.queue.Held`), and `due_at` when it
+    may where it waits for its time; `log` is its captured output.
     """
 
     run: str
@@ -172,6 +174,8 @@ class Execution:
     tenant: str | None
     status: ExecutionStatus
     attempts: int
+    held: str | None = None
+    due_at: datetime | None = None
     error: str | None = None
     traceback: str | None = None
     result: Any = None

@@ -29,7 +29,7 @@ def test_one_tenant_is_shown_with_its_log(pinstripe: Command) -> None:
     assert answer.out.endswith("OUTPUT\nhello globex\n")
     execution = pinstripe("show-run", "last", "--tenant", "globex", "--json").json
     assert list(execution) == [
-        *("run", "job", "tenant", "status", "attempts", "error", "traceback", "result"),
+        *("run", "job", "tenant", "status", "attempts", "held", "due_at", "error", "traceback", "result"),
         *("started_at", "finished_at", "log"),
     ]
     assert (execution["status"], execution["log"]) == ("failed", "hello globex\n")

@@ -171,6 +171,8 @@ def _execution_json(execution: Execution) -> dict[str, Any]:
         "tenant": execution.tenant,
         "status": str(execution.status),
         "attempts": execution.attempts,
+        "held": execution.held,
+        "due_at": None if execution.due_at is None else to_iso(execution.due_at),
         "error": execution.error,
         "traceback": execution.traceback,
         "result": execution.result,

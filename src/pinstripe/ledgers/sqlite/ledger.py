@@ -240,9 +240,9 @@ class SQLiteLedger:
         """Remove whole closed runs past their retention, and old logs; give how many runs."""
         return await retention.prune(self._write, self._retention, self._clock)
 
-    async def find_run(self, reference: str) -> Run:
+    async def find_run(self, reference: str, *, failures: bool = True) -> Run:
         """Give the run that `reference` names."""
-        return self._read(lambda tx: listing.find_run(tx, reference, self.path))
+        return self._read(lambda tx: listing.find_run(tx, reference, self.path, with_failures=failures))
 
     async def list_runs(self, only: RunFilter) -> list[Run]:
         """Give runs, newest first."""

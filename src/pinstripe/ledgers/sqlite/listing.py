@@ -24,7 +24,7 @@ _MANY = 2_000
 """Runs that are looked at one by one in a millisecond or two; where there are more, another index may lead to fewer."""
 
 
-def find_run(connection: apsw.Connection, reference: str, path: Path) -> Run:
+def find_run(connection: apsw.Connection, reference: str, path: Path, *, with_failures: bool = True) -> Run:
     """Give the run that `reference` names: an id, the unique end of one, or `last` (of those that no job started)."""
     written = reference.strip().lower()
     if written == "last":
@@ -43,7 +43,7 @@ def find_run(connection: apsw.Connection, reference: str, path: Path) -> Run:
     if len(rows) > 1:
         message = f"several runs end with {reference!r}, such as {rows[0][1]} and {rows[1][1]}: give more of the id"
         raise UnknownRun(message)
-    return read_run(connection, rows[0])
+    return read_run(connection, rows[0], with_failures=with_failures)
 
 
 def list_runs(connection: apsw.Connection, only: RunFilter) -> list[Run]:

@@ -57,13 +57,16 @@ def read_counts(row: tuple[int, ...]) -> Counts:
 
 def read_execution(run: str, row: tuple[Any, ...]) -> Execution:
     """Make an `Execution` of a row of the statement `find_execution`."""
-    job, tenant, state, attempts, error, traceback, result, started_at, finished_at, log = row
+    job, tenant, state, attempts, held, due_at, error, traceback, result, started_at, finished_at, log = row
+    waits = state == ExecutionStatus.QUEUED
     return Execution(
         run=run,
         job=job,
         tenant=None if tenant == NO_TENANT else tenant,
         status=ExecutionStatus(state),
         attempts=attempts,
+        held=held if waits else None,
+        due_at=moment(due_at) if waits else None,
         error=error,
         traceback=traceback,
         result=None if result is None else json.loads(result),

@@ -61,7 +61,8 @@ with recursive chain(id) as (
 select n from runs where id in (select id from chain) and id <> :id
 
 -- name: find_execution
-select x.job, x.tenant, x.state, x.attempts, x.error, x.traceback, x.result, x.started_at, x.finished_at, l.text
+select x.job, x.tenant, x.state, x.attempts, x.held, x.due_at, x.error, x.traceback, x.result, x.started_at,
+  x.finished_at, l.text
 from executions x left join logs l on l.execution = x.id where x.run = :run and x.tenant = :tenant
 
 -- name: succeeded
