@@ -326,6 +326,7 @@ def test_suspicious_attributes(found: Callable[[str], tuple[type[BackgroundJob],
             _timeout = 1
             segments = ()
             retries = 3
+            overlaps = "allow"
             multi_tenant = True
             async def run(self): ...
             def tenant_filter(tenants): ...
@@ -333,7 +334,7 @@ def test_suspicious_attributes(found: Callable[[str], tuple[type[BackgroundJob],
     assert suspicious_attributes(job_class) == [
         "Job.mult_tenant is not read by Pinstripe; did you mean multi_tenant?",
         "Job.time_out is not read by Pinstripe; did you mean timeout?",
-        "Job.retries has no effect in this version",
+        "Job.overlaps is not read by Pinstripe; did you mean overlap?",
         "Job.tenant_filter is not read by Pinstripe; did you mean tenants_filter?",
     ]
 

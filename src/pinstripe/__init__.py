@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.version import VERSION
 
 if TYPE_CHECKING:
+    from pinstripe.answers import Cancel, RetryLater
     from pinstripe.background_job import Attempt, BackgroundJob
     from pinstripe.database.rows import Rows
     from pinstripe.database.service import Database, database_of
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
         UnknownTenant,
         WorkspaceClosed,
     )
+    from pinstripe.limits import Limits
     from pinstripe.opening import open_project
+    from pinstripe.priority import Priority
     from pinstripe.project import Project
+    from pinstripe.retry import Retry
     from pinstripe.run import Execution, ExecutionStatus, Run, RunStatus, Trigger
     from pinstripe.schedule import Schedule
     from pinstripe.tenants import Tenant, TenantSource
@@ -35,11 +39,16 @@ __version__ = VERSION
 _HOMES = {
     "Attempt": "background_job",
     "BackgroundJob": "background_job",
+    "Cancel": "answers",
     "Database": "database.service",
     "Execution": "run",
     "ExecutionStatus": "run",
+    "Limits": "limits",
     "PinstripeError": "errors",
+    "Priority": "priority",
     "Project": "project",
+    "Retry": "retry",
+    "RetryLater": "answers",
     "Rows": "database.rows",
     "Run": "run",
     "RunCancelled": "errors",
@@ -61,11 +70,16 @@ _HOMES = {
 __all__ = [
     "Attempt",
     "BackgroundJob",
+    "Cancel",
     "Database",
     "Execution",
     "ExecutionStatus",
+    "Limits",
     "PinstripeError",
+    "Priority",
     "Project",
+    "Retry",
+    "RetryLater",
     "Rows",
     "Run",
     "RunCancelled",

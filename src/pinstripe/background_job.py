@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from pinstripe.database.service import Database
+    from pinstripe.limits import Limits
+    from pinstripe.priority import Priority
+    from pinstripe.retry import Retry
     from pinstripe.run import Run
     from pinstripe.schedule import Schedule
     from pinstripe.tenants import Tenant
@@ -53,6 +56,22 @@ class BackgroundJob:
 
     runs_in: ClassVar[Literal["process"] | None] = None
     """`"process"` runs a plain `def run` in a process that can be killed."""
+
+    retries: ClassVar[int | Retry | None] = None
+    """How often a worker tries an execution again that failed by an exception, or a `Retry`; None is not at all."""
+
+    overlap: ClassVar[Literal["skip", "queue", "allow"]] = "skip"
+    """What becomes of a scheduled fire whose predecessor for the same tenant is unfinished.
+
+    It is skipped (`"skip"`), waits for it (`"queue"`), or runs beside it (`"allow"`). What is enqueued by code is never
+    held back by this.
+    """
+
+    limits: ClassVar[Limits | None] = None
+    """How many of its executions may go on at once, as `Limits(total=…, per_tenant=…)`; None is any number."""
+
+    priority: ClassVar[Literal["interactive", "default", "bulk"] | Priority | None] = None
+    """How urgent it is when it waits for a worker; None is `"bulk"` for a run for many tenants, else `"default"`."""
 
     abstract: ClassVar[bool] = False
     """Set to True in a class that others inherit from; it is not inherited."""

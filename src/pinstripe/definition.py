@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect  # noqa: TC003 - a dataclass field
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pinstripe.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from pinstripe.background_job import BackgroundJob
+    from pinstripe.limits import Limits
+    from pinstripe.priority import Priority
     from pinstripe.schedule import Schedule
     from pinstripe.tenants import TenantSource
 
@@ -21,6 +25,7 @@ class Definition:
 
     `services` are the names of the services it declares, in that order. `timeout` is in seconds. `runs_in` is where
     `run` runs: on the event `loop`, in a `thread`, or in a `process`. `tenants_filter` is the author's own, if any.
+    `overlap` is `"skip"`, `"queue"` or `"allow"`; `limits` and `priority` are None where the job says nothing.
     """
 
     name: str
@@ -33,6 +38,10 @@ class Definition:
     signature: inspect.Signature
     tenants_filter: Callable[[TenantSource], TenantSource] | None
     timeout: float | None = None
+    retry: Retry = field(default_factory=lambda: Retry.of(None))
+    overlap: str = "skip"
+    limits: Limits | None = None
+    priority: Priority | None = None
 
     @property
     def summary(self) -> str:

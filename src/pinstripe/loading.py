@@ -14,6 +14,7 @@ from pinstripe.errors import InvalidJob
 from pinstripe.importing import line_of, summarise
 from pinstripe.json_values import article
 from pinstripe.names import nearest
+from pinstripe.policies import BrokenRule, Policies, read_policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -28,7 +29,19 @@ RESERVED = frozenset(
 ) | {"_workspace", "_attempt"}
 """What `self` has inside `run`; a job that took one of these names would lose it."""
 
-KNOWN = ("run", "schedule", "multi_tenant", "timeout", "runs_in", "abstract", "tenants_filter")
+KNOWN = (
+    "run",
+    "schedule",
+    "multi_tenant",
+    "timeout",
+    "runs_in",
+    "retries",
+    "overlap",
+    "limits",
+    "priority",
+    "abstract",
+    "tenants_filter",
+)
 """What an author may write in a job's class and Pinstripe reads."""
 
 
@@ -79,6 +92,7 @@ def define(
     signature = rules.signature()
     runs_in = rules.runs_in()
     for_tenants = rules.multi_tenant(default=multi_tenant)
+    policies = rules.policies(multi_tenant=for_tenants)
     return Definition(
         name=name,
         job_class=job_class,
@@ -90,20 +104,21 @@ def define(
         signature=signature,
         tenants_filter=rules.tenants_filter(multi_tenant=for_tenants),
         timeout=rules.timeout(runs_in),
+        retry=policies.retry,
+        overlap=policies.overlap,
+        limits=policies.limits,
+        priority=policies.priority,
     )
 
 
 def suspicious_attributes(job_class: type[BackgroundJob]) -> list[str]:
-    """Tell which attributes of a job do nothing (of later versions, or misspelled), and which defaults are shared."""
+    """Tell which attributes of a job do nothing, being misspelled, and which defaults are shared."""
     from difflib import get_close_matches
 
     found = []
     for owner in own_classes(job_class):
         for name in vars(owner):
             if name.startswith("_") or name in KNOWN or name in RESERVED:
-                continue
-            if name in _LATER:
-                found.append(f"{owner.__name__}.{name} has no effect in this version")
                 continue
             near = get_close_matches(name.lower(), KNOWN, n=1, cutoff=_SUSPICIOUS)
             if near:
@@ -121,9 +136,6 @@ def _shared_defaults(job_class: type[BackgroundJob]) -> list[str]:
         if isinstance(each.default, (list, dict, set, bytearray))
     ]
 
-
-_LATER = frozenset({"limits", "overlap", "priority", "retries"})
-"""Attributes that jobs of later versions have: whoever sets one believes that it does something."""
 
 _SUSPICIOUS = 0.88
 """How alike two names are that differ in a letter or an underscore, by difflib's ratio; `runs` and `run` are less."""
@@ -232,6 +244,13 @@ class _Rules:
                 "timeout",
             )
         return seconds
+
+    def policies(self, *, multi_tenant: bool) -> Policies:
+        """Give what becomes of the job in a queue."""
+        try:
+            return read_policies(self._class, multi_tenant=multi_tenant)
+        except BrokenRule as broken:
+            self._refuse(str(broken), broken.attribute, broken)
 
     def schedules(self, *, multi_tenant: bool) -> tuple[Schedule, ...]:
         """Give the job's schedules, each validated."""

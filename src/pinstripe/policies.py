@@ -1,0 +1,87 @@
+"""The policies that a job's class has as attributes, each read by its rule: what becomes of it in a queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pinstripe.retry import Retry
+
+if TYPE_CHECKING:
+    from pinstripe.limits import Limits
+    from pinstripe.priority import Priority
+
+OVERLAPS = ("skip", "queue", "allow")
+"""What becomes of a scheduled fire whose predecessor is unfinished."""
+
+
+class Policies(NamedTuple):
+    """The policies of one job, as its definition has them."""
+
+    retry: Retry
+    overlap: str
+    limits: Limits | None
+    priority: Priority | None
+
+
+class BrokenRule(ValueError):
+    """What an attribute should be and is not; `loading` tells it with the file and the line."""
+
+    def __init__(self, attribute: str, reason: str) -> None:
+        """Take the name of the `attribute` and the `reason`."""
+        super().__init__(reason)
+        self.attribute = attribute
+
+
+def read_policies(job_class: type, *, multi_tenant: bool) -> Policies:
+    """Read the attributes `retries`, `overlap`, `limits` and `priority` of a job's class. Raises `BrokenRule`."""
+    given = {name: getattr(job_class, name) for name in ("retries", "overlap", "limits", "priority")}
+    try:
+        retry = Retry.of(given["retries"])
+    except (TypeError, ValueError) as failure:
+        raise BrokenRule("retries", str(failure)) from failure
+    return Policies(
+        retry,
+        _overlap(given["overlap"]),
+        _limits(given["limits"], multi_tenant=multi_tenant),
+        _priority(given["priority"]),
+    )
+
+
+def _overlap(chosen: object) -> str:
+    if isinstance(chosen, str) and chosen in OVERLAPS:
+        return chosen
+    reason = f"overlap: expected 'skip', 'queue' or 'allow', got {chosen!r}"
+    raise BrokenRule("overlap", reason + _meant(chosen, OVERLAPS))
+
+
+def _limits(chosen: object, *, multi_tenant: bool) -> Limits | None:
+    if chosen is None:
+        return None
+    from pinstripe.limits import Limits
+
+    if not isinstance(chosen, Limits):
+        reason = f"limits: expected Limits(total=…, per_tenant=…) or None, got {chosen!r}"
+        raise BrokenRule("limits", reason)
+    if chosen.per_tenant is not None and not multi_tenant:
+        reason = "limits: per_tenant on a job without tenants; set multi_tenant = True, or limit its total"
+        raise BrokenRule("limits", reason)
+    return chosen
+
+
+def _priority(chosen: object) -> Priority | None:
+    if chosen is None:
+        return None
+    from pinstripe.priority import Priority
+
+    if isinstance(chosen, str) and chosen in tuple(Priority):
+        return Priority(chosen)
+    reason = f"priority: expected 'interactive', 'default', 'bulk' or None, got {chosen!r}"
+    raise BrokenRule("priority", reason + _meant(chosen, tuple(Priority)))
+
+
+def _meant(chosen: object, known: tuple[str, ...]) -> str:
+    """Say which of the `known` words may have been meant."""
+    from pinstripe.names import nearest
+
+    near = nearest(chosen, known, limit=1) if isinstance(chosen, str) else []
+    return f"; did you mean {near[0]!r}?" if near else ""
