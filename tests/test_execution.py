@@ -11,8 +11,8 @@ from pinstripe.background_job import BackgroundJob
 from pinstripe.capture import Capture
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
-from pinstripe.execution import FAILED_LOG, SUCCEEDED_LOG
 from pinstripe.run import ExecutionStatus
+from pinstripe.stopping import FAILED_LOG, SUCCEEDED_LOG
 from tests.attempts import assign, executor, outcome_of
 
 pytestmark = pytest.mark.anyio

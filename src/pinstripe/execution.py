@@ -1,4 +1,4 @@
-"""One attempt that goes on: the pipeline from its services' opening to its outcome, and how it is stopped.
+"""One attempt that goes on: the pipeline from its services' opening to its outcome.
 
 An attempt without services, timeout and output touches no timer, no stack and no lock.
 """
@@ -6,139 +6,35 @@ An attempt without services, timeout and output touches no timer, no stack and n
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import sys
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pinstripe.duration import write_duration
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
 from pinstripe.leftovers import end_tasks
 from pinstripe.outcome import Outcome, failed
 from pinstripe.run import ExecutionStatus
 from pinstripe.service_stack import CLOSE_LIMIT
+from pinstripe.stopping import Stoppable
 from pinstripe.threads import start_thread
 from pinstripe.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pinstripe.assignment import Assignment
     from pinstripe.background_job import BackgroundJob
-    from pinstripe.capture import Capture
-    from pinstripe.executor import Executor
     from pinstripe.tenant_contexts import ContextOfTenant
 
 KILL_AFTER = 1.0
 """How many seconds after its timeout the process of a job that has one is killed."""
 
-SUCCEEDED_LOG = 16 * 1024
-"""How many bytes of output are kept of an execution that succeeded."""
-
-FAILED_LOG = 256 * 1024
-"""How many bytes of output are kept of an execution that failed or was cancelled."""
-
-_log = logging.getLogger("pinstripe")
 _SUCCEEDED = ExecutionStatus.SUCCEEDED
 
 
-Phase = Literal["new", "running", "closing", "ended", "abandoned"]
-
-
-class Execution:
+class Execution(Stoppable):
     """One attempt that goes on: what `Executor.start` gives, to be cancelled by."""
 
-    __slots__ = (
-        "_done",
-        "_error",
-        "_executor",
-        "_in_thread",
-        "_job",
-        "_loop",
-        "_stop",
-        "_timer",
-        "_workspace",
-        "assignment",
-        "children",
-        "phase",
-        "task",
-    )
-
-    def __init__(
-        self,
-        executor: Executor,
-        assignment: Assignment,
-        done: Callable[[Assignment, Outcome], None],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        """Take what to do and whom to tell."""
-        self._executor = executor
-        self.assignment = assignment
-        self._done = done
-        self._loop = loop
-        self.phase: Phase = "new"
-        self.task: asyncio.Task[None] | None = None
-        self.children: set[asyncio.Future[Any]] | None = None
-        self._workspace: Workspace | None = None
-        self._job: BackgroundJob | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._in_thread = False
-        self._stop: Outcome | None = None  # why it was stopped, as the outcome that it then has
-        self._error: BaseException | None = None
-
-    # What others see of it.
-
-    @property
-    def job(self) -> str:
-        """The job's name."""
-        return self.assignment.definition.name
-
-    @property
-    def file(self) -> str | None:
-        """The file that the job's class is written in."""
-        module = sys.modules.get(self.assignment.definition.job_class.__module__)
-        return getattr(module, "__file__", None)
-
-    @property
-    def tenant_id(self) -> str | None:
-        """The tenant's id; None in a job that is not multi-tenant."""
-        tenant = self.assignment.tenant
-        return None if tenant is None else tenant.id
-
-    @property
-    def capture(self) -> Capture | None:
-        """Where its output goes; None leaves it alone."""
-        return self.assignment.capture
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether it was given up, since it would not stop."""
-        return self.phase == "abandoned"
-
-    def __str__(self) -> str:
-        """Write the job's name, and the tenant's id if there is one."""
-        return self.job if self.tenant_id is None else f"{self.job} for tenant {self.tenant_id}"
-
-    def adopt(self, task: asyncio.Future[Any]) -> None:
-        """Remember a task that the job's code started, until it ends."""
-        if self.children is None:
-            self.children = set()
-        self.children.add(task)
-        task.add_done_callback(self.children.discard)
-
-    def cancel(self, reason: str = "interrupted") -> None:
-        """Stop the attempt, which then is cancelled with `reason`; once it is closing its services, it ends as it did.
-
-        A job in a thread can't be stopped: it is told by `self.attempt.cancelled` and by its closed workspace. Any
-        other that goes on for longer than the grace is abandoned.
-        """
-        self._stop_by(Outcome(ExecutionStatus.CANCELLED, error=reason))
-
-    # The pipeline.
+    __slots__ = ()
 
     async def run(self) -> None:
         """Perform, close and report; nothing is raised. It is called once, by the executor, in a task of its own."""
@@ -286,12 +182,6 @@ class Execution:
         self._timer.cancel()
         return problems
 
-    def _failure(self) -> BaseException | None:
-        """Give what a context is told: what `run` raised, or why it was stopped, however it then ended."""
-        if self._error is not None or self._stop is None:
-            return self._error
-        return self._stop.exception or asyncio.CancelledError(self._stop.error)
-
     def _conclude(self, value: Any, problems: list[PinstripeError]) -> Outcome:
         """Make the outcome from why it was stopped, what was raised, what failed to close, or what was returned."""
         assignment, task = self.assignment, self.task
@@ -317,13 +207,6 @@ class Execution:
 
         return write_result(value, None if self._workspace is None else self._workspace.logger)
 
-    def _report(self, outcome: Outcome) -> None:
-        """Tell the outcome, with the output that is to be kept."""
-        capture = self.assignment.capture
-        if capture is not None:
-            outcome.log = capture.close(SUCCEEDED_LOG if outcome.succeeded else FAILED_LOG)
-        self._done(self.assignment, outcome)
-
     def _forget(self) -> None:
         """Let go of everything, so that nothing has to wait for the garbage collector."""
         self._executor.executions.discard(self)
@@ -337,57 +220,3 @@ class Execution:
             end = Outcome(ExecutionStatus.CANCELLED, error="interrupted") if error is None else failed(error)
             self._report(self._stop or end)
             self._forget()
-
-    # Stopping.
-
-    def _expire(self) -> None:
-        timeout = write_duration(timedelta(seconds=self.assignment.timeout or 0))
-        self._stop_by(failed(TimeoutError(f"exceeded its timeout of {timeout}")))
-
-    def _stop_by(self, stop: Outcome) -> None:
-        """Ask the attempt to stop, once."""
-        if self._stop is not None or self.phase not in {"new", "running"}:
-            return
-        self._stop = stop
-        self.assignment.attempt.cancelled = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._in_thread:
-            self._refuse()
-        elif self.phase == "running" and self.task is not None:
-            self.task.cancel()
-            self._timer = self._loop.call_later(self._executor.shutdown_grace, self._abandon)
-
-    def _abandon(self) -> None:
-        """Give up on an attempt that doesn't stop: tell its outcome, and close the workspace under it."""
-        closing = self.phase == "closing"
-        self.phase = "abandoned"
-        _log.warning(
-            "%s did not stop %s and was abandoned; its code may still be running",
-            self,
-            "while it closed its services" if closing else f"within {self._executor.shutdown_grace:g}s of being told",
-        )
-        for child in self.children or ():
-            child.cancel()
-        outcome = self._stop or failed(PinstripeError("its services did not close"))
-        outcome.error = f"{outcome.error} (it did not stop and was abandoned)"
-        if not closing and self._workspace is not None:
-            self._refuse()
-            self._executor.close_later(self._workspace, self._failure())
-        self._report(outcome)
-
-    async def _calm(self) -> None:
-        """Take in a cancellation that has not arrived yet, so that closing begins in peace."""
-        task = self.task
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)
-        while task is not None and task.cancelling():
-            task.uncancel()
-
-    def _refuse(self) -> None:
-        """Let every further use of the workspace and of its services raise `WorkspaceClosed`."""
-        if self._job is not None:
-            for name in self.assignment.definition.services:
-                vars(self._job).pop(name, None)
-        if self._workspace is not None:
-            self._workspace.refuse()  # last, for it wakes a thread that waits, which must find no service any more
