@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `least` or `most` is the budget, in the same unit as `value`; None where there is none."""
+    """One line of the table. `least` or `most` is the budget, in the same unit as `value`; None where there is none.
+
+    Without a `value` it couldn't be measured, and `note` says why.
+    """
 
     what: str
-    value: float
+    value: float | None
     unit: str
     least: float | None = None
     most: float | None = None
@@ -26,15 +30,19 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the budget is kept; None where there is none."""
-        if self.least is None and self.most is None:
+        """Whether the budget is kept; None where there is none, or nothing was measured."""
+        if self.value is None or (self.least is None and self.most is None):
             return None
         return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large everything is made. `kept` are the executions of the ledger that has a history."""
+    """How large everything is made. `kept` are the executions of the ledger that has a history.
+
+    `waiting` jobs are enqueued and drained, `paced` ones meet an idle worker, which is idle for `idle` seconds; one
+    worker executes `grown` of them in its life.
+    """
 
     rounds: int = 20
     fan_outs: tuple[int, ...] = (10_000, 100_000)
@@ -45,6 +53,11 @@ class Size:
     calls: int = 2_000
     turns: int = 500
     queries: int = 10_000
+    waiting: int = 10_000
+    paced: int = 200
+    idle: float = 10
+    grown: int = 1_000_000
+    peer_rounds: int = 3
 
 
 FULL = Size()
@@ -58,6 +71,11 @@ QUICK = Size(
     calls=500,
     turns=100,
     queries=2_000,
+    waiting=2_000,
+    paced=50,
+    idle=3,
+    grown=100_000,
+    peer_rounds=1,
 )
 TINY = Size(
     rounds=1,
@@ -69,12 +87,23 @@ TINY = Size(
     calls=5,
     turns=2,
     queries=20,
+    waiting=20,
+    paced=2,
+    idle=0.1,
+    grown=60,
+    peer_rounds=1,
 )
 
 
 def middle(values: Iterable[float]) -> float:
     """Give the median."""
     return statistics.median(values)
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """Give the least value that so many percent of them don't exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def table(sections: Sequence[tuple[str, Sequence[Figure]]]) -> list[str]:
@@ -99,6 +128,8 @@ def machine() -> str:
 def _line(figure: Figure) -> str:
     limit = "" if figure.least is None else f"≥ {_number(figure.least)}"
     limit = limit if figure.most is None else f"≤ {_number(figure.most)}"
+    if figure.value is None:
+        return f"| {figure.what} | not measured | {limit} |  | {figure.note} |"
     verdict = {None: "", True: "met", False: "**missed**"}[figure.met]
     return f"| {figure.what} | {_number(figure.value)} {figure.unit} | {limit} | {verdict} | {figure.note} |"
 

@@ -16,7 +16,7 @@ import pinstripe
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "pinstripe"
 MODULES = sorted(path for name in ("src", "tests", "examples", "benchmarks") for path in (ROOT / name).rglob("*.py"))
-REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
+REQUIREMENTS = sorted(path for name in ("requirements", "benchmarks/peers") for path in (ROOT / name).glob("*.txt"))
 MAX_LINES = 400
 
 

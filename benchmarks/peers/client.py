@@ -1,0 +1,61 @@
+"""What a program of each queue does with its arguments: `one 1000`, `many 1000` or `paced 100`.
+
+`one` enqueues one by one, `many` by the queue's own call for many, and `paced` one every 50 ms; it prints, as JSON, the
+seconds that took, or when each of the paced ones was begun, in nanoseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+PACE = 0.05
+PAGE = 1_000
+"""How many are given to one call for many."""
+
+
+class Client(NamedTuple):
+    """How a queue is given the job of a number, and those of many; None where it has no such call."""
+
+    one: Callable[[int], Awaitable[object]]
+    many: Callable[[Sequence[int]], Awaitable[object]] | None = None
+
+
+def main(connect: Callable[[], AbstractAsyncContextManager[Client]]) -> None:
+    """Connect, do what the arguments say, and print what it took."""
+    what, number = sys.argv[1:]
+    print(json.dumps(asyncio.run(_measure(connect, what, int(number)))))
+
+
+async def _measure(
+    connect: Callable[[], AbstractAsyncContextManager[Client]], what: str, number: int
+) -> float | list[int]:
+    async with connect() as client:
+        if what == "paced":
+            return await _paced(client, number)
+        began = time.perf_counter()
+        if what == "many":
+            if client.many is None:
+                raise RuntimeError("it has no call for many")
+            for first in range(0, number, PAGE):
+                await client.many(range(first, min(first + PAGE, number)))
+        else:
+            for each in range(number):
+                await client.one(each)
+        return time.perf_counter() - began
+
+
+async def _paced(client: Client, number: int) -> list[int]:
+    begun = []
+    for each in range(number):
+        await asyncio.sleep(PACE)
+        begun.append(time.monotonic_ns())
+        await client.one(each)
+    return begun
