@@ -51,6 +51,7 @@ EVERYTHING = """
     concurrency = 5
     processes = 2
     shutdown_grace = "1m"
+    lease = "90s"
 
     [tool.pinstripe.retention]
     succeeded = "1d"
@@ -79,7 +80,7 @@ def test_every_key_has_the_default_of_the_contract(tmp_path: Path) -> None:
     tenants = settings.tenants
     assert (tenants.source, tenants.key, tenants.active, tenants.time_zone) == (None, "id", "active", "time_zone")
     worker = settings.worker
-    assert (worker.concurrency, worker.processes, worker.shutdown_grace) == (20, 1, timedelta(seconds=25))
+    assert worker == (20, 1, timedelta(seconds=25), timedelta(seconds=60))
     retention = settings.retention
     assert (retention.succeeded, retention.failed, retention.logs) == tuple(map(timedelta, (7, 30, 1)))
     assert settings.without_effect() == []
@@ -106,7 +107,7 @@ def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None
     assert settings.database.tenant_url == "sqlite:///customers/{id}.db"
     assert (settings.database.open_databases, settings.database.pool_size) == (7, 3)
     assert settings.tenants == ("newsletter.tenancy:tenants", "newsletter.tenancy:context", "slug", "enabled", "zone")
-    assert settings.worker == (5, 2, timedelta(minutes=1))
+    assert settings.worker == (5, 2, timedelta(minutes=1), timedelta(seconds=90))
     assert settings.retention == (timedelta(days=1), timedelta(days=2), timedelta(hours=3))
     assert {origin for _, _, origin in describe_settings(settings)} == {"pyproject.toml"}
 
@@ -116,7 +117,6 @@ def test_what_has_no_effect_yet_is_named(project_folder: ProjectFolder) -> None:
     assert load(project_folder.path).without_effect() == [
         "app",
         "tenants.time_zone",
-        "worker.processes",
     ]
 
 
@@ -220,6 +220,8 @@ def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
         ("worker.concurrency = '5'", "worker.concurrency", "a whole number of at least 1"),
         ("worker.processes = 1.5", "worker.processes", "a whole number of at least 1"),
         ("worker.shutdown_grace = 25", "worker.shutdown_grace", "a duration such as '30s'"),
+        ("worker.lease = '999ms'", "worker.lease", "a duration of at least 1s, such as '60s'"),
+        ("worker.lease = 60", "worker.lease", "a duration of at least 1s, such as '60s'"),
         ("retention.logs = '1 day'", "retention.logs", "a duration such as '30s'"),
         ("tenants.source = 'newsletter.tenancy:1'", "tenants.source", "'module:attribute'"),
         ("tenants.key = 'the id'", "tenants.key", "the name of an attribute"),

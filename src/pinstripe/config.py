@@ -69,11 +69,15 @@ class TenantSettings(NamedTuple):
 
 
 class WorkerSettings(NamedTuple):
-    """How much runs at once, and how long a stop waits for what runs."""
+    """How much runs at once, how long a stop waits for what runs, and how long a process may be silent.
+
+    One that hasn't said for a `lease` that it lives is taken for dead.
+    """
 
     concurrency: int
     processes: int
     shutdown_grace: timedelta
+    lease: timedelta
 
 
 class RetentionSettings(NamedTuple):

@@ -156,6 +156,13 @@ def _duration(raw: Any) -> timedelta:
         raise ValueError from None  # `Kind.expected` tells the form
 
 
+def _lease(raw: Any) -> timedelta:
+    lease = _duration(raw)
+    if lease < timedelta(seconds=1):
+        raise ValueError
+    return lease
+
+
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 LEDGER = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://…'", _ledger)
@@ -172,6 +179,7 @@ SWITCH = Kind("true or false", _switch, _switch_from_text)
 COUNT = Kind("a whole number of at least 1", _count, _count_from_text)
 LIST = Kind("a list of names", _list, _list_from_text)
 DURATION = Kind("a duration such as '30s', '5m', '2h' or '7d'", _duration)
+LEASE = Kind("a duration of at least 1s, such as '60s'", _lease)
 
 KEYS = (
     Key("ledger", LEDGER, "sqlite:///.pinstripe/ledger.db"),
@@ -198,8 +206,9 @@ KEYS = (
     Key("tenants.active", ATTRIBUTE, "active"),
     Key("tenants.time_zone", ATTRIBUTE, "time_zone", has_effect=False),
     Key("worker.concurrency", COUNT, 20),
-    Key("worker.processes", COUNT, 1, has_effect=False),
+    Key("worker.processes", COUNT, 1),
     Key("worker.shutdown_grace", DURATION, timedelta(seconds=25)),
+    Key("worker.lease", LEASE, timedelta(seconds=60)),
     Key("retention.succeeded", DURATION, timedelta(days=7)),
     Key("retention.failed", DURATION, timedelta(days=30)),
     Key("retention.logs", DURATION, timedelta(days=1)),
