@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pinstripe.retry import Retry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pinstripe.limits import Limits
     from pinstripe.priority import Priority
 
@@ -76,10 +78,10 @@ def _priority(chosen: object) -> Priority | None:
     if isinstance(chosen, str) and chosen in tuple(Priority):
         return Priority(chosen)
     reason = f"priority: expected 'interactive', 'default', 'bulk' or None, got {chosen!r}"
-    raise BrokenRule("priority", reason + _meant(chosen, tuple(Priority)))
+    raise BrokenRule("priority", reason + _meant(chosen, [str(priority) for priority in Priority]))
 
 
-def _meant(chosen: object, known: tuple[str, ...]) -> str:
+def _meant(chosen: object, known: Sequence[str]) -> str:
     """Say which of the `known` words may have been meant."""
     from pinstripe.names import nearest
 

@@ -34,8 +34,9 @@ class Retry:
     Chance then adds or takes up to a tenth, except from what a function returns. Nothing waits longer than
     `LONGEST_WAIT` and that tenth.
 
-    `crashes` is how many crashes of its process an execution survives: it runs again after each, which is no attempt of
-    the above; one crash more fails it. With 0, work that must not repeat isn't repeated.
+    `crashes` is how many crashes of its own an execution survives; one more fails it. When a worker crashes, what it
+    was executing runs again, each in a process of its own, and a crash of that process is the execution's own. None of
+    this counts as an attempt. With 0 it fails as soon as its worker crashes: work that must not repeat isn't repeated.
 
     Only what workers execute is tried again, not a run in the foreground. Raises `TypeError` and `ValueError`, which
     tell what was expected, for anything else.
