@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import uuid
 from datetime import UTC, datetime
 
@@ -18,6 +20,7 @@ from pinstripe.run import (
     Trigger,
     final_status,
     new_run_id,
+    new_run_ids,
 )
 
 NOON = datetime(2026, 11, 21, 20, tzinfo=UTC)
@@ -126,3 +129,16 @@ def test_ids_sort_by_their_milliseconds(one: int, other: int) -> None:
 
 def test_ids_of_one_moment_differ() -> None:
     assert len({new_run_id(1_790_000_000_000_000) for _ in range(1_000)}) == 1_000
+
+
+@given(ANY_TIME, st.integers(0, 20))
+def test_many_ids_are_made_as_one_is(microseconds: int, count: int) -> None:
+    ids = [uuid.UUID(text) for text in new_run_ids(microseconds, count)]
+    assert len({*ids}) == count
+    assert {(id_.version, id_.variant, id_.int >> 80) for id_ in ids} <= {(7, uuid.RFC_4122, microseconds // 1_000)}
+
+
+def test_every_random_bit_of_many_ids_varies() -> None:
+    ids = [uuid.UUID(text).int for text in new_run_ids(0, 1_000)]
+    fixed = ~functools.reduce(operator.or_, (id_ ^ ids[0] for id_ in ids))
+    assert fixed & (1 << 80) - 1 == 0xF << 76 | 0x3 << 62  # the version and the variant
