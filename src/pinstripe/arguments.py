@@ -1,26 +1,29 @@
 """The arguments of a run: checked against the signature of `run`, kept as JSON, and given back as they were.
 
-`bind` takes what code gave, `bind_text` what was typed; both give JSON for the ledger, from which `restore` makes what
-`run` is called with. Defaults are not stored: they are the job's, at the time when it runs.
+`bind` takes what code gave (a `Binder` that of many calls), `bind_text` what was typed; both give JSON for the ledger,
+from which `restore` makes what `run` is called with. Defaults are not stored: they are the job's, at the time when it
+runs.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pinstripe.coercion import describe, from_code, from_json, from_text
+from pinstripe.coercion import describe, from_code, from_json, from_text, is_anything
 from pinstripe.errors import InvalidArguments
 from pinstripe.json_values import MAX_BYTES, show, size, why_not_json, write_result
 from pinstripe.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pinstripe.definition import Arguments, Definition
 
-__all__ = ["MAX_BYTES", "bind", "bind_text", "restore", "write_result"]
+__all__ = ["MAX_BYTES", "Binder", "bind", "bind_text", "restore", "write_result"]
 
 
 def bind(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
@@ -45,6 +48,77 @@ def restore(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, An
     Raises `InvalidArguments` where `run` has changed since, so that they no longer fit.
     """
     return _convert(definition, args, kwargs, from_json, limited=False)
+
+
+class Binder:
+    """Binds many calls of one job, each as `bind` does: what calls of one shape have in common is found out once.
+
+    A shape is how many arguments are given by position, and the names of the others.
+    """
+
+    def __init__(self, definition: Definition) -> None:
+        """Take the job's `definition`."""
+        self._definition = definition
+        self._shapes: dict[tuple[int, tuple[str, ...]], list[object] | None] = {}
+
+    def bind_call(self, number: int, call: object) -> Arguments:
+        """Bind call `number`, counted from 1: a tuple of arguments by position, or a mapping of named ones.
+
+        Raises `InvalidArguments`, with the number, for anything else, and for what `bind` doesn't take.
+        """
+        if isinstance(call, tuple):
+            args, kwargs = tuple(call), {}
+        elif isinstance(call, Mapping) and all(isinstance(name, str) for name in call):
+            args, kwargs = (), dict(call)
+        else:
+            message = (
+                f"call {number}: expected a tuple of arguments by position, such as (1,), or a mapping of named ones, "
+                f"got {show(call)}"
+            )
+            raise InvalidArguments(message)
+        shape = (len(args), tuple(kwargs))
+        try:
+            annotations = self._shapes[shape]
+        except KeyError:
+            annotations = self._shapes[shape] = _few(self._definition, args, kwargs)
+        if annotations is not None and all(map(_is_small, annotations, (*args, *kwargs.values()))):
+            return args, kwargs
+        try:
+            return bind(self._definition, args, kwargs)
+        except InvalidArguments as error:
+            message = f"call {number}: {error}"
+            raise InvalidArguments(message) from error
+
+
+_FEW = 10
+_NAMES = 1_000
+_TEXT = 500
+_INTEGER = 2**63
+"""So few arguments, with names and texts so short, are no `MAX_BYTES` long: JSON writes a character as six at most."""
+
+
+def _few(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[object] | None:
+    """Give the annotations of a few arguments that fit, of which only the values vary; None for any others."""
+    parameters = definition.signature.parameters
+    matched = _match(list(parameters.values()), args, kwargs)
+    found = [*matched.args, *matched.kwargs.values()]
+    if matched.problems or len(found) > _FEW or sum(map(len, kwargs)) > _NAMES or not parameters.keys() >= {*kwargs}:
+        return None
+    return [each.annotation for each in found if each is not None]
+
+
+def _is_small(annotation: object, value: Any) -> bool:
+    """Tell whether `value` is a short one of JSON's own, as its parameter says: what `bind` would give untouched."""
+    kind: type = type(value)
+    if kind is not annotation and not is_anything(annotation):
+        return False
+    if kind is int:
+        return bool(-_INTEGER <= value < _INTEGER)
+    if kind is str:
+        return len(value) <= _TEXT and value.isascii() and "\0" not in value
+    if kind is float:
+        return math.isfinite(value)
+    return kind is bool or value is None
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ def from_code(annotation: object, value: object) -> Any:
 
     Raises `ValueError` that tells what was expected and what was found.
     """
-    if _is_anything(annotation):
+    if is_anything(annotation):
         return _json(value, annotation)
     if _is_plain(annotation):
         return _json(_plain_value(annotation, value), annotation)
@@ -50,7 +50,7 @@ def from_text(annotation: object, text: str) -> Any:
 
     Raises `ValueError` that tells what was expected and what was found.
     """
-    if _is_anything(annotation) or annotation is str:
+    if is_anything(annotation) or annotation is str:
         return _json(text, annotation)
     if _is_plain(annotation):
         return _json(_PLAIN[annotation](text), annotation)
@@ -79,7 +79,7 @@ def from_json(annotation: object, value: object) -> Any:
 
     Raises `ValueError` where `annotation` is another one than it was written by, and doesn't fit.
     """
-    if _is_anything(annotation):
+    if is_anything(annotation):
         return copy_of(value)
     if _is_plain(annotation):
         return _plain_value(annotation, value)
@@ -90,17 +90,18 @@ def from_json(annotation: object, value: object) -> Any:
         raise ValueError(_unexpected(annotation, value, error)) from error
 
 
+def is_anything(annotation: object) -> bool:
+    """Tell whether an annotation, or none, lets any JSON value be."""
+    return annotation is inspect.Parameter.empty or annotation is Any or annotation is object
+
+
 def describe(annotation: object) -> str:
     """Write an annotation as an author would."""
-    if _is_anything(annotation):
+    if is_anything(annotation):
         return "JSON"
     if get_origin(annotation) is Annotated:
         return inspect.formatannotation(get_args(annotation)[0])  # what is wrong with the value says the rest
     return inspect.formatannotation(annotation)
-
-
-def _is_anything(annotation: object) -> bool:
-    return annotation is inspect.Parameter.empty or annotation is Any or annotation is object
 
 
 def _is_plain(annotation: object) -> bool:
