@@ -202,7 +202,7 @@ class Queue(Protocol):
         """
         ...
 
-    async def add(self, run: QueuedRun, tenants: Sequence[str], *, limits: Limits | None = None) -> int:
+    async def add(self, run: QueuedRun, tenants: Sequence[str]) -> int:
         """Add queued executions to a run that this process selects, one per tenant not yet in it. Idempotent.
 
         None may start before `end_selection`. Gives how many were new. Raises `LedgerError` where the run isn't this
@@ -263,6 +263,10 @@ class Queue(Protocol):
 
     async def status(self) -> QueueStatus:
         """Tell what goes on."""
+        ...
+
+    async def held(self, run: str) -> Mapping[Held, int]:
+        """Tell how many executions of a run (by its id) are held, by the reason."""
         ...
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done

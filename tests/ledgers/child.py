@@ -95,7 +95,7 @@ async def hammer(ledger: SQLiteLedger, count: str, together: str) -> None:
 
 async def hold(ledger: SQLiteLedger) -> None:
     """Keep the write lock until told to let go."""
-    connection = ledger._writer._connection  # type: ignore[union-attr]  # noqa: SLF001 - as a shell on the file would
+    connection = ledger._store.writer._connection  # type: ignore[union-attr]  # noqa: SLF001 - as a shell on the file would
     connection.execute("begin immediate")
     say("holding")
     wait()

@@ -63,7 +63,7 @@ class Store:
 
     def kill(self, ledger: Ledger) -> None:
         """Take from a ledger what tells others that its process lives, as the system does when a process dies."""
-        owners = ledger._owners  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does that
+        owners = ledger._store.owners  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does that
         owners._lock.release()  # noqa: SLF001
         owners._lock = None  # noqa: SLF001
 

@@ -256,7 +256,7 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(path: Path) -> No
     ledger = on(path)
     await ledger.open()
     run = await select(ledger, ["a", "b"])
-    connection = ledger._writer._connection  # type: ignore[union-attr]  # noqa: SLF001 - only it can be limited
+    connection = ledger._store.writer._connection  # type: ignore[union-attr]  # noqa: SLF001 - only it can be limited
     connection.pragma("max_page_count", connection.pragma("page_count"))
     large = "x" * 200_000
     claimed = await ledger.turn(run.id, [], ["a"])
@@ -300,7 +300,7 @@ async def test_a_run_that_a_full_disk_left_open_is_closed_by_the_next_process(pa
     ledger = on(path)
     await ledger.open()
     run = await select(ledger, ["a"])
-    connection = ledger._writer._connection  # type: ignore[union-attr]  # noqa: SLF001 - as above
+    connection = ledger._store.writer._connection  # type: ignore[union-attr]  # noqa: SLF001 - as above
     connection.execute("pragma query_only = 1")
     with pytest.raises(LedgerError):
         await carry_out(ledger, run.id, {"a": FAILED})
@@ -343,7 +343,7 @@ async def test_nothing_lies_beside_a_ledger_that_was_closed(path: Path) -> None:
 async def test_the_setting_ledger_sync(path: Path, sync: str, synchronous: int) -> None:
     ledger = SQLiteLedger(path, clock=HandClock(), retention=RETENTION, sync=sync)
     await ledger.open()
-    assert ledger._writer._connection.pragma("synchronous") == synchronous  # type: ignore[union-attr]  # noqa: SLF001
+    assert ledger._store.writer._connection.pragma("synchronous") == synchronous  # type: ignore[union-attr]  # noqa: SLF001
     await ledger.close()
 
 
@@ -373,4 +373,4 @@ async def test_the_lease_is_longer_than_four_beats() -> None:
     from pinstripe.ledgers.sqlite.owners import LEASE
     from pinstripe.pulse import BEAT
 
-    assert timedelta(microseconds=LEASE) >= timedelta(seconds=4 * BEAT)
+    assert LEASE >= 4 * BEAT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import UnknownRun
@@ -107,3 +108,15 @@ def unknown(reference: str, path: Path) -> str:
         f"the ledger {path} has no run {reference!r}: it never had, or its retention has passed; `pinstripe list-runs` "
         "shows those it has"
     )
+
+
+def run_of(connection: apsw.Connection, number: int) -> Run:
+    """Give the run with that number, which is there."""
+    return read_run(connection, connection.execute(statement("run_by_number"), {"run": number}).fetchall()[0])
+
+
+def succeeded(connection: apsw.Connection, run: str, tenants: Sequence[str]) -> set[str]:
+    """Give those of `tenants` that need no retry: succeeded in `run` or its chain of retries, or open in it."""
+    others = json.dumps([n for (n,) in connection.execute(statement("other_retries"), {"id": run})])
+    values = {"id": run, "others": others, "tenants": json.dumps(tenants)}
+    return {tenant for (tenant,) in connection.execute(statement("succeeded"), values)}

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pinstripe.clock import Clock
     from pinstripe.ledgers.sqlite.writer import Writer
 
-LEASE = 60_000_000
-"""Microseconds after which an owner that hasn't beaten is dead, where its lock can't tell: a child may have kept it."""
+LEASE = 60.0
+"""Seconds after which an owner that hasn't beaten is dead, where its lock can't tell: a child may have kept it."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
@@ -32,18 +32,23 @@ class Owner(NamedTuple):
     boot_id: str
     pid: int
     beat: int
+    worker: int
+    stopping: int
 
 
 class Owners:
     """The process's own row and lock, and the search for those whose process is gone."""
 
-    def __init__(self, ledger: Path, writer: Writer, clock: Clock) -> None:
-        """Keep the lock files beside the `ledger`, in a folder of their own."""
-        self._folder = ledger.with_name(f"{ledger.name}-owners")
+    def __init__(self, ledger: Path, writer: Writer, clock: Clock, *, lease: float = LEASE) -> None:
+        """Keep the lock files beside the `ledger`, in a folder of their own; the `lease` is in seconds."""
+        self._lease = lease
+        self._folder = owners_folder(ledger)
         self._writer = writer
         self._clock = clock
         self._lock: locks.Lock | None = None
         self._id: int | None = None
+        self.name: str | None = None
+        """The name of this process's lock file and socket; None before it has one."""
         self._heard: dict[int, tuple[int, float]] = {}
 
     @property
@@ -73,11 +78,12 @@ class Owners:
             self.forget()
             raise
         self._id = int(rows[0][0])
+        self.name = name
         return self._id
 
     def forget(self) -> None:
         """Take a new number and lock file the next time: a row that is gone is never revived."""
-        self._id = None
+        self._id = self.name = None
         if self._lock is not None:
             self._lock.remove()
             self._lock = None
@@ -111,7 +117,7 @@ class Owners:
     def seize(self, owner: Owner) -> locks.Lock | bool:
         """Tell whether `owner` is dead: its lock, now ours, or True where its file is gone; False while it lives."""
         path = self._path(owner.name)
-        silent = not 0 <= self._clock.now() - owner.beat <= LEASE
+        silent = not 0 <= self._clock.now() - owner.beat <= self._lease * 1_000_000
         near = owner.host == host()  # in another container its process id means nothing here
         try:
             lock = locks.take(path)
@@ -119,7 +125,10 @@ class Owners:
             return owner.boot_id != boot_id() or (_is_gone(owner.pid) if near else silent)
         if lock is not None:
             return lock
-        # Someone holds it: the process itself, however long it has been stopped; or a child that inherited it.
+        # Someone holds it: the process itself, or a child that inherited it. A run by hand is its process's, however
+        # long that has been stopped; what a worker had goes to another one.
+        if owner.worker:
+            return self._is_unheard(owner)
         return (silent and _is_gone(owner.pid)) if near else self._is_unheard(owner)
 
     def _is_unheard(self, owner: Owner) -> bool:
@@ -129,10 +138,15 @@ class Owners:
         if beat != owner.beat:
             self._heard[owner.id] = (owner.beat, now)
             return False
-        return (now - since) * 1_000_000 > LEASE
+        return now - since > self._lease
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
+
+
+def owners_folder(ledger: Path) -> Path:
+    """Give the folder of the lock files and sockets of a ledger's processes."""
+    return ledger.with_name(f"{ledger.name}-owners")
 
 
 def _is_gone(pid: int) -> bool:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from pinstripe.ledgers.sqlite.admission import Admission
+
 PAGE = 2_000
 """How many executions are ended in one transaction: some 10 ms, so that other processes get their turn."""
 
@@ -41,6 +43,57 @@ def settle(connection: apsw.Connection, run: int, settlements: Sequence[Settleme
         connection.execute(statement("settle_plain"), values)
         ended[status] = ended.get(status, 0) + connection.changes()
     count(connection, run, ended, now)
+
+
+def settle_works(
+    connection: apsw.Connection, admission: Admission, settlements: Sequence[Settlement], now: int
+) -> None:
+    """Settle executions of any queued runs that still have their epoch, or queue them again; each run's last closes it.
+
+    Slots and guards that this frees go to who waits for them.
+    """
+    ended: list[tuple[int, ExecutionStatus]] = []
+    plain: dict[tuple[ExecutionStatus, int], list[int]] = {}
+    final: list[int] = []
+    freed: list[int] = []  # of none whose epoch has passed: what it holds is for its next start
+    for settlement in settlements:
+        status = settlement.status
+        if status is ExecutionStatus.QUEUED:
+            if _requeue(connection, settlement, now):
+                freed.append(settlement.id)
+        elif settlement.error is None and settlement.result is None and settlement.log is None:
+            plain.setdefault((status, settlement.epoch), []).append(settlement.id)
+        elif _settle_one(connection, settlement.run, settlement, now, "settle_worker"):
+            final.append(settlement.id)
+            ended.append((settlement.run, status))
+    for (status, epoch), ids in plain.items():
+        values = {"state": str(status), "epoch": epoch, "ids": json.dumps(ids), "now": now}
+        for id_, run in connection.execute(statement("settle_mixed"), values):
+            final.append(id_)
+            ended.append((run, status))
+    _count_all(connection, ended, now)
+    if final:
+        admission.free_guards(json.dumps(final))
+    if final or freed:
+        admission.free_slots(json.dumps(final + freed))
+
+
+def end_ids(
+    connection: apsw.Connection,
+    admission: Admission,
+    ids: Sequence[int],
+    status: ExecutionStatus,
+    reason: str,
+    now: int,
+) -> int:
+    """Open executions → `status` with `reason`, and what they held back is admitted; give how many they were."""
+    change = {"state": str(status), "reason": reason, "now": now, "ids": json.dumps(ids)}
+    ended = connection.execute(statement("end_ids"), change).fetchall()
+    _count_all(connection, [(int(run or 0), status) for _, run in ended], now)
+    written = json.dumps([id_ for id_, _ in ended])
+    admission.free_guards(written)
+    admission.free_slots(written)
+    return len(ended)
 
 
 def count(connection: apsw.Connection, run: int, ended: dict[ExecutionStatus, int], now: int) -> None:
@@ -87,7 +140,38 @@ def following(after: str | None) -> str:
     return "" if after is None else after + "\0"
 
 
-def _settle_one(connection: apsw.Connection, run: int, settlement: Settlement, now: int) -> int:
+def _count_all(connection: apsw.Connection, ended: Sequence[tuple[int, ExecutionStatus]], now: int) -> None:
+    """Count executions into their runs, each given as its run and final state."""
+    by_run: dict[int, dict[ExecutionStatus, int]] = {}
+    for run, status in ended:
+        counts = by_run.setdefault(run, {})
+        counts[status] = counts.get(status, 0) + 1
+    for run, counts in by_run.items():
+        count(connection, run, counts, now)
+
+
+def _requeue(connection: apsw.Connection, settlement: Settlement, now: int) -> bool:
+    """Queue a running execution again, held until it is due (at once is due now); tell whether it was still its."""
+    values = {
+        "id": settlement.id,
+        "epoch": settlement.epoch,
+        "due_at": now if settlement.due_at is None else settlement.due_at,
+        "uncounted": int(not settlement.counted),
+        "crash": int(settlement.crash),
+        "error": settlement.error,
+        "traceback": settlement.traceback,
+    }
+    connection.execute(statement("requeue"), values)
+    changed = bool(connection.changes())
+    if changed and settlement.log is not None:
+        kept = {"id": settlement.id, "text": settlement.log, "succeeded_at": None}
+        connection.execute(statement("keep_log"), kept)
+    return changed
+
+
+def _settle_one(
+    connection: apsw.Connection, run: int, settlement: Settlement, now: int, name: str = "settle_one"
+) -> int:
     values = {
         "run": run,
         "id": settlement.id,
@@ -98,7 +182,7 @@ def _settle_one(connection: apsw.Connection, run: int, settlement: Settlement, n
         "result": settlement.result,
         "now": now,
     }
-    connection.execute(statement("settle_one"), values)
+    connection.execute(statement(name), values)
     changed = connection.changes()
     if changed and settlement.log is not None:
         succeeded_at = now if settlement.status == ExecutionStatus.SUCCEEDED else None

@@ -7,6 +7,10 @@ import re
 from functools import cache
 
 _FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - a cold command need not import pathlib's machinery for this
+_FILES = (
+    *("owners.sql", "runs.sql", "executions.sql", "listing.sql", "retention.sql"),
+    *("enqueueing.sql", "queue.sql", "admission.sql"),
+)
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _PART = re.compile(r"\{(\w+)\}")
 
@@ -20,7 +24,7 @@ def statement(name: str) -> str:
 @cache
 def _texts() -> dict[str, str]:
     texts: dict[str, str] = {}
-    for file in ("owners.sql", "runs.sql", "executions.sql", "listing.sql", "retention.sql"):
+    for file in _FILES:
         with open(os.path.join(_FOLDER, file), encoding="utf-8") as opened:  # noqa: PTH118, PTH123 - as above
             pieces = _NAME.split(opened.read())
         texts.update(zip(pieces[1::2], (piece.strip() for piece in pieces[2::2]), strict=True))

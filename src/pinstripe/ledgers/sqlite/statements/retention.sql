@@ -1,7 +1,7 @@
 -- name: mark_for_pruning
 -- Runs that ended long enough ago leave the screen whole, before their rows go. A retry stays as long as what it
 -- retried: without it, whoever succeeded in it would be run once more.
-update runs set pruning = 1 where n in (
+update runs set pruning = 1, key = null where n in (
   select n from runs r where state = 'succeeded' and finished_at < :succeeded and pruning = 0 and {is_no_retry} limit :limit)
 or n in (
   select n from runs r where state = 'failed' and finished_at < :failed and pruning = 0 and {is_no_retry} limit :limit)

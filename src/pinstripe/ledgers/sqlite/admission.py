@@ -1,0 +1,159 @@
+"""Admission: the one door from held to ready, and how ready executions are put in order. Functions of a transaction."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.queue import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import apsw
+
+    from pinstripe.engine import Engine
+
+PAGE = 500
+"""How many executions are admitted, held back or given back in one transaction: some milliseconds."""
+
+
+class Admission:
+    """What becomes ready in one transaction: `minted` tells whether anything did."""
+
+    def __init__(self, connection: apsw.Connection, engine: Engine[apsw.Connection], now: int) -> None:
+        """Work on a `connection` that is in a transaction, at `now` in microseconds UTC."""
+        self._connection = connection
+        self._engine = engine
+        self._now = now
+        self.minted = False
+
+    def admit_due(self) -> bool:
+        """Make ready what was held until now; tell whether there may be more of it."""
+        rows = self._rows("due_executions", {"now": self._now, "limit": PAGE})
+        self.make_ready(rows)
+        return len(rows) == PAGE
+
+    def admit_resumed(self) -> bool:
+        """Make ready what was held by a pause that is over; tell whether there may be more of it."""
+        rows = self._rows("resumed", {"limit": PAGE})
+        self.make_ready(rows)
+        return len(rows) == PAGE
+
+    def make_ready(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Make executions ready, given as id and run: those of a run in one chunk, behind what its flow has waiting."""
+        by_run: dict[int, list[int]] = {}
+        for id_, run, *_ in rows:
+            by_run.setdefault(run, []).append(id_)
+        for run, ids in by_run.items():
+            flow, band = self._rows("flow_of", (run,))[0]
+            tag = next_tag(self._connection, band, flow)
+            chunk = self._rows("new_chunk", (run, flow, band, tag, tag + len(ids), self._now))[0][0]
+            self._connection.execute(statement("make_ready"), {"chunk": chunk, "ids": json.dumps(ids)})
+            self._engine.mint(self._connection, [chunk])
+            self.minted = True
+
+    # Limits: an execution of a limited job takes up a slot from when it is admitted, or started, to when it ends.
+
+    def take_slot(self, execution: int, job: str, tenant: str) -> Held | None:
+        """Take a slot for an execution; where there is none, tell by which limit."""
+        connection = self._connection
+        if connection.execute(statement("slot_of"), (execution,)).fetchone() is not None:
+            return None
+        row = connection.execute(statement("limits_of"), (job,)).fetchone()
+        if row is None:
+            return None
+        total, per_tenant = row
+        if per_tenant is not None and self._count("slots_of_tenant", (job, tenant)) >= per_tenant:
+            return Held.TENANT_LIMIT
+        if total is not None and self._count("slots_of_job", (job,)) >= total:
+            return Held.LIMIT
+        connection.execute(statement("take_slot"), (execution, job, tenant))
+        return None
+
+    def free_slots(self, ids: str) -> None:
+        """Give back the slots of executions (ids as a JSON list), and admit whom they kept waiting."""
+        self.slots_freed(self._connection.execute(statement("free_slots"), {"ids": ids}).fetchall())
+
+    def slots_freed(self, freed: Iterable[Sequence[Any]]) -> None:
+        """Admit whom slots kept waiting that are `freed`, each given as its job and tenant."""
+        jobs: dict[str, None] = {}
+        for job, tenant in freed:
+            jobs[job] = None
+            self._uncap(job, tenant)
+        for job in jobs:
+            self.admit_limited(job)
+
+    def admit_limited(self, job: str) -> None:
+        """Make ready what the limits of a job hold, in the order of the tags, as far as there are slots.
+
+        One whose tenant has none left waits from then on for that tenant's, so that nobody waits behind it.
+        """
+        row = self._connection.execute(statement("limits_of"), (job,)).fetchone()
+        total, per_tenant = row or (None, None)
+        for _ in range(PAGE):
+            if total is not None and self._count("slots_of_job", (job,)) >= total:
+                return
+            found = self._rows("first_limited", (job,))
+            if not found:
+                return
+            id_, run, tenant = found[0]
+            if per_tenant is not None and self._count("slots_of_tenant", (job, tenant)) >= per_tenant:
+                self._connection.execute(statement("cap"), (id_,))
+                continue
+            if row is not None:
+                self._connection.execute(statement("take_slot"), (id_, job, tenant))
+            self.make_ready([(id_, run)])
+
+    def admit_all_limited(self) -> None:
+        """Look after what limits hold without need: as when a process died in between, or the limits were changed."""
+        stale = self._rows("stale_slots", {"limit": PAGE})
+        for job, tenant in stale:
+            self._uncap(job, tenant)
+        for job, tenant in self._rows("capped_tenants", {"limit": PAGE}):
+            row = self._connection.execute(statement("limits_of"), (job,)).fetchone()
+            per_tenant = None if row is None else row[1]
+            if per_tenant is None or self._count("slots_of_tenant", (job, tenant)) < per_tenant:
+                self._uncap(job, tenant)
+        for (job,) in self._rows("limited_jobs", ()):
+            self.admit_limited(job)
+
+    def _uncap(self, job: str, tenant: str) -> None:
+        found = self._rows("first_capped", (job, tenant))
+        if found:
+            self._connection.execute(statement("uncap"), found[0])
+
+    # Guards: of a schedule's executions for a tenant, one is unfinished at a time.
+
+    def free_guards(self, ids: str) -> None:
+        """Give back the guards of executions that are final (ids as a JSON list), each to who waits for it."""
+        self.guards_freed(self._connection.execute(statement("free_guards"), {"ids": ids}).fetchall())
+
+    def guards_freed(self, freed: Iterable[Sequence[Any]]) -> None:
+        """Give guards that are `freed`, each given as its job, schedule and tenant, to who waits for them."""
+        for job, schedule, tenant in freed:
+            waiting = self._rows("next_overlapping", {"job": job, "schedule": schedule, "tenant": tenant})
+            if waiting:
+                self._connection.execute(statement("take_guard"), (job, schedule, tenant, waiting[0][0]))
+                self.make_ready(waiting)
+
+    def mend_guards(self) -> None:
+        """Give back the guards of executions that are final, or gone."""
+        self.guards_freed(self._connection.execute(statement("stale_guards"), {"limit": PAGE}).fetchall())
+
+    def _rows(self, name: str, values: Any) -> list[Any]:
+        return self._connection.execute(statement(name), values).fetchall()
+
+    def _count(self, name: str, values: tuple[Any, ...]) -> int:
+        return int(self._rows(name, values)[0][0])
+
+
+def next_tag(connection: apsw.Connection, band: int, flow: str) -> int:
+    """Give the tag of the next chunk of a flow: start-time fair queueing, each execution at a cost of 1.
+
+    It is the band's, or where the flow has been served or waits to, whichever is further. See Goyal, Vin and Cheng,
+    "Start-time fair queueing", SIGCOMM 1996.
+    """
+    rows: list[Any] = connection.execute(statement("next_tag"), (band, flow)).fetchall()
+    return int(rows[0][0])

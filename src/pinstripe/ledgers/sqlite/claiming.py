@@ -1,0 +1,236 @@
+"""The claim: who of those that are ready may start, in the order of the queue. Functions of a transaction."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pinstripe.ledgers.sqlite.settling import end_ids
+from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.queue import Held, QueuedRun, Started
+from pinstripe.run import ExecutionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import apsw
+
+    from pinstripe.engine import Engine, Ticket
+    from pinstripe.ledgers.sqlite.admission import Admission
+
+CLAIM_TIME = 0.005
+"""Seconds after which a claim takes no further tickets, so that other processes get their turn."""
+
+PAUSED = "paused"
+"""Why an execution of a run for several tenants, or of a schedule, is skipped whose tenant is paused."""
+
+
+class Claim:
+    """One claim: `started` are the rows of what was started; `more` tells that there may be more, for want of time."""
+
+    def __init__(
+        self, connection: apsw.Connection, engine: Engine[apsw.Connection], admission: Admission, owner: int, now: int
+    ) -> None:
+        """Work on a `connection` that is in a transaction, for the process with the row `owner`."""
+        self._connection = connection
+        self._engine = engine
+        self._admission = admission
+        self._owner = owner
+        self._now = now
+        self._served: dict[int, int] = {}
+        self._finished: dict[tuple[int, str], int] = {}
+        self.started: list[tuple[Any, ...]] = []
+        self.more = False
+
+    def take(self, slots: int) -> None:
+        """Start up to `slots` executions."""
+        pauses, limits, stops = self._rows("restrictions")[0]
+        rules = _Rules(self._connection) if pauses or limits or stops else None
+        if rules is not None and ("", "") in rules.pauses:
+            return
+        until = time.monotonic() + CLAIM_TIME
+        while len(self.started) < slots:
+            if time.monotonic() > until:
+                self.more = True
+                break
+            tickets = self._engine.take(self._connection, slots - len(self.started))
+            if not tickets:
+                break
+            picks = merge(tickets, slots - len(self.started))
+            if rules is None:
+                self._start(picks)
+            else:
+                self._sift(picks, rules)
+        self._note_served()
+
+    def _start(self, picks: Sequence[Pick]) -> None:
+        """Start what was picked, where nothing can hold it back."""
+        values: dict[str, Any] = {"owner": self._owner, "now": self._now}
+        order = {pick.ticket.chunk: place for place, pick in enumerate(picks)}
+        whole = [pick.ticket.chunk for pick in picks if pick.is_whole]
+        started: list[tuple[Any, ...]] = []
+        if whole:
+            written = json.dumps(whole)
+            started += self._rows("start_chunks", values | {"chunks": written})
+            self._connection.execute(statement("empty_chunks"), {"chunks": written})
+        for pick in picks:
+            if not pick.is_whole:
+                found = self._rows("start_some", values | {"chunk": pick.ticket.chunk, "most": pick.many})
+                started += found
+                self._move(pick, len(found))
+        started.sort(key=lambda row: (order[row[7]], row[0]))
+        self.started += started
+        for pick in picks:
+            self._serve(pick)
+
+    def _sift(self, picks: Sequence[Pick], rules: _Rules) -> None:
+        """Start of what was picked what may start, and hold or end the rest."""
+        for pick in picks:
+            ticket = pick.ticket
+            rows = self._rows("candidates", {"chunk": ticket.chunk, "most": pick.many})
+            ended: dict[tuple[ExecutionStatus, str], list[int]] = {}
+            to_start: list[int] = []
+            for place, (id_, *facts) in enumerate(rows):
+                verdict = rules.judge(*facts)
+                if verdict is None:
+                    verdict = self._admission.take_slot(id_, facts[1], facts[0])
+                if verdict is None:
+                    to_start.append(id_)
+                elif isinstance(verdict, Held):
+                    self._hold(id_, verdict, ticket.band, ticket.tag + place)
+                else:
+                    ended.setdefault(verdict, []).append(id_)
+            for (status, reason), ids in ended.items():
+                end_ids(self._connection, self._admission, ids, status, reason, self._now)
+            if to_start:
+                values = {"owner": self._owner, "now": self._now, "ids": json.dumps(to_start)}
+                self.started += sorted(self._rows("start_ids", values))
+                self._serve(pick)
+            if pick.is_whole:
+                self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([ticket.chunk])})
+            else:
+                self._move(pick, len(rows))
+
+    def _hold(self, execution: int, held: Held, band: int, tag: int) -> None:
+        """Hold an execution that is ready; what it took up of its job's limits goes to another one."""
+        values = {"id": execution, "held": str(held), "band": band, "tag": tag}
+        self._connection.execute(statement("hold"), values)
+        if held is Held.PAUSED:
+            self._admission.free_slots(json.dumps([execution]))
+
+    def _move(self, pick: Pick, found: int) -> None:
+        """Leave a chunk with what it still holds; one in which less was found than it said holds nothing more."""
+        if found < pick.many:
+            self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([pick.ticket.chunk])})
+        else:
+            self._connection.execute(statement("move_chunk"), (pick.many, pick.ticket.chunk))
+
+    def _serve(self, pick: Pick) -> None:
+        ticket = pick.ticket
+        last = ticket.tag + pick.many - 1
+        self._served[ticket.band] = max(last, self._served.get(ticket.band, 0))
+        if pick.is_whole:
+            key = ticket.band, ticket.flow
+            self._finished[key] = max(ticket.until, self._finished.get(key, 0))
+
+    def _note_served(self) -> None:
+        """Keep how far bands and flows have been served, as far as that says anything."""
+        for band, served in self._served.items():
+            self._connection.execute(statement("served"), (band, served))
+        rows = [(band, flow, finish) for (band, flow), finish in self._finished.items() if finish > self._served[band]]
+        if rows:
+            self._connection.executemany(statement("finish_flow"), rows)
+
+    def _rows(self, name: str, values: Any = ()) -> list[Any]:
+        return self._connection.execute(statement(name), values).fetchall()
+
+
+class Pick(NamedTuple):
+    """How many executions are to be taken from a ticket's chunk."""
+
+    ticket: Ticket
+    many: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether that is all there are in it."""
+        return self.many >= self.ticket.until - self.ticket.tag
+
+
+def merge(tickets: Sequence[Ticket], most: int) -> list[Pick]:
+    """Pick up to `most` executions from chunks, always the next from the one with the lowest band, tag and id.
+
+    The chunks are given in that order, the `most` first of all: no other can have a part in it.
+    """
+    if len(tickets) == 1:
+        ticket = tickets[0]
+        return [Pick(ticket, min(most, ticket.until - ticket.tag))]
+    heads = [(ticket.band, ticket.tag, ticket.chunk, place) for place, ticket in enumerate(tickets)]
+    counts: dict[int, int] = {}
+    for _ in range(most):
+        if not heads:
+            break
+        band, tag, chunk, place = heads[0]
+        counts[place] = counts.get(place, 0) + 1
+        if tag + 1 < tickets[place].until:
+            heapq.heapreplace(heads, (band, tag + 1, chunk, place))
+        else:
+            heapq.heappop(heads)
+    return [Pick(tickets[place], count) for place, count in counts.items()]
+
+
+class _Rules:
+    """What may keep a ready execution from being started, read once a claim."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.pauses = {(job, tenant) for job, tenant, _ in connection.execute(statement("pauses"))}
+
+    def judge(
+        self, tenant: str, job: str, stop: str | None, is_one_of_many: int
+    ) -> Held | tuple[ExecutionStatus, str] | None:
+        """Tell why an execution may not start: what holds it, or how it ends. None: nothing but limits may."""
+        if stop is not None:
+            return ExecutionStatus.CANCELLED, stop
+        if tenant and (("", tenant) in self.pauses or (job, tenant) in self.pauses):
+            # A run for several tenants must come to its end; who is resumed later is run by `retry-run --skipped`.
+            return (ExecutionStatus.SKIPPED, PAUSED) if is_one_of_many else Held.PAUSED
+        return Held.PAUSED if (job, "") in self.pauses else None
+
+
+def begin_runs(connection: apsw.Connection, rows: Iterable[Sequence[Any]], now: int) -> list[Started]:
+    """Let runs be `running` of which something was started; give what was started, with what a worker needs to know."""
+    rows = list(rows)
+    if not rows:
+        return []
+    written = {"runs": json.dumps(list({row[1] for row in rows}))}
+    connection.execute(statement("runs_begun"), written | {"now": now})
+    runs = {row[0]: read_queued_run(row) for row in connection.execute(statement("runs_to_work"), written)}
+    return [
+        Started(id_, runs[run], tenant, epoch, attempt, bool(solo), crashes)
+        for id_, run, tenant, epoch, attempt, solo, crashes, _chunk in rows
+    ]
+
+
+def read_queued_run(row: Sequence[Any]) -> QueuedRun:
+    """Make a `QueuedRun` of a row of the statement `runs_to_work`."""
+    n, id_, job, trigger, args, kwargs, selection, *rest = row
+    return QueuedRun(
+        n,
+        id_,
+        job,
+        trigger,
+        () if args == "[]" else json.loads(args),
+        {} if kwargs == "{}" else json.loads(kwargs),
+        _selection(selection),
+        *rest,
+    )
+
+
+@lru_cache(maxsize=128)
+def _selection(written: str) -> dict[str, Any]:
+    """Read a selection, which most runs have the same of; nobody changes it."""
+    read: dict[str, Any] = json.loads(written)
+    return read

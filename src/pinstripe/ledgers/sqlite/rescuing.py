@@ -1,0 +1,134 @@
+"""The rescue: finding processes that are gone, closing their runs by hand, giving back what they had of the queue."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pinstripe.ledgers.sqlite.admission import PAGE, Admission
+from pinstripe.ledgers.sqlite.ending import abandon
+from pinstripe.ledgers.sqlite.locks import Lock
+from pinstripe.ledgers.sqlite.owners import boot_id
+from pinstripe.ledgers.sqlite.settling import end_ids
+from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.run import ExecutionStatus
+
+if TYPE_CHECKING:
+    import apsw
+
+    from pinstripe.ledgers.sqlite.owners import Owner
+    from pinstripe.ledgers.sqlite.store import Store
+
+MAY_NOT_REPEAT = "its worker died while it ran, and the job may not be run again after a crash (Retry(crashes=0))"
+
+
+class Rescued(NamedTuple):
+    """What a rescue found: dead processes, runs of theirs that it closed, executions it gave back, and that failed."""
+
+    owners: int = 0
+    runs: int = 0
+    given_back: int = 0
+    failed: int = 0
+
+    def and_(self, other: Rescued) -> Rescued:
+        """Add up."""
+        return Rescued(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+async def rescue(store: Store) -> Rescued:
+    """Find the processes that are gone, and leave nothing open of theirs. Idempotent, in short transactions."""
+    owners = store.ours()
+    found = Rescued()
+    for owner in store.read(owners.others):
+        seized = owners.seize(owner)
+        if seized is False:
+            continue
+        try:
+            found = found.and_(await _bury(store, owner))
+        finally:
+            if isinstance(seized, Lock):
+                seized.remove()
+    for (lost,) in store.rows("lost_owners"):
+        found = found.and_(await _give_back_all(store, lost, crashed=True))
+    if found.given_back or found.failed:
+        store.engine.wake()
+    return found
+
+
+async def _bury(store: Store, owner: Owner) -> Rescued:
+    left = store.rows("open_runs_of_owner", {"owner": owner.id})
+    for number, _ in left:
+        await abandon(store, number)
+    crashed = owner.boot_id == boot_id() and not owner.stopping
+    given_back = await _give_back_all(store, owner.id, crashed=crashed)
+    await store.write(lambda tx: tx.execute(statement("delete_owner"), {"owner": owner.id}))
+    return given_back._replace(owners=1, runs=len(left))
+
+
+async def _give_back_all(store: Store, owner: int, *, crashed: bool) -> Rescued:
+    rescued = failed = 0
+    more = True
+    while more:
+        now = store.clock.now()
+        page = await store.write(
+            lambda tx: give_back(tx, Admission(tx, store.engine, now), owner, now, crashed=crashed)  # noqa: B023
+        )
+        rescued, failed, more = rescued + page.rescued, failed + page.failed, page.more
+    return Rescued(0, 0, rescued, failed)
+
+
+class GivenBack(NamedTuple):
+    """What one page did: how many executions are queued again, how many have failed, and whether there may be more."""
+
+    rescued: int
+    failed: int
+    more: bool
+
+
+def give_back(connection: apsw.Connection, admission: Admission, owner: int, now: int, *, crashed: bool) -> GivenBack:
+    """Queue what a dead process ran again at once, to run alone where the process has `crashed`.
+
+    Nobody is blamed for that: which of them brought it down, if any, shows when each runs alone. The attempt isn't
+    counted. One that may not be repeated has failed; one whose run was cancelled is.
+    """
+    values = {"owner": owner, "limit": PAGE}
+    rows: list[Any] = connection.execute(statement("running_of_owner"), values).fetchall()
+    again, failed = [], []
+    stopped: dict[str, list[int]] = {}
+    for id_, _run, crashes, stop in rows:
+        if stop is not None:
+            stopped.setdefault(stop, []).append(id_)
+        elif crashes == 0:
+            failed.append(id_)
+        else:
+            again.append(id_)
+    if again:
+        written = json.dumps(again)
+        change = {"ids": written, "owner": owner, "now": now, "blame": int(crashed)}
+        connection.execute(statement("give_back"), change)
+        admission.free_slots(written)
+    if failed:
+        end_ids(connection, admission, failed, ExecutionStatus.FAILED, MAY_NOT_REPEAT, now)
+    for reason, ids in stopped.items():
+        end_ids(connection, admission, ids, ExecutionStatus.CANCELLED, reason, now)
+    return GivenBack(len(again), len(failed), len(rows) == PAGE)
+
+
+def cancel_queued(
+    connection: apsw.Connection, admission: Admission, run: int, reason: str, now: int, *, close: bool = True
+) -> int:
+    """Cancel a page of the queued executions of a run; give how many they were.
+
+    With the last of them a run whose selection was not complete goes out of it, and to `close` it is closed.
+    """
+    values = {"run": run, "limit": PAGE}
+    ids = [id_ for (id_,) in connection.execute(statement("queued_of_run"), values)]
+    if ids:
+        end_ids(connection, admission, ids, ExecutionStatus.CANCELLED, reason, now)
+    if len(ids) < PAGE:
+        selected: list[Any] = connection.execute("select selected from runs where n = ?", (run,)).fetchall()
+        if not selected[0][0]:
+            connection.execute(statement("drop_hidden_chunks"), {"run": run})
+            if close:
+                connection.execute(statement("run_abandoned"), {"run": run, "now": now})
+    return len(ids)

@@ -1,0 +1,106 @@
+-- name: due_executions
+select id, run from executions where state = 'queued' and held = 'due' and due_at <= :now order by due_at limit :limit
+
+-- name: next_due
+select min(due_at) from (
+  select * from (select due_at from executions where state = 'queued' and held = 'due' order by due_at limit 1)
+  union all
+  select * from (select due_at from runs
+    where queued = 1 and selected = 0 and state = 'queued' and due_at > :now order by due_at limit 1))
+
+-- name: flow_of
+select flow, band from runs where n = ?
+
+-- name: make_ready
+update executions set held = null, chunk = :chunk, due_at = null
+where id in (select value from json_each(:ids)) and state = 'queued'
+
+-- name: new_chunk
+insert into chunks(run, flow, band, tag, until, ready_at) values (?, ?, ?, ?, ?, ?) returning id
+
+-- name: slots_of_job
+select count(*) from slots where job = ?
+
+-- name: slots_of_tenant
+select count(*) from slots where job = ? and tenant = ?
+
+-- name: slot_of
+select 1 from slots where execution = ?
+
+-- name: take_slot
+insert or ignore into slots(execution, job, tenant) values (?, ?, ?)
+
+-- name: first_limited
+select id, run, tenant from executions where state = 'queued' and held = 'limit' and job = ? order by band, tag limit 1
+
+-- name: first_capped
+select id from executions where state = 'queued' and held = 'tenant_limit' and job = ? and tenant = ?
+order by band, tag limit 1
+
+-- name: cap
+update executions set held = 'tenant_limit' where id = ? and state = 'queued'
+
+-- name: uncap
+update executions set held = 'limit' where id = ? and state = 'queued'
+
+-- name: limited_jobs
+select distinct job from executions where state = 'queued' and held = 'limit'
+
+-- name: capped_tenants
+select distinct job, tenant from executions where state = 'queued' and held = 'tenant_limit' limit :limit
+
+-- name: stale_slots
+delete from slots where execution in (
+  select s.execution from slots s left join executions x on x.id = s.execution
+  where x.id is null or not (x.state = 'running' or x.state = 'queued' and x.chunk is not null) limit :limit)
+returning job, tenant
+
+-- name: stale_guards
+delete from guards where execution in (
+  select g.execution from guards g left join executions x on x.id = g.execution
+  where x.id is null or x.state not in ('queued', 'running') limit :limit)
+returning job, schedule, tenant
+
+-- name: next_overlapping
+select x.id, x.run from executions x join runs r on r.n = x.run
+where x.state = 'queued' and x.held = 'overlap' and x.job = :job and x.tenant = :tenant and r.schedule = :schedule
+order by x.id limit 1
+
+-- name: take_guard
+insert or ignore into guards(job, schedule, tenant, execution) values (?, ?, ?, ?)
+
+-- name: add_pause
+insert or ignore into pauses(job, tenant, since) values (:job, :tenant, :now)
+
+-- name: delete_pause
+delete from pauses where job = :job and tenant = :tenant
+
+-- name: pauses
+select job, tenant, since from pauses order by since, job, tenant
+
+-- name: resumed
+select id, run from executions x where state = 'queued' and held = 'paused'
+  and not exists (select 1 from pauses p where p.job in ('', x.job) and p.tenant in ('', x.tenant))
+limit :limit
+
+-- name: held_counts
+select held, count(*) from executions where state = 'queued' and held is not null group by held
+
+-- name: held_of_run
+select held, count(*) from executions
+where run = (select n from runs where id = :id) and state = 'queued' and held is not null group by held
+
+-- name: waiting_by_band
+select band, sum(until - tag) from chunks where tag is not null group by band
+
+-- name: oldest_of_band
+select ready_at from chunks where band = ? and tag is not null order by id limit 1
+
+-- name: running_by_owner
+select owner, count(*) from executions where state = 'running' group by owner
+
+-- name: selecting_runs
+select count(*) from runs where queued = 1 and selected = 0 and state = 'queued'
+
+-- name: processes
+select id, host, pid, code_version, beat, started_at, concurrency, stopping from owners order by id

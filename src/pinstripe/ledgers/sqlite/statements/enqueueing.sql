@@ -1,0 +1,90 @@
+-- name: last_ids
+-- Numbers are given here, so that a run, its executions and its chunk are each written once.
+select coalesce((select seq from sqlite_sequence where name = 'runs'), 0),
+  coalesce((select max(id) from executions), 0), coalesce((select max(id) from chunks), 0)
+
+-- name: run_of_key
+select n from runs where job = ? and key_tenant = ? and key = ?
+
+-- name: enqueue_run
+insert into runs(n, id, reversed_id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
+  queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
+  retry_until, finished_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: enqueue_execution
+insert into executions(id, run, tenant, job, chunk, held, due_at) values (?, ?, ?, ?, ?, ?, ?)
+
+-- name: mint_chunk
+insert into chunks(id, run, flow, band, tag, until, ready_at) values (?, ?, ?, ?, ?, ?, ?)
+
+-- name: next_tag
+-- Start-time fair queueing: where the band is, or the flow, served or waiting, whichever is further.
+select max(served, coalesce((select finish from flows where band = ?1 and flow = ?2), 0),
+  coalesce((select until from chunks where band = ?1 and flow = ?2 and tag is not null order by until desc limit 1), 0))
+from bands where band = ?1
+
+-- name: limits_of
+select total, per_tenant from limits where job = ?
+
+-- name: set_limits
+insert into limits(job, total, per_tenant) values (?, ?, ?)
+on conflict(job) do update set total = excluded.total, per_tenant = excluded.per_tenant
+
+-- name: delete_limits
+delete from limits where job = ?
+
+-- name: run_to_select
+select n from runs indexed by runs_to_select
+where queued = 1 and selected = 0 and state = 'queued' and due_at <= :now and stop is null
+  and (selector is null or selector not in (select id from owners))
+order by band, due_at, n limit 1
+
+-- name: set_selector
+update runs set selector = :owner where n = :run
+
+-- name: counted_in_selection
+update runs set total = total + :added, open = open + :added
+where n = :run and selected = 0 and state = 'queued' and selector = :owner and stop is null
+
+-- name: select_executions
+insert into executions(run, tenant, job, chunk, listed)
+select :run, value, :job, :chunk, (select total < 1000 from runs where n = :run) from json_each(:tenants) where true
+on conflict(run, tenant) do nothing
+
+-- name: hidden_chunk
+insert into chunks(run, flow, band, until) select n, 'r:' || n, band, 0 from runs where n = :run returning id
+
+-- name: fill_chunk
+update chunks set until = :size where id = :chunk
+
+-- name: delete_chunk
+delete from chunks where id = :chunk
+
+-- name: hidden_chunks
+select id, until from chunks where run = :run and tag is null order by id
+
+-- name: ready_chunk
+update chunks set flow = ?, tag = ?, until = ?, ready_at = ? where id = ?
+
+-- name: set_flow
+update runs set flow = :flow where n = :run
+
+-- name: only_tenant
+select tenant from executions where run = :run limit 1
+
+-- name: guard_executions
+-- One that is unfinished already keeps its guard, so that this one has none.
+insert into guards(job, schedule, tenant, execution)
+select job, :schedule, tenant, id from executions
+where id in (select value from json_each(:ids)) and state = 'queued' on conflict do nothing
+
+-- name: unguarded
+select id from executions where id in (select value from json_each(:ids)) and state = 'queued'
+  and id not in (select execution from guards)
+
+-- name: ids_of_chunk
+select id from executions where chunk = :chunk and state = 'queued'
+
+-- name: facts_of_run
+select schedule, overlap, total, band from runs where n = :run
