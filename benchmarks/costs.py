@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pinstripe.assignment import Assignment
-    from pinstripe.background_job import BackgroundJob
     from pinstripe.definition import Definition
     from pinstripe.outcome import Outcome
     from pinstripe.project import Project
-    from pinstripe.run import Run
-    from pinstripe.workspace import Options, Workspace
 
 TITLE = "one execution of a fan-out, part by part"
 SLOTS = 20
@@ -142,15 +139,10 @@ async def _execute(opened: Project, definition: Definition, ids: list[str], *, c
 
 
 class _NoNested:
-    """Starts no nested runs: the job that is measured asks for none."""
+    """Starts and enqueues no other runs: the job that is measured asks for none."""
 
-    async def launch(
-        self,
-        workspace: Workspace,  # noqa: ARG002 - a launcher's signature
-        options: Options,  # noqa: ARG002
-        job: str | type[BackgroundJob],
-        args: tuple[Any, ...],  # noqa: ARG002
-        kwargs: dict[str, Any],  # noqa: ARG002
-    ) -> Run:
-        message = f"the job that is measured asked for a run of {job}"
+    async def launch(self, *given: Any, **named: Any) -> Any:
+        message = f"the job that is measured asked for a run: {given} {named}"
         raise AssertionError(message)
+
+    enqueue = enqueue_many = launch

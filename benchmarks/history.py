@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from benchmarks.claims import claims
 from benchmarks.figures import Figure, Size, middle
 from benchmarks.kept import DAY, JOBS, KEPT_FOR, RARE, build
 from benchmarks.projects import pinstripe, project, spend
@@ -60,6 +61,8 @@ async def _measure(kept: Kept, size: Size) -> list[Figure]:
         for what, page in _pages(ledger, kept).items():
             figures.append(_figure(what, await _timed(size.rounds, page)))
         figures += await _turns(ledger, clock, size)
+        spent = await claims(ledger, clock, JOBS[1], size.turns, SLOTS)
+        figures += [_figure(what, each) for what, each in spent.items()]
     finally:
         await ledger.close()
     return figures
