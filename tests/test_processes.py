@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pinstripe.answers import RetryLater
 from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
@@ -40,7 +41,7 @@ JOB = """
     from pathlib import Path
     from typing import Any
 
-    from pinstripe import BackgroundJob
+    from pinstripe import BackgroundJob, Cancel, RetryLater
 
 
     class Crunch(BackgroundJob):
@@ -59,6 +60,12 @@ JOB = """
 
         def fail_with_a_difficult_error(self, _: str) -> None:
             raise Difficult("a", "b")
+
+        def cancel(self, reason: str) -> None:
+            raise Cancel(reason)
+
+        def ask_to_run_later(self, delay: str) -> None:
+            raise RetryLater(delay)
 
         def exit(self, _: str) -> None:
             sys.exit(0)
@@ -168,6 +175,16 @@ async def test_how_a_job_ends_in_a_process(project: ProjectFolder, monkeypatch: 
         assert (await each.execute("kill")).error == "the process died: signal SIGKILL"
 
         assert (await each.execute()).status is SUCCEEDED  # the dead are replaced
+
+
+async def test_what_a_job_answers_comes_over(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(project, monkeypatch) as each:
+        cancelled = await each.execute("cancel", "the card has expired")
+        assert (cancelled.status, cancelled.error) == (CANCELLED, "the card has expired")
+        assert (cancelled.exception, cancelled.traceback, cancelled.stopped) == (None, None, False)
+        later = await each.execute("ask_to_run_later", "90s")
+        assert (later.status, later.error, later.retry_after) == (FAILED, "RetryLater: run again in 1m30s", 90)
+        assert isinstance(later.exception, RetryLater)
 
 
 async def test_a_stuck_job_is_killed_at_its_timeout(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import pinstripe.testing
+from pinstripe.answers import Cancel, RetryLater
 from pinstripe.background_job import BackgroundJob
 from pinstripe.errors import (
     ConfigurationError,
@@ -151,3 +152,17 @@ async def test_a_database_that_is_given_needs_no_declaration() -> None:
 
     async with pinstripe.testing.workspace(services={"database": "a database"}) as workspace:
         assert await workspace.perform(Job) == "a database"
+
+
+class Answers(BackgroundJob):
+    async def run(self, answer: str) -> None:
+        raise Cancel("the card has expired") if answer == "cancel" else RetryLater("5m")
+
+
+async def test_what_a_job_answers_is_raised() -> None:
+    async with pinstripe.testing.workspace() as workspace:
+        with pytest.raises(Cancel, match=r"^the card has expired$"):
+            await workspace.perform(Answers, "cancel")
+        with pytest.raises(RetryLater) as raised:
+            await workspace.perform(Answers, "later")
+    assert raised.value.delay.total_seconds() == 300

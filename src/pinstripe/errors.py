@@ -94,11 +94,12 @@ class LedgerError(PinstripeError):
 
 
 class RunCancelled(PinstripeError):
-    """The awaited run was cancelled; `.run` is the finished run."""
+    """The awaited run was cancelled, or its job cancelled itself; `.run` is the finished run."""
 
-    def __init__(self, run: Run) -> None:
-        """Say which `run` it was."""
-        super().__init__(f"run {run.id} of {run.job} was cancelled" + (f": {run.error}" if run.error else ""))
+    def __init__(self, run: Run, reason: str | None = None) -> None:
+        """Say which `run` it was, and the `reason` where the job has told one."""
+        reason = run.error or reason
+        super().__init__(f"run {run.id} of {run.job} was cancelled" + (f": {reason}" if reason else ""))
         self.run = run
 
 

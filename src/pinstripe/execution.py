@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
 from pinstripe.leftovers import end_tasks
-from pinstripe.outcome import Outcome, failed
+from pinstripe.outcome import Outcome, ended_by, failed
 from pinstripe.run import ExecutionStatus
 from pinstripe.service_stack import CLOSE_LIMIT
 from pinstripe.stopping import Stoppable
@@ -195,7 +195,7 @@ class Execution(Stoppable):
                 stop.traceback = failed(stop.exception, problems).traceback
             return stop
         if error is not None:
-            return failed(error, problems)
+            return ended_by(error, problems)
         if problems:
             return failed(problems[0], problems[1:])
         if isinstance(value, Outcome):

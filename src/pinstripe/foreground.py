@@ -232,7 +232,7 @@ def _raise_for(run: Run, worker: ForegroundRun | None) -> None:
     if run.status is RunStatus.SUCCEEDED:
         return
     if run.status is RunStatus.CANCELLED or worker is None:
-        raise RunCancelled(run)
+        raise RunCancelled(run, None if worker is None else worker.reason)
     if run.error is not None:
         raise TenantSourceFailed(run.error)
     if run.executions.total == 1:

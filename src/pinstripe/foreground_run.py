@@ -70,6 +70,8 @@ class ForegroundRun:
         self._counts: Counts = started.run.executions
         self.exceptions: dict[str | None, Exception] = {}
         """The first exceptions of failed executions, by tenant."""
+        self.reason: str | None = None
+        """Why the first of its executions that cancelled itself did so."""
 
     def stop(self, reason: str = "interrupted") -> None:
         """Start no more, and cancel what runs; `execute` then ends cleanly."""
@@ -144,6 +146,11 @@ class ForegroundRun:
     def _end(self, claimed: Claimed, outcome: Outcome) -> None:
         """Take an execution's outcome; called on the event loop."""
         self._running.pop(claimed.id, None)
+        if outcome.retry_after is not None:
+            outcome.error = (
+                f"{outcome.error} (a run in the foreground is not run again by itself; "
+                f"`pinstripe retry-run {self._run.id}` runs it again)"
+            )
         self._ended.append(
             Settlement(
                 claimed.id,
@@ -155,14 +162,14 @@ class ForegroundRun:
                 outcome.log,
             ),
         )
-        if outcome.status is not ExecutionStatus.SUCCEEDED:
-            self._fail(claimed, outcome)
+        tenant = claimed.tenant or None
+        if outcome.status is ExecutionStatus.FAILED:
+            self._fail(claimed, outcome, tenant)
+        elif outcome.error is not None and not outcome.stopped and self.reason is None:
+            self.reason = outcome.error if tenant is None else f"{outcome.error} (tenant {tenant})"
         self._wake.set()
 
-    def _fail(self, claimed: Claimed, outcome: Outcome) -> None:
-        if outcome.status is not ExecutionStatus.FAILED:
-            return
-        tenant = claimed.tenant or None
+    def _fail(self, claimed: Claimed, outcome: Outcome, tenant: str | None) -> None:
         self._failures.append(Failure(tenant, claimed.attempt, outcome.error or "", outcome.traceback))
         if outcome.exception is not None and len(self.exceptions) < MAX_EXCEPTIONS:
             self.exceptions[tenant] = outcome.exception

@@ -5,9 +5,11 @@ from __future__ import annotations
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.answers import Cancel, RetryLater
 from pinstripe.errors import PinstripeError
 from pinstripe.run import ExecutionStatus
 from pinstripe.setting_keys import hide_passwords
@@ -63,6 +65,34 @@ def failed(exception: BaseException, problems: Sequence[Exception] = ()) -> Outc
         traceback=traceback_text(exception),
         exception=_raisable(exception),
     )
+
+
+def ended_by(exception: BaseException, problems: Sequence[Exception] = ()) -> Outcome:
+    """Make the outcome of an attempt whose job raised: of an answer, which has no traceback, or else a failed one.
+
+    An answer that comes alone out of a task group is one too.
+    """
+    answer = exception
+    while type(answer) is ExceptionGroup and len(answer.exceptions) == 1:
+        answer = answer.exceptions[0]
+    if isinstance(answer, Cancel):
+        reason = _message(answer) or "cancelled by the job"
+        return Outcome(ExecutionStatus.CANCELLED, error=_with(problems, reason))
+    # A class that an author derives from it may have an __init__ of its own, and doesn't say when.
+    delay = getattr(answer, "delay", None) if isinstance(answer, RetryLater) else None
+    if not isinstance(delay, timedelta):
+        return failed(exception, problems)
+    return Outcome(
+        ExecutionStatus.FAILED,
+        error=_with(problems, error_text(answer)),
+        exception=_raisable(answer),
+        retry_after=delay.total_seconds(),
+    )
+
+
+def _with(problems: Sequence[Exception], text: str) -> str:
+    """Put what went wrong at the end after what an answer says, for an answer has no traceback to note it on."""
+    return cut("; ".join([text, *map(str, problems)]), MAX_ERROR)
 
 
 def _raisable(exception: BaseException) -> Exception:

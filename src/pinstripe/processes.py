@@ -254,6 +254,7 @@ def write_answer(outcome: Outcome) -> bytes:
             outcome.result,
             None if outcome.result is None else _try_pickle(outcome.value),  # what is too big to keep isn't sent
             _try_pickle(outcome.exception),
+            outcome.retry_after,
         )
     )
 
@@ -268,9 +269,9 @@ def _header(data: bytes) -> tuple[bytes, int]:
 
 
 def _read_answer(body: bytes) -> Outcome:
-    status, error, traceback, result, value, exception = pickle.loads(body)  # noqa: S301 - from our own child
-    outcome = Outcome(ExecutionStatus(status), error, traceback, result, _try_unpickle(value))
-    if outcome.status is not ExecutionStatus.SUCCEEDED:
+    status, error, traceback, result, value, exception, again = pickle.loads(body)  # noqa: S301 - from our own child
+    outcome = Outcome(ExecutionStatus(status), error, traceback, result, _try_unpickle(value), retry_after=again)
+    if outcome.status is ExecutionStatus.FAILED:
         found = _try_unpickle(exception)
         outcome.exception = found if isinstance(found, Exception) else PinstripeError(error or "")
     return outcome

@@ -121,7 +121,7 @@ class Stoppable:
         A job in a thread can't be stopped: it is told by `self.attempt.cancelled` and by its closed workspace. Any
         other that goes on for longer than the grace is abandoned.
         """
-        self._stop_by(Outcome(ExecutionStatus.CANCELLED, error=reason))
+        self._stop_by(Outcome(ExecutionStatus.CANCELLED, error=reason, stopped=True))
 
     def _failure(self) -> BaseException | None:
         """Give what a context is told: what `run` raised, or why it was stopped, however it then ended."""

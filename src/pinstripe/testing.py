@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pinstripe.answers import Cancel
 from pinstripe.arguments import bind, restore
 from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
@@ -26,7 +27,7 @@ from pinstripe.loading import define
 from pinstripe.names import nearest, normalise_job_name
 from pinstripe.project_database import ProjectDatabase, database_service
 from pinstripe.project_services import ProjectServices
-from pinstripe.run import Counts, Run, RunStatus, Trigger, new_run_id
+from pinstripe.run import Counts, ExecutionStatus, Run, RunStatus, Trigger, new_run_id
 from pinstripe.services import ServiceDefinition, Services
 from pinstripe.tenant_sources import Tenants
 from pinstripe.tenants import Tenant
@@ -133,6 +134,8 @@ class _Bench:
         outcome = await self.executor.execute(assignment)
         if outcome.succeeded:
             return outcome.value
+        if outcome.status is ExecutionStatus.CANCELLED and not outcome.stopped:
+            raise Cancel(outcome.error or "interrupted")
         raise outcome.exception or RuntimeError(f"{definition.name} was cancelled: {outcome.error}")
 
     async def launch(
