@@ -7,6 +7,7 @@ start; what it meets that may not becomes held, and admission alone makes held o
 from __future__ import annotations
 
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pinstripe.priority import Priority
@@ -155,6 +156,19 @@ class QueueStatus(NamedTuple):
     pauses: list[Pause]
 
 
+class RunWaits(NamedTuple):
+    """What of one run waits for workers: how many executions are `ready`, and how many are held, by reason.
+
+    `next_due` is when the first of those that wait for their time may start, or the selection may (microseconds UTC);
+    `selecting` says that no process selects its tenants yet.
+    """
+
+    ready: int = 0
+    held: Mapping[Held, int] = MappingProxyType({})
+    next_due: int | None = None
+    selecting: bool = False
+
+
 class Swept(NamedTuple):
     """What a sweep found: dead processes, executions it gave back or failed for them, and queued ones it cancelled."""
 
@@ -265,8 +279,8 @@ class Queue(Protocol):
         """Tell what goes on."""
         ...
 
-    async def held(self, run: str) -> Mapping[Held, int]:
-        """Tell how many executions of a run (by its id) are held, by the reason."""
+    async def waits(self, run: str) -> RunWaits:
+        """Tell what of a run (by its id) waits for workers, and why; nothing of one that isn't for workers."""
         ...
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done

@@ -49,8 +49,6 @@ class Claim:
         """Start up to `slots` executions."""
         pauses, limits, stops = self._rows("restrictions")[0]
         rules = _Rules(self._connection) if pauses or limits or stops else None
-        if rules is not None and ("", "") in rules.pauses:
-            return
         until = time.monotonic() + CLAIM_TIME
         while len(self.started) < slots:
             if time.monotonic() > until:
@@ -194,10 +192,12 @@ class _Rules:
         """Tell why an execution may not start: what holds it, or how it ends. None: nothing but limits may."""
         if stop is not None:
             return ExecutionStatus.CANCELLED, stop
+        if ("", "") in self.pauses or (job, "") in self.pauses:
+            return Held.PAUSED
         if tenant and (("", tenant) in self.pauses or (job, tenant) in self.pauses):
             # A run for several tenants must come to its end; who is resumed later is run by `retry-run --skipped`.
             return (ExecutionStatus.SKIPPED, PAUSED) if is_one_of_many else Held.PAUSED
-        return Held.PAUSED if (job, "") in self.pauses else None
+        return None
 
 
 def begin_runs(connection: apsw.Connection, rows: Iterable[Sequence[Any]], now: int) -> list[Started]:

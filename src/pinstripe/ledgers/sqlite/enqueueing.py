@@ -61,6 +61,8 @@ class Enqueueing:
         self._run += 1
         n = self._run
         tenants, band = work.tenants, work.priority.band
+        if tenants is not None and len(tenants) > 1:
+            tenants = list(dict.fromkeys(tenants))
         total = 0 if tenants is None else len(tenants)
         flow: str | None = None
         if total:
@@ -177,8 +179,10 @@ def set_limits(connection: apsw.Connection, job: str, limits: Limits | None) -> 
         return False
     if wanted is None:
         connection.execute(statement("delete_limits"), (job,))
+        connection.execute(statement("delete_slots"), (job,))
     else:
         connection.execute(statement("set_limits"), (job, *wanted))
+        connection.execute(statement("slots_of_running"), (job,))
     return True
 
 
@@ -186,7 +190,7 @@ def add_page(connection: apsw.Connection, owner: int, run: QueuedRun, tenants: S
     """Add executions to a run that `owner` selects, in a chunk that nobody sees yet; give how many are new."""
     made: list[Any] = connection.execute(statement("hidden_chunk"), {"run": run.n}).fetchall()
     chunk = made[0][0]
-    values = {"run": run.n, "job": run.job, "chunk": chunk, "tenants": json.dumps(tenants)}
+    values = {"run": run.n, "job": run.job, "chunk": chunk, "tenants": json.dumps([*tenants])}
     connection.execute(statement("select_executions"), values)
     added = connection.changes()
     connection.execute(statement("counted_in_selection"), {"run": run.n, "added": added, "owner": owner})
@@ -203,6 +207,17 @@ def add_page(connection: apsw.Connection, owner: int, run: QueuedRun, tenants: S
     else:
         connection.execute(statement("delete_chunk"), {"chunk": chunk})
     return added
+
+
+def is_selector(connection: apsw.Connection, owner: int, run: int) -> bool:
+    """Tell whether a run is (still) `owner`'s to select."""
+    return connection.execute(statement("selector_of"), {"run": run, "owner": owner}).fetchone() is not None
+
+
+def check_selector(connection: apsw.Connection, owner: int, run: QueuedRun) -> None:
+    """Raise `LedgerError` where a run isn't `owner`'s to select any more."""
+    if not is_selector(connection, owner, run.n):
+        raise LedgerError(GONE.format(run.id))
 
 
 def show_chunks(connection: apsw.Connection, engine: Engine[apsw.Connection], run: QueuedRun, now: int) -> None:

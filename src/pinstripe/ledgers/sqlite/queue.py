@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pinstripe.ledger import Settlement
     from pinstripe.ledgers.sqlite.store import Store
     from pinstripe.limits import Limits
-    from pinstripe.queue import Held, NewWork, Pause, QueuedRun, QueueStatus
+    from pinstripe.queue import NewWork, Pause, QueuedRun, QueueStatus, RunWaits
 
 _FLOWS = 1_000
 """How many flows a sweep forgets at most: about a millisecond."""
@@ -63,7 +63,7 @@ class SQLiteQueue:
         self._concurrency = concurrency
         owners = self._store.ours()
         while True:
-            values = {"owner": self._store.register(), "concurrency": concurrency, "now": self._store.clock.now()}
+            values = {"owner": self._store.register(), "concurrency": concurrency}
             if await self._store.write(lambda tx: _changes(tx, "join_owner", values)):  # noqa: B023 - awaited here
                 break
             owners.forget()  # taken for dead meanwhile: it goes on under a new number
@@ -125,14 +125,16 @@ class SQLiteQueue:
         """End a selection: its executions become ready, or with `error` cancelled."""
         owner, now = self._store.ours().id or 0, self._store.clock.now()
         if error is not None:
-            await self._cancel_queued(run.n, "not started", close=False)
+            await self._cancel_queued(run.n, "not started", selector=owner)
 
         def end(tx: apsw.Connection) -> Run:
-            tx.execute(statement("counted_in_selection"), {"run": run.n, "added": 0, "owner": owner})
-            if tx.changes():
-                if error is None:
-                    enqueueing.show_chunks(tx, self._store.engine, run, now)
-                tx.execute(statement("selection_ended"), {"run": run.n, "error": error, "now": now})
+            ended = listing.run_of(tx, run.n)
+            if ended.finished:
+                return ended  # it was cancelled meanwhile
+            enqueueing.check_selector(tx, owner, run)
+            if error is None:
+                enqueueing.show_chunks(tx, self._store.engine, run, now)
+            tx.execute(statement("selection_ended"), {"run": run.n, "error": error, "now": now})
             return listing.run_of(tx, run.n)
 
         ended = await self._store.write(end)
@@ -215,9 +217,9 @@ class SQLiteQueue:
         """Tell what goes on."""
         return queue_status.read_status(self._store)
 
-    async def held(self, run: str) -> Mapping[Held, int]:
-        """Tell how many executions of a run are held, by the reason."""
-        return queue_status.read_held(self._store, run)
+    async def waits(self, run: str) -> RunWaits:
+        """Tell what of a run waits for workers, and why."""
+        return queue_status.read_waits(self._store, run)
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
         """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""
@@ -227,13 +229,16 @@ class SQLiteQueue:
         """Let `wait` end, here."""
         self._store.engine.wake()
 
-    async def _cancel_queued(self, run: int, reason: str, *, close: bool = True) -> int:
-        """Cancel what of a run waits, page by page; give how many."""
+    async def _cancel_queued(self, run: int, reason: str, *, selector: int | None = None) -> int:
+        """Cancel what of a run waits, page by page; give how many. It is closed then, unless by its own `selector`."""
         cancelled = 0
 
         def cancel(tx: apsw.Connection) -> int:
             now = self._store.clock.now()
-            return rescuing.cancel_queued(tx, Admission(tx, self._store.engine, now), run, reason, now, close=close)
+            if selector is not None and not enqueueing.is_selector(tx, selector, run):
+                return 0
+            admission = Admission(tx, self._store.engine, now)
+            return rescuing.cancel_queued(tx, admission, run, reason, now, close=selector is None)
 
         while True:
             page = await self._store.write(cancel)
@@ -256,7 +261,7 @@ class SQLiteQueue:
 def _queued(work: NewWork, created_at: datetime) -> Run:
     """Make the run that has just been written, without reading it back."""
     run = work.run
-    total = 0 if work.tenants is None else len(work.tenants)
+    total = 0 if work.tenants is None else len(set(work.tenants))
     is_empty = work.tenants is not None and not total
     return Run(
         id=run.id,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinstripe.priority import Priority
-from pinstripe.queue import Held, Pause, Process, QueueStatus, Waiting
+from pinstripe.queue import Held, Pause, Process, QueueStatus, RunWaits, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pinstripe.ledgers.sqlite.store import Store
 
 
@@ -44,6 +42,14 @@ def read_pauses(store: Store) -> list[Pause]:
     return [Pause(job or None, tenant or None, since) for job, tenant, since in store.rows("pauses")]
 
 
-def read_held(store: Store, run: str) -> Mapping[Held, int]:
-    """Tell how many executions of a run are held, by the reason."""
-    return {Held(reason): count for reason, count in store.rows("held_of_run", {"id": run})}
+def read_waits(store: Store, run: str) -> RunWaits:
+    """Tell what of a run waits for workers, and why."""
+    found = store.rows("waiting_run", {"id": run})
+    if not found:
+        return RunWaits()
+    number, selecting, due = found[0]
+    ((ready,),) = store.rows("ready_of_run", {"run": number})
+    held = {Held(reason): count for reason, count in store.rows("held_of_run", {"run": number})}
+    if Held.DUE in held:
+        ((due,),) = store.rows("due_of_run", {"run": number})
+    return RunWaits(ready, held, due, bool(selecting))

@@ -56,7 +56,8 @@ def settle_works(
     plain: dict[tuple[ExecutionStatus, int], list[int]] = {}
     final: list[int] = []
     freed: list[int] = []  # of none whose epoch has passed: what it holds is for its next start
-    for settlement in settlements:
+    for each in settlements:
+        settlement = _judge_crash(connection, each) if each.crash else each
         status = settlement.status
         if status is ExecutionStatus.QUEUED:
             if _requeue(connection, settlement, now):
@@ -148,6 +149,13 @@ def _count_all(connection: apsw.Connection, ended: Sequence[tuple[int, Execution
         counts[status] = counts.get(status, 0) + 1
     for run, counts in by_run.items():
         count(connection, run, counts, now)
+
+
+def _judge_crash(connection: apsw.Connection, settlement: Settlement) -> Settlement:
+    """Let an execution fail whose process died once more than it survives."""
+    if connection.execute(statement("last_crash"), {"id": settlement.id}).fetchone() is None:
+        return settlement
+    return settlement._replace(status=ExecutionStatus.FAILED, error=settlement.error or "its process died")
 
 
 def _requeue(connection: apsw.Connection, settlement: Settlement, now: int) -> bool:

@@ -86,9 +86,20 @@ limit :limit
 -- name: held_counts
 select held, count(*) from executions where state = 'queued' and held is not null group by held
 
+-- name: waiting_run
+-- Of one whose tenants nobody selects yet, when that is due.
+select n, unselected, iif(unselected, due_at, null)
+from (select n, due_at, selected = 0 and (selector is null or selector not in (select id from owners)) as unselected
+  from runs where id = :id and queued = 1 and finished_at is null)
+
 -- name: held_of_run
-select held, count(*) from executions
-where run = (select n from runs where id = :id) and state = 'queued' and held is not null group by held
+select held, count(*) from executions where run = :run and state = 'queued' and held is not null group by held
+
+-- name: due_of_run
+select min(due_at) from executions where run = :run and state = 'queued' and held = 'due'
+
+-- name: ready_of_run
+select coalesce(sum(until - tag), 0) from chunks where run = :run and tag is not null
 
 -- name: waiting_by_band
 select band, sum(until - tag) from chunks where tag is not null group by band

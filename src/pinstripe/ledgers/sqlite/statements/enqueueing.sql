@@ -34,6 +34,19 @@ on conflict(job) do update set total = excluded.total, per_tenant = excluded.per
 -- name: delete_limits
 delete from limits where job = ?
 
+-- name: delete_slots
+delete from slots where job = ?
+
+-- name: slots_of_running
+-- What runs already takes up its slots too.
+insert or ignore into slots(execution, job, tenant)
+select x.id, x.job, x.tenant from executions x indexed by executions_running join runs r on r.n = x.run
+where x.state = 'running' and x.job = ? and r.queued = 1
+
+-- name: selector_of
+select 1 from runs where n = :run and selector = :owner and selected = 0 and state = 'queued' and stop is null
+  and exists (select 1 from owners where id = :owner)
+
 -- name: run_to_select
 select n from runs indexed by runs_to_select
 where queued = 1 and selected = 0 and state = 'queued' and due_at <= :now and stop is null
@@ -46,6 +59,7 @@ update runs set selector = :owner where n = :run
 -- name: counted_in_selection
 update runs set total = total + :added, open = open + :added
 where n = :run and selected = 0 and state = 'queued' and selector = :owner and stop is null
+  and exists (select 1 from owners where id = :owner)
 
 -- name: select_executions
 insert into executions(run, tenant, job, chunk, listed)

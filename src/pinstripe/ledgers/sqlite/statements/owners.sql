@@ -22,7 +22,7 @@ delete from owners where id = :owner
   and not exists (select 1 from executions where owner = :owner and state = 'running')
 
 -- name: join_owner
-update owners set worker = 1, concurrency = :concurrency, started_at = coalesce(started_at, :now) where id = :owner
+update owners set worker = 1, concurrency = :concurrency, started_at = coalesce(started_at, beat) where id = :owner
 
 -- name: owner_stopping
 update owners set stopping = 1 where id = :owner

@@ -65,6 +65,9 @@ update executions set state = 'queued', held = 'due', due_at = :due_at, chunk = 
   traceback = :traceback
 where id = :id and epoch = :epoch and state = 'running'
 
+-- name: last_crash
+select 1 from executions x join runs r on r.n = x.run where x.id = :id and x.crashes >= r.crashes
+
 -- name: settle_mixed
 -- As settle_plain, of many runs.
 update executions set state = :state, owner = null, held = null, chunk = null, finished_at = :now, error = null,
