@@ -117,11 +117,39 @@ async def choose(
     named = tuple(dict.fromkeys((*(selection.tenants or ()), *selection.exclude)))
     if named:
         await _refuse_unknown(definition, selection, source, filtered)
+    return _choice(selection, _narrowed(selection, source, filtered))
+
+
+def choose_again(definition: Definition, selection: Selection, source: TenantSource | None, active: str) -> Choice:
+    """Give the choice of a `selection` that `choose` has checked before: who is gone since is left out, not refused.
+
+    Raises `ConfigurationError` where the project or the job isn't as it must be any more.
+    """
+    if not definition.multi_tenant:
+        return Choice(None, None, frozenset())
+    return _choice(selection, narrow(definition, selection, source, active))
+
+
+def narrow(definition: Definition, selection: Selection, source: TenantSource | None, active: str) -> TenantSource:
+    """Give the `source` with the job's own filter, unless that is forced, and the lookups that were asked for.
+
+    Raises `ConfigurationError` where there is no source, or the filter fails.
+    """
+    if source is None:
+        raise ConfigurationError(_no_source(definition))
+    return _narrowed(selection, source, filter_of(definition.tenants_filter, source, active, job=definition.name))
+
+
+def _choice(selection: Selection, narrowed: TenantSource) -> Choice:
+    ids = None if selection.tenants is None else tuple(dict.fromkeys(selection.tenants))
+    return Choice(narrowed, ids, frozenset(selection.exclude))
+
+
+def _narrowed(selection: Selection, source: TenantSource, filtered: TenantSource) -> TenantSource:
     narrowed = source if selection.force and selection.tenants is not None else filtered
     for key, value in selection.where:
         narrowed = narrowed.where(**{key: value})
-    ids = None if selection.tenants is None else tuple(dict.fromkeys(selection.tenants))
-    return Choice(narrowed, ids, frozenset(selection.exclude))
+    return narrowed
 
 
 async def _refuse_unknown(

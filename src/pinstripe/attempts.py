@@ -1,0 +1,265 @@
+"""The attempts that go on in a worker, from the claim to the settlement."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING
+
+from pinstripe import arguments
+from pinstripe.assignment import Assignment
+from pinstripe.background_job import Attempt
+from pinstripe.capture import Capture
+from pinstripe.clock import to_datetime
+from pinstripe.errors import ConfigurationError, InvalidJob, TenantSourceFailed, UnknownJob
+from pinstripe.foreground_run import GONE
+from pinstripe.ledger import NO_TENANT
+from pinstripe.outcome import failed
+from pinstripe.run import ExecutionStatus
+from pinstripe.settlement import ended, hand_back, settlement_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pinstripe.clock import Clock
+    from pinstripe.definition import Arguments, Definition
+    from pinstripe.executor import Execution, Executor
+    from pinstripe.ledger import Settlement
+    from pinstripe.outcome import Outcome
+    from pinstripe.queue import QueuedRun, Started
+    from pinstripe.registry import Registry
+    from pinstripe.tenant_lookup import TenantLookup
+    from pinstripe.tenants import Tenant
+    from pinstripe.watcher import Watcher
+
+UNKNOWN_AGAIN = 30
+"""Seconds after which an execution is tried again whose job this process can't load, as in the midst of a deploy."""
+
+SOURCE_AGAIN = 5
+"""Seconds after which an execution is tried again whose tenant can't be found, since the source fails."""
+
+WARN_EVERY = 60.0
+"""Seconds between two warnings of the same job."""
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+_log = logging.getLogger("pinstripe")
+
+
+class Attempts:
+    """Starts what was claimed, and gathers how it ended. At most as much is held as is claimed and unsettled."""
+
+    def __init__(self, registry: Registry, lookup: TenantLookup, clock: Clock, watcher: Watcher) -> None:
+        """Take what finds jobs and tenants, and who hears what jobs print."""
+        self._registry = registry
+        self._lookup = lookup
+        self._watcher = watcher
+        self._definitions: dict[str, Definition] = {}
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._warned: dict[tuple[str, str], float] = {}
+        self.clock = clock
+        self.executor: Executor
+        """What executes; set before the first start."""
+        self.heard: Callable[[], None] = lambda: None
+        """What is called when the first of some settlements is there to be taken."""
+        self.running: dict[int, Going] = {}
+        """What is claimed and has no settlement yet, by the ledger's id."""
+        self.ended: list[Settlement] = []
+        """What is to be settled."""
+
+    def start(self, batch: Sequence[Started]) -> None:
+        """Start executions; those that need a tenant begin once it is found."""
+        for_tenants: dict[str, list[Going]] = {}
+        restored: dict[int, Arguments] = {}
+        for started in batch:
+            definition = self._definitions.get(started.run.job) or self._find(started.run.job)
+            if definition is None:
+                self.settle(hand_back(started, self.clock.now() + UNKNOWN_AGAIN * 1_000_000))
+                continue
+            going = Going(self, started, definition)
+            self.running[started.id] = going
+            if not definition.multi_tenant or started.tenant == NO_TENANT:
+                self._begin(going, None, restored)
+            else:
+                for_tenants.setdefault(self._lookup.key(started.run), []).append(going)
+        for group in for_tenants.values():
+            task = asyncio.get_running_loop().create_task(self._begin_for_tenants(group, restored))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+
+    def settle(self, settlement: Settlement) -> None:
+        """Put a settlement to those that are to be taken."""
+        self.ended.append(settlement)
+        if len(self.ended) == 1:
+            self.heard()
+
+    def take(self) -> list[Settlement]:
+        """Give what is to be settled, and forget it."""
+        taken, self.ended = self.ended, []
+        return taken
+
+    def put_back(self, settlements: list[Settlement]) -> None:
+        """Keep settlements that could not be recorded."""
+        self.ended[:0] = settlements
+
+    def cancel(self, run: str, reason: str) -> None:
+        """Stop what runs of the run with this id, which is cancelled with `reason`."""
+        for going in [going for going in self.running.values() if going.started.run.id == run]:
+            going.stop(reason)
+
+    def release(self, reason: str) -> None:
+        """Stop all that runs, for others to do; `reason` is what those who wait for it are told."""
+        for going in [*self.running.values()]:
+            going.stop(reason, released=True)
+
+    def runs(self) -> set[str]:
+        """Give the ids of the runs of which something runs."""
+        return {going.started.run.id for going in self.running.values()}
+
+    async def close(self) -> None:
+        """Look for no more tenants."""
+        for task in self._lookups:
+            task.cancel()
+        if self._lookups:
+            await asyncio.wait(self._lookups)
+
+    def _find(self, job: str) -> Definition | None:
+        """Find a job; None, with a warning, where this process can't load it: another one may, or a later one."""
+        try:
+            definition = self._definitions[job] = self._registry.find(job)
+        except (UnknownJob, InvalidJob) as error:
+            self._warn(job, "what is queued of it waits for a worker that has it", error)
+            return None
+        return definition
+
+    def _warn(self, job: str, what: str, error: Exception) -> None:
+        """Log a warning, once in a while for each job."""
+        now = self.clock.monotonic()
+        if now - self._warned.get((job, what), float("-inf")) < WARN_EVERY:
+            return
+        self._warned = {key: at for key, at in self._warned.items() if now - at < WARN_EVERY}
+        self._warned[job, what] = now
+        _log.warning("%s: %s (%s)", job, what, error)
+
+    async def _begin_for_tenants(self, group: list[Going], restored: dict[int, Arguments]) -> None:
+        """Find the tenants of executions that are looked for in the same way, and begin them."""
+        job = group[0].started.run.job
+        try:
+            ids = list(dict.fromkeys(going.started.tenant for going in group))
+            found = await self._lookup.find(group[0].definition, group[0].started.run, ids)
+        except (TenantSourceFailed, ConfigurationError) as error:
+            self._warn(job, "its tenants can't be found now, so that what is queued of it waits", error)
+            due_at = self.clock.now() + SOURCE_AGAIN * 1_000_000
+            for going in group:
+                going.settle(hand_back(going.started, due_at))
+            return
+        except BaseException as error:
+            for going in group:
+                going.settle(hand_back(going.started))
+            if isinstance(error, Exception):
+                _log.exception("%s: looking for its tenants failed", job)
+                return
+            raise
+        for going in group:
+            tenant = found.get(going.started.tenant)
+            if tenant is None:
+                going.settle(ended(going.started, ExecutionStatus.SKIPPED, GONE))
+            elif going.is_open:
+                self._begin(going, tenant, restored)
+
+    def _begin(self, going: Going, tenant: Tenant | None, restored: dict[int, Arguments]) -> None:
+        started, definition = going.started, going.definition
+        run = started.run
+        try:
+            misfit = _misfit(definition, started)
+            if misfit is not None:
+                going.settle(ended(started, ExecutionStatus.FAILED, misfit))
+                return
+            args, kwargs = _restored(definition, run, restored) if run.args or run.kwargs else ((), {})
+            key = f"{run.origin}/{started.tenant}"
+            scheduled_for = None if run.scheduled_for is None else to_datetime(run.scheduled_for)
+            assignment = Assignment(
+                definition,
+                args,
+                kwargs,
+                run.id,
+                tenant,
+                Attempt(number=started.attempt, key=key, fence=started.epoch, scheduled_for=scheduled_for),
+                definition.timeout,
+                Capture(started.tenant or None, self._watcher.output) if self._watcher.captures else None,
+                None,
+                started.solo,
+            )
+            going.execution = self.executor.start(assignment, going.end)
+        except Exception as error:  # noqa: BLE001 - such as arguments that no longer fit: it ends one execution
+            going.end(None, failed(error))
+
+
+class Going:
+    """One execution that is claimed and unsettled."""
+
+    __slots__ = ("_attempts", "_released", "definition", "execution", "started")
+
+    def __init__(self, attempts: Attempts, started: Started, definition: Definition) -> None:
+        """Take what was `started`, and its job."""
+        self._attempts = attempts
+        self._released: bool | None = None  # None as long as nobody has stopped it
+        self.started = started
+        self.definition = definition
+        self.execution: Execution | None = None
+        """What executes it; None until its tenant is found."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no settlement yet."""
+        return self._attempts.running.get(self.started.id) is self
+
+    def stop(self, reason: str, *, released: bool = False) -> None:
+        """Stop it, once: cancelled with `reason`, or `released` to be done by another process."""
+        if self._released is not None:
+            return
+        self._released = released
+        if self.execution is not None:
+            self.execution.cancel(reason)
+        elif released:
+            self.settle(hand_back(self.started))
+        else:
+            self.settle(ended(self.started, ExecutionStatus.CANCELLED, reason))
+
+    def end(self, _assignment: Assignment | None, outcome: Outcome) -> None:
+        """Take the outcome; called on the event loop."""
+        clock, retry = self._attempts.clock, self.definition.retry
+        self.settle(
+            settlement_of(self.started, outcome, retry, now=clock.now, jitter=_jitter, released=bool(self._released))
+        )
+
+    def settle(self, settlement: Settlement) -> None:
+        """End it by a settlement, unless it has one."""
+        if self.is_open:
+            del self._attempts.running[self.started.id]
+            self._attempts.settle(settlement)
+
+
+def _misfit(definition: Definition, started: Started) -> str | None:
+    """Tell why an execution can't be what its job has become since it was enqueued; None where it can."""
+    if definition.multi_tenant and started.tenant == NO_TENANT:
+        return f"{definition.name} has become multi-tenant since this was enqueued without a tenant; enqueue it anew"
+    if not definition.multi_tenant and started.tenant != NO_TENANT:
+        return f"{definition.name} is no longer multi-tenant, and this was enqueued for a tenant; enqueue it anew"
+    return None
+
+
+def _restored(definition: Definition, run: QueuedRun, restored: dict[int, Arguments]) -> Arguments:
+    """Give the arguments to call `run` with: once for all of a run where none can be changed, else made anew."""
+    known = restored.get(run.n)
+    if known is not None:
+        return known
+    args, kwargs = arguments.restore(definition, run.args, run.kwargs)
+    if all(type(value) in _PLAIN for value in (*args, *kwargs.values())):
+        restored[run.n] = args, kwargs
+    return args, kwargs
+
+
+def _jitter() -> float:
+    return random.uniform(-1, 1)  # noqa: S311 - it parts retries in time, and hides nothing

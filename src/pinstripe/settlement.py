@@ -1,0 +1,85 @@
+"""What becomes of an execution of a worker when its attempt has ended: done, once more, or failed for good."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pinstripe.ledger import Settlement
+from pinstripe.run import ExecutionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinstripe.outcome import Outcome
+    from pinstripe.queue import Started
+    from pinstripe.retry import Retry
+
+_MICROSECOND = timedelta(microseconds=1)
+_QUEUED = ExecutionStatus.QUEUED
+
+
+def settlement_of(  # noqa: PLR0911 - one for each case, in their order
+    started: Started,
+    outcome: Outcome,
+    retry: Retry,
+    *,
+    now: Callable[[], int],
+    jitter: Callable[[], float],
+    released: bool = False,
+) -> Settlement:
+    """Give the settlement of an attempt by its outcome; the first of these that is so decides.
+
+    - It succeeded: so has the execution.
+    - It was stopped: `cancelled` with the reason; where the worker `released` it instead, for its own sake, it is
+      queued again at once, as if the attempt had not been.
+    - Its own process died: queued again, to run alone at once; failed after more crashes than the run allows.
+    - It asked to run later: queued again until then, and the attempt doesn't count.
+    - It failed, and `retry` has it tried again: queued again until then, unless that is past the run's `retry_until`.
+    - Else it ends as it is, failed or cancelled.
+
+    `now` (microseconds UTC) and `jitter` (from -1 to 1) are asked only where they matter.
+    """
+    if outcome.succeeded:
+        return _final(started, outcome)
+    if outcome.stopped:
+        return hand_back(started) if released else _final(started, outcome)
+    if outcome.crashed:
+        if started.crashes + 1 > started.run.crashes:
+            return _final(started, outcome)._replace(crash=True)
+        return _again(started, outcome, None, counted=False)._replace(crash=True)
+    if outcome.retry_after is not None:
+        due_at = now() + timedelta(seconds=outcome.retry_after) // _MICROSECOND
+        return hand_back(started, due_at)._replace(log=outcome.log)
+    if outcome.exception is not None and retry.retries(outcome.exception, started.attempt):
+        due_at = now() + retry.delay(started.attempt, jitter()) // _MICROSECOND
+        if started.run.retry_until is None or due_at <= started.run.retry_until:
+            return _again(started, outcome, due_at, counted=True)
+    return _final(started, outcome)
+
+
+def hand_back(started: Started, due_at: int | None = None) -> Settlement:
+    """Give the settlement that queues an execution again, until `due_at`, as if its attempt had not been."""
+    return Settlement(started.id, started.epoch, _QUEUED, run=started.run.n, due_at=due_at, counted=False)
+
+
+def ended(started: Started, status: ExecutionStatus, reason: str) -> Settlement:
+    """Give the settlement of an execution that ends without an attempt of its job, with the `reason`."""
+    return Settlement(started.id, started.epoch, status, reason, run=started.run.n)
+
+
+def _final(started: Started, outcome: Outcome) -> Settlement:
+    return Settlement(
+        started.id,
+        started.epoch,
+        outcome.status,
+        outcome.error,
+        outcome.traceback,
+        outcome.result,
+        outcome.log,
+        started.run.n,
+    )
+
+
+def _again(started: Started, outcome: Outcome, due_at: int | None, *, counted: bool) -> Settlement:
+    return _final(started, outcome)._replace(status=_QUEUED, result=None, due_at=due_at, counted=counted)
