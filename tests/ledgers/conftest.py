@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from pinstripe.config import RetentionSettings
@@ -66,6 +68,13 @@ class Store:
         owners = ledger._store.owners  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does that
         owners._lock.release()  # noqa: SLF001
         owners._lock = None  # noqa: SLF001
+
+    def reboot(self, ledger: Ledger) -> None:
+        """Let a ledger's process have ended with its machine."""
+        owner = ledger._store.owners.id  # type: ignore[attr-defined]  # noqa: SLF001
+        with closing(apsw.Connection(str(self.path))) as connection:
+            connection.execute("update owners set boot_id = 'the boot before this one' where id = ?", (owner,))
+        self.kill(ledger)
 
 
 @pytest.fixture

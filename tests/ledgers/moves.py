@@ -43,7 +43,7 @@ async def start(ledger: Ledger, run: str, *tenants: str) -> dict[str, Claimed]:
     return {claimed.tenant: claimed for claimed in turn.claimed}
 
 
-def ended(claimed: Claimed, status: ExecutionStatus = SUCCEEDED, **kept: str) -> Settlement:
+def ended(claimed: Claimed, status: ExecutionStatus = SUCCEEDED, **kept: Any) -> Settlement:
     """Make the settlement of an execution."""
     return Settlement(claimed.id, claimed.epoch, status, **kept)
 

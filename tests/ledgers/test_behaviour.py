@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -228,7 +228,7 @@ async def test_an_execution_is_never_settled_twice(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("kept", [{}, {"error": "late", "log": "late"}])
-async def test_a_settlement_is_fenced_by_its_epoch(ledger: Ledger, kept: dict[str, str]) -> None:
+async def test_a_settlement_is_fenced_by_its_epoch(ledger: Ledger, kept: dict[str, Any]) -> None:
     run = await select(ledger, ["a"])
     claimed = (await start(ledger, run.id, "a"))["a"]
     for epoch in (claimed.epoch - 1, claimed.epoch + 1):
@@ -240,7 +240,7 @@ async def test_a_settlement_is_fenced_by_its_epoch(ledger: Ledger, kept: dict[st
 
 
 @pytest.mark.parametrize("kept", [{}, {"error": "late"}])
-async def test_what_never_started_is_not_settled(ledger: Ledger, kept: dict[str, str]) -> None:
+async def test_what_never_started_is_not_settled(ledger: Ledger, kept: dict[str, Any]) -> None:
     run = await select(ledger, ["a", "b"])
     claimed = (await start(ledger, run.id, "a"))["a"]
     turn = await ledger.turn(run.id, [Settlement(claimed.id + 1, 0, SUCCEEDED, **kept)], [])
@@ -248,7 +248,7 @@ async def test_what_never_started_is_not_settled(ledger: Ledger, kept: dict[str,
 
 
 @pytest.mark.parametrize("kept", [{}, {"error": "not mine"}])
-async def test_a_settlement_counts_for_its_own_run_alone(ledger: Ledger, kept: dict[str, str]) -> None:
+async def test_a_settlement_counts_for_its_own_run_alone(ledger: Ledger, kept: dict[str, Any]) -> None:
     mine, others = await select(ledger, ["a"]), await select(ledger, ["a"])
     await start(ledger, mine.id, "a")
     claimed = (await start(ledger, others.id, "a"))["a"]

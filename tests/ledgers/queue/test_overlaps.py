@@ -1,0 +1,238 @@
+"""A schedule's fire meets its unfinished predecessor: for each tenant alone, it is skipped, waits, or doesn't mind."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pinstripe.queue import Held
+from pinstripe.run import Counts, RunStatus, Trigger
+from tests.ledgers.queue.moves import (
+    CANCELLED,
+    FAILED,
+    QUEUED,
+    SECOND,
+    SKIPPED,
+    SUCCEEDED,
+    again,
+    claim,
+    claim_one,
+    counts,
+    die,
+    drain,
+    ended,
+    enqueue,
+    enqueue_selecting,
+    execution,
+    runs_of,
+    settle,
+    state,
+    tenants_of,
+)
+
+if TYPE_CHECKING:
+    from pinstripe.ledger import Ledger
+    from pinstripe.run import ExecutionStatus, Run
+    from tests.ledgers.conftest import HandClock, Store
+
+pytestmark = pytest.mark.anyio
+
+
+async def fire(
+    ledger: Ledger, *tenants: str, overlap: str | None = "skip", schedule: str = "hourly", **given: Any
+) -> Run:
+    """Enqueue what a fire of a schedule does."""
+    return await enqueue(
+        ledger, *tenants, schedule=schedule, scheduled_for=1, overlap=overlap, trigger=Trigger.SCHEDULE, **given
+    )
+
+
+async def test_a_fire_is_skipped_while_its_predecessor_waits(worker: Ledger) -> None:
+    first = await fire(worker, "a")
+    second = await fire(worker, "a")
+    assert (second.status, second.executions) == (RunStatus.SUCCEEDED, Counts(1, skipped=1))
+    assert second.finished_at is not None
+    skipped = await execution(worker, second, "a")
+    assert (skipped.status, skipped.attempts) == (SKIPPED, 0)
+    assert skipped.error is not None
+    assert skipped.error.startswith("an earlier fire")
+    assert "is unfinished" in skipped.error
+    assert runs_of(await drain(worker)) == [first.id]
+
+
+async def test_only_the_tenants_that_are_unfinished_are_skipped(worker: Ledger) -> None:
+    await fire(worker, "a", "b", "c")
+    started = await claim(worker)
+    await settle(worker, *(ended(one) for one in started if one.tenant != "b"))
+    second = await fire(worker, "a", "b", "c", "d")
+    assert second.executions == Counts(4, queued=3, skipped=1)
+    assert (await execution(worker, second, "b")).status is SKIPPED
+    assert sorted(tenants_of(await drain(worker))) == ["a", "c", "d"]
+    assert (await worker.find_run(second.id)).status == RunStatus.SUCCEEDED
+
+
+async def test_a_job_without_tenants_does_not_overlap_either(worker: Ledger) -> None:
+    first = await fire(worker)
+    assert (await fire(worker)).executions == Counts(1, skipped=1)
+    assert runs_of(await drain(worker)) == [first.id]
+    assert (await fire(worker)).executions == Counts(1, queued=1)
+
+
+async def test_another_schedule_job_or_tenant_is_no_predecessor(worker: Ledger) -> None:
+    await fire(worker, "a")
+    await fire(worker, "a", schedule="daily")
+    await fire(worker, "a", job="bill")
+    await fire(worker, "b")
+    assert len(await claim(worker)) == 4
+
+
+async def test_an_enqueued_run_is_never_skipped_nor_in_the_way(worker: Ledger) -> None:
+    await enqueue(worker, "a")
+    await fire(worker, "a")
+    await enqueue(worker, "a")
+    assert len(await claim(worker)) == 3
+
+
+async def test_where_any_number_may_go_on_all_do(worker: Ledger) -> None:
+    for _ in range(3):
+        await fire(worker, "a", overlap=None)
+    assert len(await claim(worker)) == 3
+
+
+async def test_a_fire_that_is_queued_waits_for_its_predecessor(worker: Ledger) -> None:
+    runs = [await fire(worker, "a", overlap="queue") for _ in range(4)]
+    assert {run.executions for run in runs} == {Counts(1, queued=1)}
+    started = await claim(worker)
+    served = []
+    while started:
+        assert len(started) == 1
+        held = (await worker.queue.status()).held.get(Held.OVERLAP, 0)
+        served += runs_of(started)
+        assert held == 4 - len(served)
+        started = await claim(worker, 9, [ended(one) for one in started])
+    assert served == [run.id for run in runs]
+
+
+@pytest.mark.parametrize("final", [SUCCEEDED, FAILED, CANCELLED, SKIPPED])
+async def test_a_final_state_lets_the_next_one_go(worker: Ledger, final: ExecutionStatus) -> None:
+    await fire(worker, "a", overlap="queue")
+    await fire(worker, "a", overlap="queue")
+    one = await claim_one(worker)
+    assert len(await claim(worker, 9, [ended(one, final, error="why")])) == 1
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue"])
+async def test_between_its_attempts_a_predecessor_is_unfinished(worker: Ledger, clock: HandClock, overlap: str) -> None:
+    await fire(worker, "a", overlap=overlap)
+    one = await claim_one(worker)
+    await settle(worker, again(one, clock.microseconds + 60 * SECOND))
+    second = await fire(worker, "a", overlap=overlap)
+    assert await state(worker, second, "a") is (SKIPPED if overlap == "skip" else QUEUED)
+    assert await claim(worker) == []
+    clock.advance(timedelta(minutes=2))
+    assert [started.id for started in await claim(worker)] == [one.id]
+
+
+async def test_a_fire_that_is_due_later_is_unfinished_too(worker: Ledger, clock: HandClock) -> None:
+    await fire(worker, "a", due_at=clock.microseconds + 60 * SECOND)
+    assert (await fire(worker, "a")).executions == Counts(1, skipped=1)
+
+
+async def test_of_two_processes_that_fire_at_once_one_goes_on(worker: Ledger, second: Ledger) -> None:
+    for n in range(20):
+        runs = await asyncio.gather(fire(worker, f"t{n}"), fire(second, f"t{n}"))
+        assert sorted(run.executions for run in runs) == [Counts(1, skipped=1), Counts(1, queued=1)]
+    assert len(await drain(worker)) == 20
+
+
+async def test_of_two_that_are_queued_at_once_one_waits(worker: Ledger, second: Ledger) -> None:
+    await asyncio.gather(*(fire(ledger, "a", overlap="queue") for ledger in (worker, second) * 3))
+    started = await asyncio.gather(claim(worker), claim(second))
+    assert len([*started[0], *started[1]]) == 1
+
+
+async def test_those_of_one_batch_meet_each_other(worker: Ledger) -> None:
+    first = await fire(worker, "a", overlap="queue")
+    second = await fire(worker, "a", "b", overlap="queue")
+    third = await fire(worker, "b", overlap="queue")
+    assert sorted(tenants_of(await claim(worker))) == ["a", "b"]
+    assert await counts(worker, second) == Counts(2, queued=1, running=1)
+    assert [await counts(worker, run) for run in (first, third)] == [Counts(1, running=1), Counts(1, queued=1)]
+
+
+async def test_after_a_crash_the_guard_stays_with_its_execution(worker: Ledger, second: Ledger, store: Store) -> None:
+    first = await fire(worker, "a")
+    await claim_one(worker)
+    await die(worker, store, second)
+    assert (await fire(second, "a")).executions == Counts(1, skipped=1)
+    assert runs_of(await drain(second)) == [first.id]
+    third = await fire(second, "a")
+    assert runs_of(await drain(second)) == [third.id]
+
+
+async def test_a_crash_that_fails_it_lets_the_next_one_go(worker: Ledger, second: Ledger, store: Store) -> None:
+    await fire(worker, "a", overlap="queue", crashes=0)
+    next_one = await fire(worker, "a", overlap="queue")
+    await claim_one(worker)
+    await die(worker, store, second)
+    assert runs_of(await drain(second)) == [next_one.id]
+
+
+async def test_a_late_result_lets_the_next_one_go_once(worker: Ledger, second: Ledger, store: Store) -> None:
+    runs = [await fire(worker, "a", overlap="queue") for _ in range(3)]
+    old = await claim_one(worker)
+    await die(worker, store, second)
+    await settle(worker, ended(old))
+    (next_one,) = await claim(second)
+    assert next_one.run.id == runs[1].id
+    await settle(worker, ended(old))
+    assert await claim(second) == []
+    assert runs_of(await claim(second, 9, [ended(next_one)])) == [runs[2].id]
+
+
+async def test_what_was_cancelled_lets_the_next_one_go(worker: Ledger) -> None:
+    first, second, third = [await fire(worker, "a", overlap="queue") for _ in range(3)]
+    await worker.queue.cancel(second.id, "not needed")  # it waits behind the first
+    await worker.queue.cancel(first.id, "not needed")
+    assert runs_of(await claim(worker)) == [third.id]
+
+
+async def test_what_is_skipped_for_a_pause_lets_the_next_one_go(worker: Ledger) -> None:
+    first = await fire(worker, "a", overlap="queue")
+    await worker.queue.pause(None, "a")
+    assert await claim(worker) == []
+    assert await state(worker, first, "a") is SKIPPED
+    await worker.queue.resume(None, "a")
+    second = await fire(worker, "a", overlap="queue")
+    assert runs_of(await claim(worker)) == [second.id]
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue"])
+async def test_a_selected_fire_meets_its_predecessor_too(worker: Ledger, overlap: str) -> None:
+    runs = []
+    for tenants in (["a", "b"], ["b", "c"]):
+        runs.append(await enqueue_selecting(worker, schedule="hourly", scheduled_for=1, overlap=overlap))
+        taken = await worker.queue.take_selection()
+        assert taken is not None
+        assert await worker.queue.add(taken, tenants) == 2
+        assert await worker.queue.add(taken, tenants) == 0
+        await worker.queue.end_selection(taken)
+    started = await claim(worker)
+    assert sorted(tenants_of(started)) == ["a", "b", "c"]
+    assert await state(worker, runs[1], "b") is (SKIPPED if overlap == "skip" else QUEUED)
+    after = await claim(worker, 9, [ended(one) for one in started])
+    assert tenants_of(after) == ([] if overlap == "skip" else ["b"])
+    await settle(worker, *(ended(one) for one in after))
+    assert {(await worker.find_run(run.id)).status for run in runs} == {RunStatus.SUCCEEDED}
+
+
+async def test_a_selection_that_failed_is_in_nobodys_way(worker: Ledger) -> None:
+    await enqueue_selecting(worker, schedule="hourly", scheduled_for=1, overlap="skip")
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.add(taken, ["a"])
+    await worker.queue.end_selection(taken, error="no tenants")
+    assert (await fire(worker, "a")).executions == Counts(1, queued=1)
