@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _FLOWS = 1_000
 """How many flows a sweep forgets at most: about a millisecond."""
 
+_MEND_EVERY = 60.0
+"""Seconds between two looks at whether each slot and guard is still somebody's, which they are but for accidents."""
+
 _INLINE = 200
 """How many executions a turn may move on the event loop's own thread: some 4 ms; more goes to the writer's."""
 
@@ -39,6 +42,7 @@ class SQLiteQueue:
         """Take the file, which need not be open yet."""
         self._store = store
         self._concurrency: int | None = None
+        self._mended_at = float("-inf")
 
     async def enqueue(self, works: Sequence[NewWork]) -> list[Run]:
         """Put runs in, all or none of them; give them in order, or those that have their keys already."""
@@ -143,8 +147,8 @@ class SQLiteQueue:
 
     async def leave_selection(self, run: QueuedRun) -> None:
         """Give a selection back unfinished."""
-        values = {"run": run.n, "owner": None}
-        await self._store.write(lambda tx: _changes(tx, "set_selector", values))
+        values = {"run": run.n, "owner": self._store.ours().id}
+        await self._store.write(lambda tx: _changes(tx, "leave_selection", values))
         self._store.engine.wake()
 
     async def cancel(self, reference: str, reason: str) -> Run:
@@ -253,8 +257,11 @@ class SQLiteQueue:
         """Look after what is held without need, and forget of the flows what says nothing any more."""
         admission = Admission(connection, self._store.engine, self._store.clock.now())
         admission.admit_all_limited()
-        admission.mend_guards()
         admission.admit_resumed()
+        now = self._store.clock.monotonic()
+        if now - self._mended_at >= _MEND_EVERY:
+            self._mended_at = now
+            admission.mend()
         connection.execute(statement("forget_flows"), {"limit": _FLOWS})
 
 

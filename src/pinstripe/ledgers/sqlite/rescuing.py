@@ -126,9 +126,8 @@ def cancel_queued(
     if ids:
         end_ids(connection, admission, ids, ExecutionStatus.CANCELLED, reason, now)
     if len(ids) < PAGE:
+        connection.execute(statement("drop_chunks"), {"run": run})
         selected: list[Any] = connection.execute("select selected from runs where n = ?", (run,)).fetchall()
-        if not selected[0][0]:
-            connection.execute(statement("drop_hidden_chunks"), {"run": run})
-            if close:
-                connection.execute(statement("run_abandoned"), {"run": run, "now": now})
+        if close and not selected[0][0]:
+            connection.execute(statement("run_abandoned"), {"run": run, "now": now})
     return len(ids)

@@ -56,6 +56,9 @@ order by band, due_at, n limit 1
 -- name: set_selector
 update runs set selector = :owner where n = :run
 
+-- name: leave_selection
+update runs set selector = null where n = :run and selector = :owner
+
 -- name: counted_in_selection
 update runs set total = total + :added, open = open + :added
 where n = :run and selected = 0 and state = 'queued' and selector = :owner and stop is null

@@ -98,8 +98,8 @@ select n, stop from runs where stop is not null and finished_at is null and queu
 -- name: queued_of_run
 select id from executions where run = :run and state = 'queued' limit :limit
 
--- name: drop_hidden_chunks
-delete from chunks where run = :run and tag is null
+-- name: drop_chunks
+delete from chunks where run = :run
 
 -- name: running_of_owner
 select x.id, x.run, r.crashes, r.stop from executions x join runs r on r.n = x.run
