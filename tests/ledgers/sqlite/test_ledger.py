@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,7 +173,7 @@ async def test_a_network_file_system(path: Path, monkeypatch: pytest.MonkeyPatch
     path.touch()
     mounts = path.with_name("mountinfo")
     mounts.write_text(f"30 22 0:25 / {path.parent} rw - nfs4 server:/export rw\n")
-    monkeypatch.setattr("pinstripe.ledgers.sqlite.ledger.refuse_network", lambda path: refuse_network(path, mounts))
+    monkeypatch.setattr("pinstripe.ledgers.sqlite.store.refuse_network", lambda path: refuse_network(path, mounts))
     await assert_refused(path, "network file system")
 
 
@@ -292,7 +291,7 @@ def test_a_folder_of_small_size_that_fills_up(tmp_path: Path, how: str) -> None:
     assert error.startswith(f"the ledger {tmp_path / 'ledger.db'} ")
     assert ("has no space left" if how == "mounted" else "is it full?") in error
     added, counted = map(int, full.split())
-    assert added == counted > 1_000
+    assert added == counted >= 1_000
     assert freed.split() == [str(added + 1)] * 3
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-LEASE = timedelta(microseconds=owners.LEASE)
+LEASE = timedelta(seconds=owners.LEASE)
 
 
 @pytest.fixture
@@ -55,7 +55,15 @@ def gone() -> int:
 
 
 def row(clock: HandClock, **given: Any) -> Owner:
-    values = {"id": 7, "name": "seven", "host": host(), "boot_id": boot_id(), "pid": os.getppid()}
+    values = {
+        "id": 7,
+        "name": "seven",
+        "host": host(),
+        "boot_id": boot_id(),
+        "pid": os.getppid(),
+        "worker": 0,
+        "stopping": 0,
+    }
     return Owner(**{**values, "beat": clock.microseconds, **given})
 
 

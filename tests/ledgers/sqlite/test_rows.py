@@ -41,7 +41,7 @@ def test_a_run_is_read_whole(connection: apsw.Connection, state: str, *, selecti
 
 
 def test_an_execution_is_read_whole() -> None:
-    row = ("greet", "", "failed", 2, "an error", "a traceback", "null", 1_000_000, None, "a log")
+    row = ("greet", "", "failed", 2, None, None, "an error", "a traceback", "null", 1_000_000, None, "a log")
     execution = read_execution("the-id", row)
     assert (execution.run, execution.job, execution.tenant) == ("the-id", "greet", None)
     assert (execution.status, execution.attempts, execution.result) == (ExecutionStatus.FAILED, 2, None)

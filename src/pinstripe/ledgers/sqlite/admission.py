@@ -107,17 +107,21 @@ class Admission:
             self.make_ready([(id_, run)])
 
     def admit_all_limited(self) -> None:
-        """Look after what limits hold without need: as when a process died in between, or the limits were changed."""
-        stale = self._rows("stale_slots", {"limit": PAGE})
-        for job, tenant in stale:
-            self._uncap(job, tenant)
-        for job, tenant in self._rows("capped_tenants", {"limit": PAGE}):
+        """Look after what limits hold without need, as where they have been changed."""
+        at = ("", "")
+        for _ in range(PAGE):  # from one tenant to the next, however many of each wait
+            found = self._rows("next_capped_tenant", at)
+            if not found:
+                break
+            job, tenant = at = found[0]
             row = self._connection.execute(statement("limits_of"), (job,)).fetchone()
             per_tenant = None if row is None else row[1]
             if per_tenant is None or self._count("slots_of_tenant", (job, tenant)) < per_tenant:
                 self._uncap(job, tenant)
-        for (job,) in self._rows("limited_jobs", ()):
-            self.admit_limited(job)
+        last = ""
+        while found := self._rows("next_limited_job", (last,)):
+            last = found[0][0]
+            self.admit_limited(last)
 
     def _uncap(self, job: str, tenant: str) -> None:
         found = self._rows("first_capped", (job, tenant))
@@ -138,8 +142,9 @@ class Admission:
                 self._connection.execute(statement("take_guard"), (job, schedule, tenant, waiting[0][0]))
                 self.make_ready(waiting)
 
-    def mend_guards(self) -> None:
-        """Give back the guards of executions that are final, or gone."""
+    def mend(self) -> None:
+        """Give back the slots and guards of executions that have none to have; it looks at all there are."""
+        self.slots_freed(self._rows("stale_slots", {"limit": PAGE}))
         self.guards_freed(self._connection.execute(statement("stale_guards"), {"limit": PAGE}).fetchall())
 
     def _rows(self, name: str, values: Any) -> list[Any]:

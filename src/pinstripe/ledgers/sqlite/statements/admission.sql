@@ -3,9 +3,9 @@ select id, run from executions where state = 'queued' and held = 'due' and due_a
 
 -- name: next_due
 select min(due_at) from (
-  select * from (select due_at from executions where state = 'queued' and held = 'due' order by due_at limit 1)
+  select * from (select due_at from executions indexed by executions_due where state = 'queued' and held = 'due' order by due_at limit 1)
   union all
-  select * from (select due_at from runs
+  select * from (select due_at from runs indexed by runs_to_select
     where queued = 1 and selected = 0 and state = 'queued' and due_at > :now order by due_at limit 1))
 
 -- name: flow_of
@@ -43,11 +43,12 @@ update executions set held = 'tenant_limit' where id = ? and state = 'queued'
 -- name: uncap
 update executions set held = 'limit' where id = ? and state = 'queued'
 
--- name: limited_jobs
-select distinct job from executions where state = 'queued' and held = 'limit'
+-- name: next_limited_job
+select job from executions where state = 'queued' and held = 'limit' and job > ? order by job limit 1
 
--- name: capped_tenants
-select distinct job, tenant from executions where state = 'queued' and held = 'tenant_limit' limit :limit
+-- name: next_capped_tenant
+select job, tenant from executions where state = 'queued' and held = 'tenant_limit' and (job, tenant) > (?, ?)
+order by job, tenant limit 1
 
 -- name: stale_slots
 delete from slots where execution in (
@@ -79,7 +80,7 @@ delete from pauses where job = :job and tenant = :tenant
 select job, tenant, since from pauses order by since, job, tenant
 
 -- name: resumed
-select id, run from executions x where state = 'queued' and held = 'paused'
+select id, run from executions x indexed by executions_paused where state = 'queued' and held = 'paused'
   and not exists (select 1 from pauses p where p.job in ('', x.job) and p.tenant in ('', x.tenant))
 limit :limit
 
@@ -105,7 +106,8 @@ select coalesce(sum(until - tag), 0) from chunks where run = :run and tag is not
 select band, sum(until - tag) from chunks where tag is not null group by band
 
 -- name: oldest_of_band
-select ready_at from chunks where band = ? and tag is not null order by id limit 1
+-- The oldest has the lowest number, but for some that were made ready again.
+select ready_at from chunks not indexed where band = ? and tag is not null order by id limit 1
 
 -- name: running_by_owner
 select owner, count(*) from executions where state = 'running' group by owner
