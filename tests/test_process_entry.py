@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.conftest import ProjectFolder
 
@@ -26,6 +28,22 @@ JOB = """
                     time.sleep(0.01)
 """
 
+BLOCKING = """
+    import re
+
+    from pinstripe import BackgroundJob
+
+
+    class Hang(BackgroundJob):
+        runs_in = "process"
+
+        def run(self, line: str) -> None:
+            with open(line, "w") as end:
+                print("begun", file=end, flush=True)
+                # It takes ages, and no other thread of this process gets to run meanwhile.
+                re.match("(a|a)*$", "a" * 100 + "b")
+"""
+
 PARENT = """
     import sys
 
@@ -37,8 +55,19 @@ PARENT = """
 """
 
 
-def test_a_child_does_not_outlive_its_parent(project_folder: ProjectFolder) -> None:
-    project_folder.job("hang", JOB)
+@pytest.mark.parametrize(
+    "job",
+    [
+        JOB,
+        pytest.param(
+            BLOCKING,
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="only its kernel kills a child by itself"),
+        ),
+    ],
+    ids=["sleeping", "blocking"],
+)
+def test_a_child_does_not_outlive_its_parent(project_folder: ProjectFolder, job: str) -> None:
+    project_folder.job("hang", job)
     script = project_folder.file("parent.py", PARENT)
     line = project_folder.path / "line"
     os.mkfifo(line)

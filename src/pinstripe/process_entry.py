@@ -7,7 +7,9 @@ import json
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
+import sys
 import threading
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -84,7 +86,7 @@ class _Child:
     """The project in this process, open from the first request to the last, and the event loop that it lives on."""
 
     def __init__(self, settings: Settings) -> None:
-        threading.Thread(target=_end_with_parent, name="pinstripe lifeline", daemon=True).start()
+        _end_with_parent()
         self._settings = settings
         self._runner = asyncio.Runner()
         self._opening: Opening | None = None
@@ -142,6 +144,22 @@ def _find(project: Project, name: str, job_class: bytes | None) -> Definition:
 def _end_with_parent() -> None:
     """End this process when its parent is gone: nobody would take its result, and another may do the work again."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is None:
+        return
+    # The sentinel is a pipe whose other end goes with the parent. Where the kernel can, it kills this process by that,
+    # for code that is not Python's may keep a thread from running. (PR_SET_PDEATHSIG would kill it too early: when the
+    # parent's thread ends that has started it.)
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+            flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+            fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+    def wait() -> None:
         parent.join()
         os._exit(1)
+
+    threading.Thread(target=wait, name="pinstripe lifeline", daemon=True).start()
