@@ -29,6 +29,7 @@ async def test_cancelling_it_from_outside() -> None:
 
     outcome = await cancelled(Job)
     assert (outcome.status, outcome.error, outcome.exception) == (CANCELLED, "interrupted", None)
+    assert outcome.stopped
 
 
 async def test_a_job_that_swallows_its_cancellation_is_cancelled_all_the_same() -> None:
@@ -71,6 +72,9 @@ async def test_a_job_that_ignores_its_cancellation_is_abandoned(caplog: pytest.L
         execution.cancel()
         outcome = await outcomes.get()
         assert (outcome.status, outcome.error) == (CANCELLED, "interrupted (it did not stop and was abandoned)")
+        assert outcome.stopped
+        assert execution.abandoned
+        assert each.stuck() == []  # which are threads
         assert "the_job for tenant acme did not stop within 0.05s" in caplog.text
         stopped.set()
         assert task is not None
@@ -94,3 +98,4 @@ async def test_cancelling_it_before_it_began_runs_nothing() -> None:
         execution.cancel("not started")
         outcome = await outcomes.get()
     assert (outcome.status, outcome.error, ran) == (CANCELLED, "not started", [])
+    assert outcome.stopped

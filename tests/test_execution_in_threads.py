@@ -80,12 +80,15 @@ async def test_cancelling_a_plain_def_tells_it_and_waits_for_its_thread() -> Non
             assign(Job, progress=lambda _done, _total: begun.set()), lambda _, outcome: outcomes.put_nowait(outcome)
         )
         await begun.wait()
+        assert each.stuck() == []  # it runs, but nobody has told it to stop
         execution.cancel()
+        assert each.stuck() == [execution]
         with pytest.raises(TimeoutError):  # a thread can't be stopped, so its slot is held, beyond the grace
             await asyncio.wait_for(outcomes.get(), 0.05)
         may_end.set()
         outcome = await outcomes.get()
-    assert (outcome.status, outcome.error) == (CANCELLED, "interrupted")
+        assert each.stuck() == []
+    assert (outcome.status, outcome.error, outcome.stopped) == (CANCELLED, "interrupted", True)
     assert [type(each) for each in seen] == [WorkspaceClosed, bool, WorkspaceClosed]
     assert seen[1] is True
 

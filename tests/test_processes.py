@@ -1,31 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pinstripe.answers import RetryLater
-from pinstripe.assignment import Assignment
-from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
-from pinstripe.config import load_settings
-from pinstripe.executor import Executor
-from pinstripe.processes import Processes
-from pinstripe.project_services import ProjectServices
-from pinstripe.registry import Registry
 from pinstripe.run import ExecutionStatus
-from pinstripe.services import Services
 from pinstripe.tenants import Tenant
-from tests.attempts import ACME, Nobody
+from tests.process_bench import bench, ended
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from pinstripe.outcome import Outcome
     from tests.conftest import ProjectFolder
 
@@ -114,36 +102,6 @@ def project(project_folder: ProjectFolder) -> ProjectFolder:
     return project_folder
 
 
-class Bench:
-    """Executes the job of the project."""
-
-    def __init__(self, executor: Executor, registry: Registry) -> None:
-        self.executor = executor
-        self._registry = registry
-
-    def assign(self, *args: Any, tenant: Tenant = ACME, timeout: float | None = None, **options: Any) -> Assignment:
-        definition = self._registry.find("crunch")
-        return Assignment(
-            definition, args, {}, "run", tenant, Attempt(number=1, key="key", fence=1), timeout, **options
-        )
-
-    async def execute(self, *args: Any, **options: Any) -> Outcome:
-        return await self.executor.execute(self.assign(*args, **options))
-
-
-@asynccontextmanager
-async def bench(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    monkeypatch.syspath_prepend(project.path)
-    settings = load_settings(project.path)
-    services = Services(settings.services, "lib.services")
-    registry = Registry(settings.background_jobs, package="lib.background_jobs", multi_tenant=False, services=services)
-    executor = Executor(services, ProjectServices(), Nobody(), processes=lambda: Processes(settings))
-    try:
-        yield Bench(executor, registry)
-    finally:
-        await executor.close()
-
-
 async def test_a_job_runs_in_a_process_that_has_the_tenant_and_its_services(
     project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,12 +125,18 @@ async def test_how_a_job_ends_in_a_process(project: ProjectFolder, monkeypatch: 
         assert difficult.error == "Difficult: a and b"
         assert str(difficult.exception) == "Difficult: a and b"
 
-        assert (await each.execute("exit")).error == "the job called sys.exit(0)"
+        left = await each.execute("exit")
+        assert (left.error, left.crashed) == ("the job called sys.exit(0)", False)
 
         died = await each.execute("die", "3", capture=Capture("acme"))
         assert (died.status, died.error, died.log) == (FAILED, "the process died: exit code 3", "last words")
-        assert (await each.execute("die", "0")).error == "the process died: exit code 0"
-        assert (await each.execute("kill")).error == "the process died: signal SIGKILL"
+        assert (died.crashed, died.traceback) == (
+            True,
+            "pinstripe.errors.PinstripeError: the process died: exit code 3\n",
+        )
+        for args, error in ((("die", "0"), "exit code 0"), (("kill",), "signal SIGKILL")):
+            died = await each.execute(*args)
+            assert (died.error, died.crashed) == (f"the process died: {error}", True)
 
         assert (await each.execute()).status is SUCCEEDED  # the dead are replaced
 
@@ -206,6 +170,7 @@ async def test_a_stuck_job_is_killed_at_its_timeout(project: ProjectFolder, monk
         assert (stuck.status, stuck.error) == (FAILED, "TimeoutError: exceeded its timeout of 200ms")
         assert stuck.traceback == "TimeoutError: exceeded its timeout of 200ms\n"
         assert stuck.log == "about to hang\n"
+        assert (stuck.crashed, stuck.stopped) == (False, False)
         assert heard == [(1, 2)]
         assert neighbour.value[:2] == ["globex", "free"]
         assert time.monotonic() - begun < 10
@@ -231,6 +196,7 @@ async def test_cancelling_it_kills_the_process(project: ProjectFolder, monkeypat
         execution.cancel()
         outcome = await outcomes.get()
         assert (outcome.status, outcome.error, outcome.log) == (CANCELLED, "interrupted", "about to hang\n")
+        assert (outcome.crashed, outcome.stopped) == (False, True)
         await ended(int(pid.read_text()))
 
 
@@ -261,13 +227,3 @@ async def test_a_project_that_does_not_open_in_the_child_is_told(
     assert outcome.status is FAILED
     assert outcome.error is not None
     assert "No module named 'missing'" in outcome.error
-
-
-async def ended(pid: int) -> None:
-    """Wait until a child has ended, and leave it to the pool to take notice."""
-
-    def wait() -> None:
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-    await asyncio.wait_for(asyncio.to_thread(wait), 5)

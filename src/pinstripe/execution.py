@@ -71,7 +71,7 @@ class Execution(Stoppable):
         """Open the services and call `run` where it belongs; give what it returned, for a process the outcome there."""
         assignment = self.assignment
         definition = assignment.definition
-        if definition.runs_in == "process":
+        if definition.runs_in == "process" or assignment.solo:
             return await self._call_in_process()
         if assignment.timeout is not None:
             self._timer = self._loop.call_later(assignment.timeout, self._expire)
@@ -135,7 +135,7 @@ class Execution(Stoppable):
         call = partial(job.run, *assignment.args, **assignment.kwargs)  # type: ignore[attr-defined]
         if inside is not None:
             call = partial(inside.call, call, self._failure)
-        self._in_thread = True
+        self._where = "thread"
         ended = start_thread(self._loop, f"pinstripe {self}", call)
         while not ended.done():
             try:
@@ -151,8 +151,9 @@ class Execution(Stoppable):
         """Have a process of its own do all of it: it opens the project and the services there."""
         processes = self._executor.processes()
         if processes is None:
-            message = f'{self.job} has runs_in = "process", and there are no processes here'
+            message = f"{self.job} is to run in a process of its own, and there are no processes here"
             raise PinstripeError(message)
+        self._where = "process"
         return await processes.call(self.assignment, self._started_in_process)
 
     def _started_in_process(self) -> None:
@@ -184,13 +185,13 @@ class Execution(Stoppable):
 
     def _conclude(self, value: Any, problems: list[PinstripeError]) -> Outcome:
         """Make the outcome from why it was stopped, what was raised, what failed to close, or what was returned."""
-        assignment, task = self.assignment, self.task
+        task = self.task
         error, stop = self._error, self._stop
         if stop is None and isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             stop = Outcome(ExecutionStatus.CANCELLED, error="interrupted")
         if stop is not None:
             if stop.exception is not None:
-                if assignment.definition.runs_in != "process":  # there it would tell where we waited, not the job
+                if self._where != "process":  # there it would tell where we waited, not the job
                     stop.exception.__cause__ = error
                 stop.traceback = failed(stop.exception, problems).traceback
             return stop

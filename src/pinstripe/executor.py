@@ -45,9 +45,9 @@ class Executor:
         """Take where `services` come from and what starts nested runs.
 
         `shutdown_grace` is how many seconds a job may go on after it was cancelled, before it is abandoned;
-        `processes` makes what jobs with `runs_in = "process"` run in, when the first one comes; `context` finds
-        what is entered for the tenant of an attempt that has one, None where there never is anything; `databases`
-        opens the application's database, where one is set up.
+        `processes` makes what jobs with `runs_in = "process"` run in, and attempts alone, when the first one comes;
+        `context` finds what is entered for the tenant of an attempt that has one, None where there never is anything;
+        `databases` opens the application's database, where one is set up.
         """
         self.services = services
         self.project_services = project_services
@@ -85,7 +85,7 @@ class Executor:
         return execution
 
     def processes(self) -> Processes | None:
-        """Give what jobs with `runs_in = "process"` run in; None where there are no processes."""
+        """Give what jobs with `runs_in = "process"`, and attempts alone, run in; None where there are no processes."""
         if self._processes is None and self._make_processes is not None:
             self._processes = self._make_processes()
         return self._processes
@@ -118,8 +118,15 @@ class Executor:
             found = self._orders[names] = self.services.order(names)
         return found
 
+    def stuck(self) -> list[Execution]:
+        """List the executions that were told to stop and still run in threads, which only the process's end stops."""
+        return [execution for execution in self.executions if execution.stuck]
+
     async def close(self) -> None:
-        """Cancel what still runs, wait for it, end the processes and give the event loop back as it was."""
+        """Cancel what still runs, wait for it, end the processes and give the event loop back as it was.
+
+        It waits for threads however long they go on: whoever doesn't want to looks at `stuck` first.
+        """
         while self.executions:
             for execution in tuple(self.executions):
                 execution.cancel()

@@ -1,4 +1,4 @@
-"""The child of a job with `runs_in = "process"`: it opens the project once, then executes what it is sent."""
+"""A child of `Processes`: it opens the project once, then executes what it is sent, one attempt at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
 from pinstripe.errors import UnknownJob
 from pinstripe.outcome import Outcome, failed
-from pinstripe.processes import message, write_answer
+from pinstripe.process_messages import message, write_answer
 from pinstripe.redirection import redirected
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class _Child:
         self._project: Project | None = None
 
     def execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
-        """Execute one attempt in a workspace of this process, in a thread, as any plain `def run`."""
+        """Execute one attempt in a workspace of this process, as anywhere: on the event loop, or in a thread."""
         return self._runner.run(self._execute(facts, written, line))
 
     async def _execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
@@ -108,7 +108,7 @@ class _Child:
         args, kwargs = pickle.loads(written["arguments"])  # noqa: S301 - as above
         number, key, fence, scheduled_for = facts["attempt"]
         assignment = Assignment(
-            replace(definition, runs_in="thread"),
+            replace(definition, runs_in="thread") if definition.runs_in == "process" else definition,
             args,
             kwargs,
             facts["run_id"],

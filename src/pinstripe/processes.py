@@ -1,4 +1,6 @@
-"""Processes for jobs with `runs_in = "process"`: reused from one execution to the next, and killed when one won't stop.
+"""Processes for jobs with `runs_in = "process"`, and for attempts that are to be alone in theirs.
+
+Each serves one execution at a time, is used again for the next one, and killed when one won't stop.
 
 The child opens the project by itself, and with it the workspace and its services. It tells what happens over a socket:
 its end is seen at once, whatever ended it, and what it printed until then is kept.
@@ -17,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
-from pinstripe.outcome import Outcome, error_text
-from pinstripe.run import ExecutionStatus
+from pinstripe.outcome import error_text, failed
+from pinstripe.process_messages import HEADER, read_answer, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from pinstripe.assignment import Assignment
     from pinstripe.config import Settings
+    from pinstripe.outcome import Outcome
 
 MAX_TASKS = 100
 """How many executions a process serves before it makes room for a new one, so that what leaks has an end."""
@@ -38,9 +41,6 @@ EXIT_LIMIT = 5.0
 
 NEWS_LIMIT = 1.0
 """How many seconds to wait until the pool, which looks ten times a second, tells how a process ended."""
-
-HEADER = 5
-"""Bytes before each message: its kind, and its length as a big-endian integer of four."""
 
 
 class Processes:
@@ -65,8 +65,8 @@ class Processes:
     async def call(self, assignment: Assignment, started: Callable[[], None]) -> Outcome:
         """Execute an assignment in a process; `started` is called when the job is about to start there.
 
-        Cancelling this kills the process, and waits until it is gone. Raises `PinstripeError` where the arguments can't
-        be sent, or the process dies.
+        Where the process dies by itself, the outcome says so. Cancelling this kills it, and waits until it is gone.
+        Raises `PinstripeError` where the arguments can't be sent.
         """
         request = self._pack(assignment)
         async with self._room:
@@ -153,7 +153,7 @@ class Processes:
             listening.add_done_callback(self._listening.discard)
         try:
             while True:
-                kind, size = _header(await reader.readexactly(HEADER))
+                kind, size = read_header(await reader.readexactly(HEADER))
                 body = await reader.readexactly(size)
                 if call is None:
                     token, _, pid = body.decode().partition(" ")
@@ -195,7 +195,7 @@ class _Call:
             case b"p" if progress is not None:
                 progress(*json.loads(body))
             case b"r":
-                self._answer = _read_answer(body)
+                self._answer = read_answer(body)
 
     async def wait(self, ended: asyncio.Future[None], pool: Any) -> Outcome:
         """Wait for the outcome, or find out why there is none."""
@@ -212,7 +212,9 @@ class _Call:
         if self._answer is not None:
             return self._answer
         await asyncio.wait([ended], timeout=NEWS_LIMIT)
-        raise PinstripeError(self._death(ended))
+        outcome = failed(PinstripeError(self._death(ended)))
+        outcome.crashed = self.connected.is_set() or _exit_code(ended) is not None
+        return outcome
 
     async def end(self) -> None:
         """Wait until the process that was told to go is gone; one that is not gone soon is killed."""
@@ -232,49 +234,24 @@ class _Call:
                 return "the process died: exit code 0"  # the only one that the pool doesn't tell
             return f"the process did not start within {START_LIMIT:g}s, or died before it could tell"
         exception = None if ended.cancelled() else ended.exception()
-        code = getattr(exception, "exitcode", None)
-        if isinstance(code, int):
+        code = _exit_code(ended)
+        if code is not None:
             how = f"signal {_signal(-code)}" if code < 0 else f"exit code {code}"
             return f"the process died: {how}"
         return f"the process died before it could tell{'' if exception is None else f': {error_text(exception)}'}"
 
 
+def _exit_code(ended: asyncio.Future[None]) -> int | None:
+    """Give what the pool has told of how the process ended: its exit code, or less than 0 for a signal."""
+    if not ended.done() or ended.cancelled():
+        return None
+    code = getattr(ended.exception(), "exitcode", None)
+    return code if isinstance(code, int) else None
+
+
 def _is_failed(ended: asyncio.Future[None]) -> bool:
     """Tell whether the pool has told of a failure, which is thereby taken notice of."""
     return ended.done() and (ended.cancelled() or ended.exception() is not None)
-
-
-def write_answer(outcome: Outcome) -> bytes:
-    """Write an outcome for the parent; a value or an exception that can't be pickled is left out."""
-    return pickle.dumps(
-        (
-            str(outcome.status),
-            outcome.error,
-            outcome.traceback,
-            outcome.result,
-            None if outcome.result is None else _try_pickle(outcome.value),  # what is too big to keep isn't sent
-            _try_pickle(outcome.exception),
-            outcome.retry_after,
-        )
-    )
-
-
-def message(kind: bytes, body: bytes) -> bytes:
-    """Write a message: `h` who it is, `s` started, `o` output, `p` progress, `r` the result."""
-    return kind + len(body).to_bytes(HEADER - 1) + body
-
-
-def _header(data: bytes) -> tuple[bytes, int]:
-    return data[:1], int.from_bytes(data[1:])
-
-
-def _read_answer(body: bytes) -> Outcome:
-    status, error, traceback, result, value, exception, again = pickle.loads(body)  # noqa: S301 - from our own child
-    outcome = Outcome(ExecutionStatus(status), error, traceback, result, _try_unpickle(value), retry_after=again)
-    if outcome.status is ExecutionStatus.FAILED:
-        found = _try_unpickle(exception)
-        outcome.exception = found if isinstance(found, Exception) else PinstripeError(error or "")
-    return outcome
 
 
 def _pickle(job: str, what: str, part: object) -> bytes:
@@ -287,20 +264,6 @@ def _pickle(job: str, what: str, part: object) -> bytes:
             remedy = f"its {what} must be importable by name, or plain data"
         message = f"the {what} of {job} can't be sent to its process ({error_text(exception)}); {remedy}"
         raise PinstripeError(message) from exception
-
-
-def _try_pickle(part: object) -> bytes | None:
-    try:
-        return pickle.dumps(part)
-    except Exception:  # noqa: BLE001 - an author's own __reduce__ may raise anything
-        return None
-
-
-def _try_unpickle(data: bytes | None) -> Any:
-    try:
-        return None if data is None else pickle.loads(data)  # noqa: S301 - as above
-    except Exception:  # noqa: BLE001 - an exception whose __init__ takes other arguments, for one
-        return None
 
 
 def _signal(number: int) -> str:

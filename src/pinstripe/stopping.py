@@ -41,11 +41,11 @@ class Stoppable:
         "_done",
         "_error",
         "_executor",
-        "_in_thread",
         "_job",
         "_loop",
         "_stop",
         "_timer",
+        "_where",
         "_workspace",
         "assignment",
         "children",
@@ -71,7 +71,7 @@ class Stoppable:
         self._workspace: Workspace | None = None
         self._job: BackgroundJob | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._in_thread = False
+        self._where: Literal["here", "thread", "process"] = "here"
         self._stop: Outcome | None = None  # why it was stopped, as the outcome that it then has
         self._error: BaseException | None = None
 
@@ -103,6 +103,11 @@ class Stoppable:
     def abandoned(self) -> bool:
         """Whether it was given up, since it would not stop."""
         return self.phase == "abandoned"
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it was told to stop, and still runs in a thread, which can't be made to."""
+        return self._stop is not None and self._where == "thread" and self.phase == "running"
 
     def __str__(self) -> str:
         """Write the job's name, and the tenant's id if there is one."""
@@ -148,7 +153,7 @@ class Stoppable:
         self.assignment.attempt.cancelled = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._in_thread:
+        if self._where == "thread":
             self._refuse()
         elif self.phase == "running" and self.task is not None:
             self.task.cancel()
