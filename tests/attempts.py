@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from pinstripe.executing import Executing
+    from pinstripe.options import Call, Options
     from pinstripe.outcome import Outcome
     from pinstripe.run import Run
     from pinstripe.tenant_contexts import TenantContext
-    from pinstripe.workspace import Options, Workspace
+    from pinstripe.workspace import Workspace
 
 ACME = Tenant("acme", {"plan": "pro"})
 
@@ -49,6 +50,21 @@ class Nobody:
         self.asked.append((workspace.run_id, job, (args, kwargs, options.tenants)))
         self.inside.append(CURRENT.get())
         raise UnknownJob(str(job))
+
+    async def enqueue(
+        self,
+        workspace: Workspace,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        return await self.launch(workspace, options, job, args, kwargs)
+
+    async def enqueue_many(
+        self, workspace: Workspace, options: Options, job: str | type[BackgroundJob], calls: list[Call]
+    ) -> list[Run]:
+        return [await self.launch(workspace, options, job, tuple(calls), {})]
 
 
 def service(function: Callable[..., Any], *, scope: Any = "workspace") -> ServiceDefinition:

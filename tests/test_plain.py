@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinstripe.background_job import BackgroundJob
-from pinstripe.errors import PinstripeError, TenantFailures, TenantRequired, UnknownJob, UnknownTenant
+from pinstripe.errors import InvalidArguments, PinstripeError, TenantFailures, TenantRequired, UnknownJob, UnknownTenant
 from pinstripe.opening import open_project
 from tests.shop import TENANCY
 
@@ -81,6 +81,30 @@ def test_options_choose(project: PlainProject) -> None:
         assert workspace.options(exclude=["acme"]).run_background_job("tells").result == "birch"
         with pytest.raises(TypeError, match="unknown option whom"):
             workspace.options(whom=["acme"])
+
+
+def test_what_is_enqueued_is_a_plain_call_too(project: PlainProject) -> None:
+    with project.workspace(tenant=None) as workspace:
+        run = workspace.enqueue_background_job("sums", 1, 2)
+        assert (run.status, run.args) == ("queued", (1, 2))
+        assert workspace.options(key="a").enqueue_background_job("sums").id != run.id
+        thread = threading.current_thread()
+
+        def calls() -> Iterator[tuple[int]]:
+            assert threading.current_thread() is thread  # they are the caller's own, and may be anything
+            yield from ((1,), (2,))
+
+        assert [run.args for run in workspace.enqueue_background_jobs("sums", calls())] == [(1,), (2,)]
+        runs = workspace.options(delay="1h").enqueue_background_jobs("sums", calls())
+        assert [run.status for run in runs] == ["queued", "queued"]
+        with pytest.raises(InvalidArguments, match="at most 10,000 calls"):
+            workspace.enqueue_background_jobs("sums", [()] * 10_001)
+        with pytest.raises(InvalidArguments, match="call 2"):
+            workspace.enqueue_background_jobs("sums", [(1,), ("b",)])
+        with pytest.raises(TypeError, match="is for enqueue_background_job"):
+            workspace.options(key="a").run_background_job("sums")
+    with project.workspace(tenant="acme") as workspace:
+        assert workspace.enqueue_background_job(Tells).executions.total == 1
 
 
 def test_errors_come_through(project: PlainProject) -> None:

@@ -166,3 +166,50 @@ async def test_what_a_job_answers_is_raised() -> None:
         with pytest.raises(RetryLater) as raised:
             await workspace.perform(Answers, "later")
     assert raised.value.delay.total_seconds() == 300
+
+
+class Enqueues(BackgroundJob):
+    async def run(self, job: str) -> list[str]:
+        one = await self.options(delay="5m", key="k").enqueue_background_job(job, "weekly")
+        again = await self.options(key="k").enqueue_background_job(job, "daily")
+        many = await self.enqueue_background_jobs(job, [("a",), {"segment": "b"}])
+        return [one.id, again.id, *(run.id for run in many)]
+
+
+async def test_what_a_job_enqueues_is_kept_for_the_test_and_not_performed() -> None:
+    mailer = Mailer()
+    async with pinstripe.testing.workspace(tenant="acme", services={"mailer": mailer}, jobs={"greet": Greet}) as bench:
+        ids = await bench.perform(Enqueues, "greet")
+        await bench.enqueue_background_job(Greet, "by hand")
+        runs = bench.enqueued
+        assert ids == [runs[0].id, *(run.id for run in runs[:3])]
+        assert [(run.job, run.status, run.args, run.kwargs) for run in runs] == [
+            ("greet", "queued", ("weekly",), {}),
+            ("greet", "queued", ("a",), {}),
+            ("greet", "queued", (), {"segment": "b"}),
+            ("greet", "queued", ("by hand",), {}),
+        ]
+        assert (runs[0].executions.total, runs[0].executions.queued) == (1, 1)
+    assert mailer.sent == []
+
+
+@pytest.mark.parametrize(
+    ("job", "args", "options", "error"),
+    [
+        ("nobody", (), {}, UnknownJob),
+        (Greet, (5,), {}, InvalidArguments),
+        (Greet, (), {"tenants": ["acme"]}, ConfigurationError),
+        (Greet, (), {"priority": "urgent"}, InvalidArguments),
+        (Greet, (), {}, TenantRequired),
+    ],
+)
+async def test_what_can_not_be_enqueued_is_refused_there_too(
+    job: Any, args: tuple[Any, ...], options: dict[str, Any], error: type[Exception]
+) -> None:
+    tenant = None if error is TenantRequired else "acme"
+    async with pinstripe.testing.workspace(tenant=tenant) as bench:
+        with pytest.raises(error):
+            await bench.options(**options).enqueue_background_job(job, *args)
+        with pytest.raises(error):
+            await bench.options(**options).enqueue_background_jobs(job, [args])
+        assert bench.enqueued == []

@@ -8,7 +8,8 @@ import pytest
 
 from pinstripe.errors import PinstripeError, TenantRequired, UnknownJob, WorkspaceClosed
 from pinstripe.executing import CURRENT
-from pinstripe.workspace import Options, Workspace
+from pinstripe.options import Options
+from pinstripe.workspace import Workspace
 from tests.attempts import ACME, Nobody, service
 from tests.test_executing import Somebody
 
@@ -176,3 +177,22 @@ async def test_what_cancels_itself_while_a_thread_waits_is_told_as_that() -> Non
 
         await asyncio.to_thread(wait)
     assert len(errors) == 1
+
+
+async def test_what_is_enqueued_has_its_own_arguments_too_and_its_options() -> None:
+    launcher = Nobody()
+    async with Workspace(ACME, launcher, "outer", "run-1") as workspace:
+        with pytest.raises(UnknownJob):
+            await workspace.enqueue_background_job("inner", 1, job="named so", key="too")
+        with pytest.raises(UnknownJob):
+            await workspace.options(tenants=["a"], key="k").enqueue_background_job("inner")
+        with pytest.raises(UnknownJob):
+            await workspace.options(tenants=["a"]).enqueue_background_jobs("inner", [(1,), {"job": 2}])
+        with pytest.raises(TypeError, match="one key can't be for many runs"):
+            await workspace.options(key="k").enqueue_background_jobs("inner", [])
+    assert launcher.asked == [
+        ("run-1", "inner", ((1,), {"job": "named so", "key": "too"}, None)),
+        ("run-1", "inner", ((), {}, ["a"])),
+        ("run-1", "inner", (((1,), {"job": 2}), {}, ["a"])),
+    ]
+    assert launcher.inside == [None, None, None]

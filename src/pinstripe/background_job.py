@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
     from datetime import datetime, timedelta
 
     from pinstripe.database.service import Database
     from pinstripe.limits import Limits
+    from pinstripe.options import Call, Options
     from pinstripe.priority import Priority
     from pinstripe.retry import Retry
     from pinstripe.run import Run
     from pinstripe.schedule import Schedule
     from pinstripe.tenants import Tenant
-    from pinstripe.workspace import Options, Workspace
+    from pinstripe.workspace import Workspace
 
 T = TypeVar("T")
 
@@ -118,9 +119,20 @@ class BackgroundJob:
         self._workspace.progress(done, total)
 
     def options(self, **options: Any) -> Options:
-        """Choose the `tenants`, `exclude` or `where` of one run: `self.options(tenants=["a"])`."""
+        """Choose the `tenants`, `exclude` or `where` of one run: `self.options(tenants=["a"])`.
+
+        One that is enqueued may have `at` or `delay`, `key` and `priority` too.
+        """
         return self._workspace.options(**options)
 
     async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
         """Run another job here and now, as `Workspace.run_background_job` does; give the finished run."""
         return await self._workspace.run_background_job(job, *args, **kwargs)
+
+    async def enqueue_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Leave another job, or this one, to the workers, as `Workspace.enqueue_background_job` does; give the run."""
+        return await self._workspace.enqueue_background_job(job, *args, **kwargs)
+
+    async def enqueue_background_jobs(self, job: str | type[BackgroundJob], calls: Iterable[Call]) -> list[Run]:
+        """Leave many runs of a job to the workers, as `Workspace.enqueue_background_jobs` does; give them in order."""
+        return await self._workspace.enqueue_background_jobs(job, calls)

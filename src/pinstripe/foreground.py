@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from pinstripe.background_job import BackgroundJob
     from pinstripe.executor import Executor
     from pinstripe.ledger import Ledger
+    from pinstripe.options import Call, Options
+    from pinstripe.pulse import Pulse
     from pinstripe.runs import Plan, Runs, Started
-    from pinstripe.workspace import Options, Workspace
+    from pinstripe.workspace import Workspace
 
 
 Lineage = frozenset[tuple[str, str | None]]
@@ -48,6 +50,8 @@ class Foreground:
         self._recorded: dict[str, _Going] = {}
         self.executor: Executor
         """What executes; set by the project, since the executor is given this object to start nested runs with."""
+        self.pulse: Pulse
+        """What says that this process lives, as soon as it runs something; set by the project, too."""
 
     async def run(self, request: Request, watcher: Watcher) -> Run:
         """Run a request to its end; give the finished run, whatever became of its executions."""
@@ -61,6 +65,28 @@ class Foreground:
         going = _Going(request, Guarded(watcher))
         return await self._carry_out(
             going, partial(self._runs.retry, reference, skipped=skipped, watcher=going.watcher)
+        )
+
+    async def enqueue(
+        self,
+        workspace: Workspace,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        """Enqueue a job from a workspace; raise what `Workspace.enqueue_background_job` promises."""
+        request = Request(job, args, kwargs, selection=_selection(options))
+        (run,) = await self._runs.enqueue(request, options.terms(), parent=workspace.run_id, only=workspace.tenant)
+        return run
+
+    async def enqueue_many(
+        self, workspace: Workspace, options: Options, job: str | type[BackgroundJob], calls: list[Call]
+    ) -> list[Run]:
+        """Enqueue a run of a job for each of the `calls`, all or none; give them in order."""
+        request = Request(job, selection=_selection(options))
+        return await self._runs.enqueue(
+            request, options.terms(), calls=calls, parent=workspace.run_id, only=workspace.tenant
         )
 
     async def launch(
@@ -105,6 +131,7 @@ class Foreground:
         self, going: _Going, begin: Callable[[], Awaitable[tuple[Plan, Started] | None]]
     ) -> Run | None:
         """Go through a run in a task of its own, which closes it also where the caller's is cancelled."""
+        self.pulse.start()
         task = going.task = asyncio.get_running_loop().create_task(self._go(going, begin))
         self._going.add(going)
         task.add_done_callback(lambda ended: self._ended(going, ended))

@@ -8,18 +8,20 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pinstripe.errors import PinstripeError
+from pinstripe.options import take
 from pinstripe.project import UNSET, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
     from types import TracebackType
 
     from pinstripe.background_job import BackgroundJob
     from pinstripe.config import Settings
+    from pinstripe.options import Call, Options
     from pinstripe.registry import Registry
     from pinstripe.run import Run
     from pinstripe.tenants import Tenant
-    from pinstripe.workspace import Options, Workspace
+    from pinstripe.workspace import Workspace
 
 T = TypeVar("T")
 
@@ -132,8 +134,19 @@ class PlainWorkspace:
         """Run a job here and now and give the finished run; raises as `Workspace.run_background_job` does."""
         return self._owner.call(self._open().run_background_job(job, *args, **kwargs))
 
+    def enqueue_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Leave a job to the workers and give the queued run; raises as `Workspace.enqueue_background_job` does."""
+        return self._owner.call(self._open().enqueue_background_job(job, *args, **kwargs))
+
+    def enqueue_background_jobs(self, job: str | type[BackgroundJob], calls: Iterable[Call]) -> list[Run]:
+        """Leave many runs of a job to the workers, all or none, as `Workspace.enqueue_background_jobs` does."""
+        return self._owner.call(self._open().enqueue_background_jobs(job, take(calls)))
+
     def options(self, **options: Any) -> PlainOptions:
-        """Choose the `tenants`, `exclude` or `where` of the next run."""
+        """Choose the `tenants`, `exclude` or `where` of one run; and `at`, `delay`, `key`, `priority` of a queued one.
+
+        See `Options`; an unknown option is a `TypeError`.
+        """
         return PlainOptions(self._owner, self._open().options(**options))
 
     def __enter__(self) -> Self:
@@ -155,7 +168,7 @@ class PlainWorkspace:
 
 
 class PlainOptions:
-    """Options whose run is a plain call."""
+    """Options whose runs are plain calls."""
 
     def __init__(self, owner: PlainProject, options: Options) -> None:
         """Take the chosen `options`."""
@@ -165,3 +178,11 @@ class PlainOptions:
     def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
         """Run a job with these options; give the finished run."""
         return self._owner.call(self._options.run_background_job(job, *args, **kwargs))
+
+    def enqueue_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Leave a job to the workers with these options; give the queued run."""
+        return self._owner.call(self._options.enqueue_background_job(job, *args, **kwargs))
+
+    def enqueue_background_jobs(self, job: str | type[BackgroundJob], calls: Iterable[Call]) -> list[Run]:
+        """Leave many runs of a job to the workers, each with these options; give the queued runs in order."""
+        return self._owner.call(self._options.enqueue_background_jobs(job, take(calls)))

@@ -15,6 +15,7 @@ from pinstripe.errors import ConfigurationError, LedgerError, PinstripeError, Te
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
+from pinstripe.options import NOTHING_SAID
 from pinstripe.project_database import ProjectDatabase, database_service, find_tenant_source
 from pinstripe.project_services import ProjectServices
 from pinstripe.pulse import Pulse
@@ -23,7 +24,7 @@ from pinstripe.runs import Request, Runs
 from pinstripe.selection import find_tenants
 from pinstripe.services import Services
 from pinstripe.version import VERSION
-from pinstripe.watcher import Watcher
+from pinstripe.watcher import Guarded, Watcher
 from pinstripe.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
     from pinstripe.ledger import Ledger
+    from pinstripe.options import Terms
     from pinstripe.preview import Preview
     from pinstripe.processes import Processes
     from pinstripe.run import Run
     from pinstripe.tenant_contexts import TenantContext
     from pinstripe.tenants import Tenant, TenantSource
+    from pinstripe.worker import Worker
 
 UNSET: Any = object()
 
@@ -76,6 +79,7 @@ class Project:
         self._preparing = threading.RLock()
         self._closed = False
         self._pulse: Pulse | None = None
+        self._workers: list[Worker] = []
 
     @property
     def registry(self) -> Registry:
@@ -145,6 +149,8 @@ class Project:
         """Stop what still runs, close the services and the ledger."""
         self._closed = True
         try:
+            for worker in self._workers:
+                await worker.close()
             if self._foreground is not None:
                 await self._foreground.close()
             if self._executor is not None:
@@ -174,6 +180,15 @@ class Project:
         """
         return await (await self._started()).run(request, watcher or Watcher())
 
+    async def enqueue(self, request: Request, terms: Terms = NOTHING_SAID) -> Run:
+        """Enqueue a run for workers; give the queued run, or the one that has the same key.
+
+        `terms` say when, how urgently and under which key. Raises what `run` raises, before anything is recorded.
+        """
+        await self._open_for_writing()
+        (run,) = await self._runs().enqueue(request, terms)
+        return run
+
     async def retry(
         self,
         reference: str,
@@ -192,6 +207,45 @@ class Project:
         request = Request(reference, concurrency=concurrency, fail_fast=fail_fast, timeout=timeout)
         foreground = await self._started()
         return await foreground.retry(reference, request, skipped=skipped, watcher=watcher or Watcher())
+
+    async def enqueue_retry(self, reference: str, *, skipped: bool = False) -> Run | None:
+        """Enqueue what `retry` would run; give the queued run, or None where there is nothing to retry."""
+        await self._open_for_writing()
+        return await self._runs().enqueue_retry(reference, skipped=skipped)
+
+    def worker(self, concurrency: int | None = None, *, watcher: Watcher | None = None) -> Worker:
+        """Make a worker, which executes what is enqueued once its `work` is awaited; one for a process will do.
+
+        At most `concurrency` executions go on at once in it; None takes the setting's. `watcher` is given what jobs
+        print. Closing the project stops it.
+        """
+        from pinstripe.attempts import Attempts
+        from pinstripe.selector import Selector
+        from pinstripe.sweeper import Sweeper
+        from pinstripe.tenant_lookup import TenantLookup
+        from pinstripe.worker import Worker
+
+        settings, watcher, active = self.settings, Guarded(watcher or Watcher()), self.settings.tenants.active
+        lookup = TenantLookup(lambda: self.tenants, active, self.clock)
+        attempts = Attempts(self.registry, lookup, self.clock, watcher)
+
+        async def begin() -> None:
+            attempts.executor = (await self._started()).executor
+
+        worker = Worker(
+            self.ledger,
+            self.registry,
+            attempts,
+            Selector(self.ledger, self.registry, lambda: self.tenants, active, self.clock),
+            Sweeper(self.ledger),
+            clock=self.clock,
+            watcher=watcher,
+            concurrency=settings.worker.concurrency if concurrency is None else concurrency,
+            shutdown_grace=settings.worker.shutdown_grace.total_seconds(),
+            begin=begin,
+        )
+        self._workers.append(worker)
+        return worker
 
     async def preview(self, request: Request) -> Preview:
         """Tell what `run` would do, and do nothing of it: no run is recorded."""
@@ -235,20 +289,29 @@ class Project:
         return found[id_]
 
     async def _started(self) -> Foreground:
-        """Give what runs jobs, with the ledger open for writing."""
-        if self._closed:
-            message = f"the project {self.settings.folder} has been closed; open it again to run something in it"
-            raise PinstripeError(message)
-        await self.ledger.open(write=True)
+        """Give what runs jobs, with the ledger open for writing, in a process that says that it lives."""
+        foreground = await self._ready()
+        foreground.pulse.start()
+        return foreground
+
+    async def _ready(self) -> Foreground:
+        """Give what enqueues and runs jobs, with the ledger open for writing; nothing is started for that."""
+        await self._open_for_writing()
         if self._foreground is None:
             settings = self.settings
             runs = self._runs()
             self._foreground = Foreground(runs, self.ledger, concurrency=settings.worker.concurrency)
             self._executor = self._make_executor(self._foreground)
             self._foreground.executor = self._executor
-            self._pulse = Pulse(self._executor, beat=self.ledger.beat)
-            self._pulse.start()
+            lease = settings.worker.lease.total_seconds()
+            self._pulse = self._foreground.pulse = Pulse(self._executor, self.ledger.beat, beat_every=lease / 4)
         return self._foreground
+
+    async def _open_for_writing(self) -> None:
+        if self._closed:
+            message = f"the project {self.settings.folder} has been closed; open it again to run something in it"
+            raise PinstripeError(message)
+        await self.ledger.open(write=True)
 
     def _runs(self) -> Runs:
         return Runs(
@@ -302,7 +365,7 @@ class OpeningWorkspace:
         """Find the tenant and open its workspace; raises `UnknownTenant`."""
         project = self._project
         tenant = None if self._tenant is None else await project.find_tenant(self._tenant)
-        foreground = await project._started()  # noqa: SLF001 - the other half of the project
+        foreground = await project._ready()  # noqa: SLF001 - the other half of the project
         workspace = self._workspace = await Workspace(tenant, foreground, databases=project.databases).__aenter__()
         context = project.tenant_context if tenant is not None and self.enters_context else None
         if context is not None and tenant is not None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe import arguments
+from pinstripe.enqueueing import bind_calls, make_retry, make_works
 from pinstripe.errors import ConfigurationError, TenantSourceFailed
 from pinstripe.ledger import NO_TENANT, NewRun
 from pinstripe.run import Run, Trigger, new_run_id
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pinstripe.clock import Clock
     from pinstripe.definition import Arguments, Definition
     from pinstripe.ledger import Ledger, Selected
+    from pinstripe.options import Call, Terms
     from pinstripe.registry import Registry
     from pinstripe.tenant_contexts import TenantContext
     from pinstripe.tenants import Tenant, TenantSource
@@ -113,8 +115,11 @@ class Runs:
         `UnknownJob`, `InvalidJob`, `InvalidArguments`, `UnknownTenant`, `ConfigurationError` and `TenantSourceFailed`.
         """
         definition = self._find(request.job)
-        bind = arguments.bind_text if request.text else arguments.bind
-        written = bind(definition, request.args, request.kwargs)
+        return await self._plan(definition, _bind(definition, request), request, parent, only)
+
+    async def _plan(
+        self, definition: Definition, written: Arguments, request: Request, parent: str | None, only: Tenant | None
+    ) -> Plan:
         selection = request.selection
         if only is not None and definition.multi_tenant:
             selection = _only(definition, selection, only)
@@ -137,6 +142,35 @@ class Runs:
         """
         return await self._record(plan, watcher, leave_out=None)
 
+    async def enqueue(
+        self,
+        request: Request,
+        terms: Terms,
+        *,
+        calls: Sequence[Call] | None = None,
+        parent: str | None = None,
+        only: Tenant | None = None,
+    ) -> list[Run]:
+        """Write down a run for workers, and give it; or one for each of the `calls`, all or none, in their order.
+
+        Each call has its own arguments; all else of `request` holds for all. A run that has the key of `terms` already
+        is given instead. Raises as `plan` does, before anything is recorded, and with the number of a call.
+        """
+        definition = self._find(request.job)
+        bound = [_bind(definition, request)] if calls is None else await bind_calls(definition, calls)
+        plan = await self._plan(definition, bound[0] if bound else ((), {}), request, parent, only)
+        tenant = None if only is None else only.id
+        works = await make_works(plan, bound, terms, tenant=tenant, now=self._clock.now())
+        return await self._ledger.queue.enqueue(works) if works else []
+
+    async def enqueue_retry(self, reference: str, *, skipped: bool) -> Run | None:
+        """Write down a retry, as `retry` makes it, for a worker to select; None where there is nothing to retry."""
+        plan, whole = await self._plan_retry(reference)
+        if whole and not await self._ledger.retryable(str(plan.retry_of), skipped=skipped, after=None, limit=1):
+            return None
+        (run,) = await self._ledger.queue.enqueue([make_retry(plan, skipped=skipped, now=self._clock.now())])
+        return run
+
     async def retry(self, reference: str, *, skipped: bool, watcher: Watcher) -> tuple[Plan, Started] | None:
         """Record a run for what failed or was cancelled in another and has not succeeded in a later retry of it.
 
@@ -144,6 +178,26 @@ class Runs:
         A run whose selection never was complete is selected again, without the tenants that succeeded. Raises
         `UnknownRun`, and what `plan` raises.
         """
+        plan, whole = await self._plan_retry(reference)
+        old = str(plan.retry_of)
+        if not whole:
+            return plan, await self._record(plan, watcher, leave_out=old)
+        page = await self._ledger.retryable(old, skipped=skipped, after=None, limit=PAGE)
+        if not page:
+            return None
+        run = await self._create(plan, watcher)
+        found = 0
+        async with self._selecting(run, watcher):
+            while page:
+                found += await self._ledger.add(run.id, page, retry_of=old)
+                watcher.selecting(run, found)
+                page = await self._ledger.retryable(old, skipped=skipped, after=page[-1], limit=PAGE)
+            run = await self._ledger.end_selection(run.id)
+        watcher.selected(run, found)
+        return plan, Started(run, self._recalled(run.id, plan.choice))
+
+    async def _plan_retry(self, reference: str) -> tuple[Plan, bool]:
+        """Check a retry, and tell whether all that the old run was for had been selected."""
         old, selected_by = await self._retried(reference)
         selection = Selection.from_json(selected_by.selection)
         definition = self._find(old.job)
@@ -154,21 +208,7 @@ class Runs:
         else:
             choice = await choose(definition, selection, self._source(definition), self._active)
         plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id, origin=selected_by.origin)
-        if not selected_by.complete:
-            return plan, await self._record(plan, watcher, leave_out=old.id)
-        page = await self._ledger.retryable(old.id, skipped=skipped, after=None, limit=PAGE)
-        if not page:
-            return None
-        run = await self._create(plan, watcher)
-        found = 0
-        async with self._selecting(run, watcher):
-            while page:
-                found += await self._ledger.add(run.id, page, retry_of=old.id)
-                watcher.selecting(run, found)
-                page = await self._ledger.retryable(old.id, skipped=skipped, after=page[-1], limit=PAGE)
-            run = await self._ledger.end_selection(run.id)
-        watcher.selected(run, found)
-        return plan, Started(run, self._recalled(run.id, plan.choice))
+        return plan, selected_by.complete
 
     async def _retried(self, reference: str) -> tuple[Run, Selected]:
         """Find the run to retry, and what it was selected by.
@@ -283,6 +323,11 @@ class Runs:
             return
         async for page in _optional(choice.pages()):
             yield page
+
+
+def _bind(definition: Definition, request: Request) -> Arguments:
+    bind = arguments.bind_text if request.text else arguments.bind
+    return bind(definition, request.args, request.kwargs)
 
 
 def _only(definition: Definition, selection: Selection, only: Tenant) -> Selection:

@@ -21,6 +21,7 @@ from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.clock import SystemClock
 from pinstripe.config import load_settings
+from pinstripe.enqueueing import bind_calls
 from pinstripe.errors import ConfigurationError, TenantRequired, UnknownJob
 from pinstripe.executor import Executor
 from pinstripe.loading import define
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from pinstripe.background_job import BackgroundJob
-    from pinstripe.definition import Definition
-    from pinstripe.workspace import Options
+    from pinstripe.definition import Arguments, Definition
+    from pinstripe.options import Call, Options, Terms
 
 __all__ = ["TestingWorkspace", "workspace"]
 
@@ -100,6 +101,11 @@ class TestingWorkspace(Workspace):
         self.check()
         return await self._bench.perform(self, job_class, args, kwargs)
 
+    @property
+    def enqueued(self) -> list[Run]:
+        """What was enqueued in this workspace and in its jobs, in order: queued runs, of which nothing is performed."""
+        return self._bench.enqueued
+
 
 class _Bench:
     """What performs jobs without a project; also what launches those that a job runs."""
@@ -115,6 +121,8 @@ class _Bench:
         self._jobs = {normalise_job_name(name): job_class for name, job_class in jobs.items()}
         given = _GivenServices(services, self._offered)
         self.executor = Executor(given, ProjectServices(), self, databases=database)
+        self.enqueued: list[Run] = []
+        self._keys: dict[tuple[str, str], Run] = {}
 
     async def perform(
         self, inside: Workspace, job_class: type[BackgroundJob], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -147,11 +155,7 @@ class _Bench:
         kwargs: dict[str, Any],
     ) -> Run:
         """Perform a job that another one runs, for the same tenant, and give a finished run."""
-        if options.tenants is not None or options.exclude or options.where:
-            message = (
-                "pinstripe.testing has one tenant and no source, so a job under test can't choose tenants by options"
-            )
-            raise ConfigurationError(message)
+        _refuse_choice(options)
         job_class = self._find(job) if isinstance(job, str) else job
         started = datetime.now(UTC)
         value = await self.perform(workspace, job_class, args, kwargs)
@@ -170,6 +174,54 @@ class _Bench:
             executions=Counts(total=1, succeeded=1),
         )
 
+    async def enqueue(
+        self,
+        workspace: Workspace,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        """Check what is enqueued as a project does, and keep it for the test to look at; nobody performs it."""
+        definition = self._definition(workspace, options, job)
+        return self._keep(definition, bind(definition, args, kwargs), options.terms(), workspace)
+
+    async def enqueue_many(
+        self, workspace: Workspace, options: Options, job: str | type[BackgroundJob], calls: list[Call]
+    ) -> list[Run]:
+        """Check what is enqueued, all of it first, and keep it."""
+        definition = self._definition(workspace, options, job)
+        bound = await bind_calls(definition, calls)
+        return [self._keep(definition, each, options.terms(), workspace) for each in bound]
+
+    def _definition(self, workspace: Workspace, options: Options, job: str | type[BackgroundJob]) -> Definition:
+        _refuse_choice(options)
+        job_class = self._find(job) if isinstance(job, str) else job
+        definition = define(_name(job_class), job_class, multi_tenant=workspace.tenant is not None)
+        _require(workspace.tenant, definition)
+        return definition
+
+    def _keep(self, definition: Definition, bound: Arguments, terms: Terms, workspace: Workspace) -> Run:
+        known = self._keys.get((definition.name, terms.key)) if terms.key is not None else None
+        if known is not None:
+            return known
+        args, kwargs = bound
+        run = Run(
+            id=new_run_id(SystemClock().now()),
+            job=definition.name,
+            status=RunStatus.QUEUED,
+            trigger=Trigger.CODE,
+            args=args,
+            kwargs=kwargs,
+            created_at=datetime.now(UTC),
+            parent=workspace.run_id,
+            executions=Counts(total=1, queued=1),
+        )
+        self.enqueued.append(run)
+        if terms.key is not None:
+            self._keys[definition.name, terms.key] = run
+        return run
+
     def _find(self, name: str) -> type[BackgroundJob]:
         found = self._jobs.get(normalise_job_name(name))
         if found is None:
@@ -181,9 +233,7 @@ class _Bench:
 
     def _define(self, job_class: type[BackgroundJob], tenant: Tenant | None) -> Definition:
         definition = define(_name(job_class), job_class, multi_tenant=tenant is not None)
-        if definition.multi_tenant and tenant is None:
-            message = f"{job_class.__name__} is multi-tenant: expected pinstripe.testing.workspace(tenant=…)"
-            raise TenantRequired(message)
+        _require(tenant, definition)
         names = definition.services
         if "database" in self._services and "database" not in names:
             names = ("database", *names)
@@ -196,6 +246,18 @@ class _Bench:
             message = f"{job_class.__name__} declares {', '.join(missing)}: expected workspace(services={{{given}}})"
             raise ConfigurationError(message)
         return replace(definition, services=names, runs_in="loop" if definition.runs_in == "loop" else "thread")
+
+
+def _require(tenant: Tenant | None, definition: Definition) -> None:
+    if definition.multi_tenant and tenant is None:
+        message = f"{definition.job_class.__name__} is multi-tenant: expected pinstripe.testing.workspace(tenant=…)"
+        raise TenantRequired(message)
+
+
+def _refuse_choice(options: Options) -> None:
+    if options.tenants is not None or options.exclude or options.where:
+        message = "pinstripe.testing has one tenant and no source, so a job under test can't choose tenants by options"
+        raise ConfigurationError(message)
 
 
 class _GivenServices(Services):

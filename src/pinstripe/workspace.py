@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from pinstripe.errors import ConfigurationError, TenantRequired, WorkspaceClosed
 from pinstripe.executing import CURRENT
+from pinstripe.options import Options, take
 from pinstripe.service_stack import ServiceStack
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from pinstripe.background_job import BackgroundJob
     from pinstripe.database.service import Database
     from pinstripe.errors import PinstripeError
+    from pinstripe.options import Call
     from pinstripe.run import Run
     from pinstripe.service_stack import Context
     from pinstripe.services import ServiceDefinition
@@ -42,7 +44,7 @@ class Databases(Protocol):
 
 
 class Launcher(Protocol):
-    """What starts the run that is asked for in a workspace."""
+    """What starts, or enqueues, the runs that are asked for in a workspace."""
 
     async def launch(
         self,
@@ -53,6 +55,23 @@ class Launcher(Protocol):
         kwargs: dict[str, Any],
     ) -> Run:
         """Run `job` to its end and give the finished run; raise what `Workspace.run_background_job` promises."""
+        ...
+
+    async def enqueue(
+        self,
+        workspace: Workspace,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        """Enqueue `job` and give the queued run; raise what `Workspace.enqueue_background_job` promises."""
+        ...
+
+    async def enqueue_many(
+        self, workspace: Workspace, options: Options, job: str | type[BackgroundJob], calls: list[Call]
+    ) -> list[Run]:
+        """Enqueue a run of `job` for each of the `calls`, all or none; give the queued runs in order."""
         ...
 
 
@@ -146,7 +165,10 @@ class Workspace:
         return self._databases.unscoped(self, reason)
 
     def options(self, **options: Any) -> Options:
-        """Choose the `tenants`, `exclude` or `where` of the next run; an unknown option is a `TypeError`."""
+        """Choose the `tenants`, `exclude` or `where` of one run; an unknown option is a `TypeError`.
+
+        One that is enqueued may have `at` or `delay`, `key` and `priority` too; see `Options`.
+        """
         self.check()
         known = [each.name for each in fields(Options) if each.name != "workspace"]
         unknown = sorted(set(options) - set(known))
@@ -163,6 +185,24 @@ class Workspace:
         don't fit `InvalidArguments`, a closed workspace `WorkspaceClosed`.
         """
         return await self._launch(Options(self), job, args, kwargs)
+
+    async def enqueue_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
+        """Write down that a job is to be run by a worker; give the queued run at once.
+
+        What is given is kept: it survives this process, and is executed at least once. From a tenant's workspace a
+        multi-tenant job is for that tenant alone. Raises `UnknownJob`, `InvalidJob`, `InvalidArguments`,
+        `UnknownTenant`, `ConfigurationError` and `TenantSourceFailed` where nothing was enqueued, `LedgerError`, and
+        `WorkspaceClosed`.
+        """
+        return await self._enqueue(Options(self), job, args, kwargs)
+
+    async def enqueue_background_jobs(self, job: str | type[BackgroundJob], calls: Iterable[Call]) -> list[Run]:
+        """Enqueue a run of a job for each of the `calls`, all of them or none; give the queued runs in their order.
+
+        A call is a tuple of arguments by position, or a mapping of named ones; there may be 10,000. What is wrong with
+        one is told by its number, from 1. Raises as `enqueue_background_job` does.
+        """
+        return await self._enqueue_many(Options(self), job, calls)
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Await something from a plain `def run` in a thread, on the event loop that the services live on.
@@ -289,12 +329,21 @@ class Workspace:
         kwargs: dict[str, Any],
     ) -> Run:
         self.check()
-        # What the run starts for itself isn't this job's: its tasks must not end with it.
-        token = CURRENT.set(None)
-        try:
-            return await self._launcher.launch(self, options, job, args, kwargs)
-        finally:
-            CURRENT.reset(token)
+        return await _outside(self._launcher.launch(self, options, job, args, kwargs))
+
+    async def _enqueue(
+        self,
+        options: Options,
+        job: str | type[BackgroundJob],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Run:
+        self.check()
+        return await _outside(self._launcher.enqueue(self, options, job, args, kwargs))
+
+    async def _enqueue_many(self, options: Options, job: str | type[BackgroundJob], calls: Iterable[Call]) -> list[Run]:
+        self.check()
+        return await _outside(self._launcher.enqueue_many(self, options, job, take(calls)))
 
     def _services(self) -> ServiceStack:
         if self._stack is None:
@@ -312,28 +361,19 @@ class Workspace:
         return WorkspaceClosed(f"{what}{whose} is closed; what outlives a job can't use its workspace or services")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The choice of tenants for one run: `await workspace.options(tenants=["acme"]).run_background_job(…)`.
-
-    `tenants` runs only these ids, `exclude` all but these, `where` those for which the lookups hold. None of them goes
-    beyond the job's own filter.
-    """
-
-    workspace: Workspace = field(repr=False)
-    tenants: Sequence[str] | None = None
-    exclude: Sequence[str] = ()
-    where: Mapping[str, Any] = field(default_factory=dict)
-
-    async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
-        """Run a job for the chosen tenants, as `Workspace.run_background_job` does; give the finished run."""
-        return await self.workspace._launch(self, job, args, kwargs)  # noqa: SLF001 - its other half
-
-
 _NO_DATABASE = (
     "this project has no database: expected `url` under [tool.pinstripe.database], such as url = 'sqlite:///app.db', "
     "or a service of your own in lib/services/database.py"
 )
+
+
+async def _outside(starting: Awaitable[T]) -> T:
+    """Await what starts runs as if it were asked for outside of every job: its tasks must not end with this job's."""
+    token = CURRENT.set(None)
+    try:
+        return await starting
+    finally:
+        CURRENT.reset(token)
 
 
 async def _await(awaitable: Awaitable[T]) -> T:
