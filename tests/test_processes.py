@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,10 @@ JOB = """
             print("about to hang")
             while True:
                 time.sleep(0.01)
+
+        def hold(self, where: str) -> str:
+            print(os.getpid())
+            return Path(where).read_text()
 
         def stop_when_told(self, where: str) -> None:
             while not self.attempt.cancelled:
@@ -198,6 +203,21 @@ async def test_cancelling_it_kills_the_process(project: ProjectFolder, monkeypat
         assert (outcome.status, outcome.error, outcome.log) == (CANCELLED, "interrupted", "about to hang\n")
         assert (outcome.crashed, outcome.stopped) == (False, True)
         await ended(int(pid.read_text()))
+
+
+async def test_a_signal_to_end_that_others_send_it_is_its_parents_to_heed(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = project.path / "line"
+    os.mkfifo(line)
+    pids: asyncio.Queue[int] = asyncio.Queue()
+    async with bench(project, monkeypatch) as each:
+        capture = Capture("acme", lambda _tenant, text: pids.put_nowait(int(text)) if text.strip() else None)
+        task = asyncio.create_task(each.execute("hold", str(line), capture=capture))
+        os.kill(await pids.get(), signal.SIGTERM)
+        await asyncio.to_thread(line.write_text, "all well")
+        outcome = await task
+        assert (outcome.status, outcome.value) == (SUCCEEDED, "all well")
 
 
 async def test_output_comes_over_as_it_is_made(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:

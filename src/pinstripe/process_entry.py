@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +24,9 @@ from pinstripe.process_messages import message, write_answer
 from pinstripe.redirection import redirected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
     from pinstripe.config import Settings
     from pinstripe.definition import Definition
     from pinstripe.opening import Opening
@@ -36,7 +39,7 @@ _child: _Child | None = None
 def perform(address: str, token: str, request: bytes) -> None:
     """Execute one request, and tell the parent over the socket at `address`, as the call `token`."""
     global _child  # noqa: PLW0603 - see above
-    with _Line(address, token) as line:
+    with _Line(address, token) as line, _deaf_to_others(line):
         try:
             settings, facts, written = pickle.loads(request)  # noqa: S301 - from our own parent
             if _child is None:
@@ -45,6 +48,25 @@ def perform(address: str, token: str, request: bytes) -> None:
         except BaseException as exception:  # noqa: BLE001 - whatever it is, the parent waits for an answer
             outcome = failed(exception)
         line.send(b"r", write_answer(outcome))
+
+
+@contextmanager
+def _deaf_to_others(line: _Line) -> Iterator[None]:
+    """Let SIGTERM end this process only where the parent means it.
+
+    Service managers send it to the parent and all its children at once, and the parent may give them time to end.
+    """
+    end: Any = signal.getsignal(signal.SIGTERM)
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if line.told_to_go():
+            end(number, frame)
+
+    signal.signal(signal.SIGTERM, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, end)
 
 
 class _Line:
@@ -61,6 +83,16 @@ class _Line:
 
     def __exit__(self, *raised: object) -> None:
         self._socket.close()
+
+    def told_to_go(self) -> bool:
+        """Tell whether the parent has said that it ends this process, or doesn't listen any more."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
     def send(self, kind: bytes, body: bytes = b"") -> None:
         """Send one message."""

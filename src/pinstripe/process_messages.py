@@ -12,6 +12,9 @@ from pinstripe.run import ExecutionStatus
 HEADER = 5
 """Bytes before each message: its kind, and its length as a big-endian integer of four."""
 
+GO = b"g"
+"""What the parent says before it ends a child; it says nothing else."""
+
 
 def write_answer(outcome: Outcome) -> bytes:
     """Write an outcome for the parent; a value or an exception that can't be pickled is left out."""

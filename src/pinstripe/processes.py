@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
 from pinstripe.outcome import error_text, failed
-from pinstripe.process_messages import HEADER, read_answer, read_header
+from pinstripe.process_messages import GO, HEADER, read_answer, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,7 @@ class Processes:
             try:
                 return await call.wait(ended, pool)
             except asyncio.CancelledError:
+                call.tell_to_go()
                 future.cancel()
                 await call.end()
                 raise
@@ -158,7 +159,7 @@ class Processes:
                 if call is None:
                     token, _, pid = body.decode().partition(" ")
                     call = self._calls[token]
-                    call.pid = int(pid)
+                    call.pid, call.writer = int(pid), writer
                     call.connected.set()
                 else:
                     call.hear(kind, body)
@@ -181,6 +182,7 @@ class _Call:
         self._loop = loop
         self._answer: Outcome | None = None
         self.pid = 0
+        self.writer: asyncio.StreamWriter | None = None
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
 
@@ -215,6 +217,11 @@ class _Call:
         outcome = failed(PinstripeError(self._death(ended)))
         outcome.crashed = self.connected.is_set() or _exit_code(ended) is not None
         return outcome
+
+    def tell_to_go(self) -> None:
+        """Tell the process that the signal that it is about to get is meant."""
+        if self.writer is not None:
+            self.writer.write(GO)
 
     async def end(self) -> None:
         """Wait until the process that was told to go is gone; one that is not gone soon is killed."""
