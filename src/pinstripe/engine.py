@@ -59,6 +59,10 @@ class Engine(Protocol[Connection_contra]):
         """Tell every process that listens, this one included, that work may be ready; called after a commit."""
         ...
 
+    def rouse(self) -> None:
+        """End this process's own wait, and tell nobody else; from any thread."""
+        ...
+
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
         """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""
         ...

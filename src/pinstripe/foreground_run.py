@@ -107,7 +107,7 @@ class ForegroundRun:
         wanted = {} if self._halted else self._feed.take(self._concurrency - len(self._running))
         if ended or wanted:
             try:
-                turn = await self._ledger.turn(self._run.id, ended, list(wanted))
+                turn = await self._ledger.turn(self._run.id, ended, list(wanted), force=self._plan.selection.force)
             except BaseException:
                 self._ended[:0] = ended  # none of it has been recorded
                 raise

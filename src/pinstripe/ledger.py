@@ -143,12 +143,15 @@ class Ledger(Protocol):
         """
         ...
 
-    async def turn(self, run: str, settlements: Sequence[Settlement], tenants: Sequence[str]) -> Turn:
+    async def turn(
+        self, run: str, settlements: Sequence[Settlement], tenants: Sequence[str], *, force: bool = False
+    ) -> Turn:
         """Settle and start, in one transaction.
 
         First `running` executions of `run` that still have their epoch → their settlements' states, the run closed with
-        the last of them; then those of `tenants` that are `queued` → `running`, owned by this process. Raises
-        `LedgerError`, and starts nothing, where this process was taken for dead or the run is still selecting.
+        the last of them; then those of `tenants` that are `queued` → `running`, owned by this process, or `skipped`
+        where they are paused, unless by `force`. Raises `LedgerError`, and starts nothing, where this process was taken
+        for dead or the run is still selecting.
         """
         ...
 

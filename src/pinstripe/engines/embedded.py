@@ -85,15 +85,19 @@ class EmbeddedEngine:
 
     def wake(self) -> None:
         """Tell every process that listens, this one included, that work may be ready; from any thread."""
-        loop, ours = self._loop, self._is_ours()
+        self.rouse()
+        if self._listeners is not None:
+            itself = self._listener.name if self._listener is not None and self._is_ours() else None
+            self._listeners.tell(itself)
+
+    def rouse(self) -> None:
+        """End this process's own wait, and tell nobody else; from any thread."""
+        loop = self._loop
         if loop is None or threading.get_ident() == self._loop_thread:
             self._heard.set()
-        elif ours:
+        elif self._is_ours():
             with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._hear)
-        if self._listeners is not None:
-            itself = self._listener.name if self._listener is not None and ours else None
-            self._listeners.tell(itself)
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
         """Wait for a datagram, a `wake` of this process or a change of the ledger's file, for at most `timeout` s."""

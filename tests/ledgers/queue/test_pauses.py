@@ -10,7 +10,6 @@ import pytest
 from pinstripe.limits import Limits
 from pinstripe.queue import Held
 from pinstripe.run import Counts, RunStatus
-from tests.ledgers.moves import select, start
 from tests.ledgers.queue.moves import (
     SECOND,
     again,
@@ -211,10 +210,3 @@ async def test_what_is_paused_can_be_cancelled(worker: Ledger) -> None:
     await worker.queue.resume("greet", None)
     assert await claim(worker) == []
     assert (await worker.queue.status()).held == {}
-
-
-async def test_a_foreground_run_decides_for_itself(worker: Ledger, other: Ledger) -> None:
-    await other.queue.pause(None, None)
-    run = await select(worker, "ab")
-    assert [(pause.job, pause.tenant) for pause in await worker.queue.pauses()] == [(None, None)]
-    assert set(await start(worker, run.id, *"ab")) == {"a", "b"}

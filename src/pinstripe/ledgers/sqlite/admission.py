@@ -41,14 +41,19 @@ class Admission:
         self.make_ready(rows)
         return len(rows) == PAGE
 
-    def make_ready(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Make executions ready, given as id and run: those of a run in one chunk, behind what its flow has waiting."""
+    def make_ready(self, rows: Iterable[Sequence[Any]], *, in_front: bool = False) -> None:
+        """Make executions ready, given as id and run: those of a run in one chunk, behind what its flow has waiting.
+
+        Those `in_front` of it have had their turn there already, and were held then.
+        """
         by_run: dict[int, list[int]] = {}
         for id_, run, *_ in rows:
             by_run.setdefault(run, []).append(id_)
         for run, ids in by_run.items():
             flow, band = self._rows("flow_of", (run,))[0]
-            tag = next_tag(self._connection, band, flow)
+            tag = next_tag(self._connection, band, flow, "front_tag" if in_front else "next_tag")
+            if in_front:
+                self._connection.execute(statement("finish_flow"), (band, flow, tag + len(ids)))
             chunk = self._rows("new_chunk", (run, flow, band, tag, tag + len(ids), self._now))[0][0]
             self._connection.execute(statement("make_ready"), {"chunk": chunk, "ids": json.dumps(ids)})
             self._engine.mint(self._connection, [chunk])
@@ -104,7 +109,7 @@ class Admission:
                 continue
             if row is not None:
                 self._connection.execute(statement("take_slot"), (id_, job, tenant))
-            self.make_ready([(id_, run)])
+            self.make_ready([(id_, run)], in_front=True)
 
     def admit_all_limited(self) -> None:
         """Look after what limits hold without need, as where they have been changed."""
@@ -154,11 +159,11 @@ class Admission:
         return int(self._rows(name, values)[0][0])
 
 
-def next_tag(connection: apsw.Connection, band: int, flow: str) -> int:
+def next_tag(connection: apsw.Connection, band: int, flow: str, name: str = "next_tag") -> int:
     """Give the tag of the next chunk of a flow: start-time fair queueing, each execution at a cost of 1.
 
     It is the band's, or where the flow has been served or waits to, whichever is further. See Goyal, Vin and Cheng,
     "Start-time fair queueing", SIGCOMM 1996.
     """
-    rows: list[Any] = connection.execute(statement("next_tag"), (band, flow)).fetchall()
+    rows: list[Any] = connection.execute(statement(name), (band, flow)).fetchall()
     return int(rows[0][0])

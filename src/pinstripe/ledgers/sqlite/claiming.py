@@ -8,6 +8,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pinstripe.ledgers.sqlite.pausing import PAUSED, Pauses
 from pinstripe.ledgers.sqlite.settling import end_ids
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.queue import Held, QueuedRun, Started
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 CLAIM_TIME = 0.005
 """Seconds after which a claim takes no further tickets, so that other processes get their turn."""
-
-PAUSED = "paused"
-"""Why an execution of a run for several tenants, or of a schedule, is skipped whose tenant is paused."""
 
 
 class Claim:
@@ -78,11 +76,11 @@ class Claim:
             if not pick.is_whole:
                 found = self._rows("start_some", values | {"chunk": pick.ticket.chunk, "most": pick.many})
                 started += found
-                self._move(pick, len(found))
+                self._move(pick, len(found), len(found))
         started.sort(key=lambda row: (order[row[7]], row[0]))
         self.started += started
         for pick in picks:
-            self._serve(pick)
+            self._serve(pick, pick.many)
 
     def _sift(self, picks: Sequence[Pick], rules: _Rules) -> None:
         """Start of what was picked what may start, and hold or end the rest."""
@@ -106,11 +104,11 @@ class Claim:
             if to_start:
                 values = {"owner": self._owner, "now": self._now, "ids": json.dumps(to_start)}
                 self.started += sorted(self._rows("start_ids", values))
-                self._serve(pick)
+                self._serve(pick, len(to_start))
             if pick.is_whole:
                 self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([ticket.chunk])})
             else:
-                self._move(pick, len(rows))
+                self._move(pick, len(rows), len(to_start))
 
     def _hold(self, execution: int, held: Held, band: int, tag: int) -> None:
         """Hold an execution that is ready; what it took up of its job's limits goes to another one."""
@@ -119,20 +117,23 @@ class Claim:
         if held is Held.PAUSED:
             self._admission.free_slots(json.dumps([execution]))
 
-    def _move(self, pick: Pick, found: int) -> None:
-        """Leave a chunk with what it still holds; one in which less was found than it said holds nothing more."""
-        if found < pick.many:
-            self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([pick.ticket.chunk])})
-        else:
-            self._connection.execute(statement("move_chunk"), (pick.many, pick.ticket.chunk))
+    def _move(self, pick: Pick, found: int, started: int) -> None:
+        """Leave a chunk with what it still holds. Only what is started counts as served: the rest was not its turn.
 
-    def _serve(self, pick: Pick) -> None:
+        One in which less was found than it said holds nothing more.
+        """
+        chunk = pick.ticket.chunk
+        if found < pick.many:
+            self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([chunk])})
+        else:
+            self._connection.execute(statement("move_chunk"), (started, found - started, chunk))
+
+    def _serve(self, pick: Pick, started: int) -> None:
         ticket = pick.ticket
-        last = ticket.tag + pick.many - 1
-        self._served[ticket.band] = max(last, self._served.get(ticket.band, 0))
+        self._served[ticket.band] = max(ticket.tag + started - 1, self._served.get(ticket.band, 0))
         if pick.is_whole:
             key = ticket.band, ticket.flow
-            self._finished[key] = max(ticket.until, self._finished.get(key, 0))
+            self._finished[key] = max(ticket.tag + started, self._finished.get(key, 0))
 
     def _note_served(self) -> None:
         """Keep how far bands and flows have been served, as far as that says anything."""
@@ -184,7 +185,7 @@ class _Rules:
     """What may keep a ready execution from being started, read once a claim."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self.pauses = {(job, tenant) for job, tenant, _ in connection.execute(statement("pauses"))}
+        self._pauses = Pauses(connection)
 
     def judge(
         self, tenant: str, job: str, stop: str | None, is_one_of_many: int
@@ -192,9 +193,9 @@ class _Rules:
         """Tell why an execution may not start: what holds it, or how it ends. None: nothing but limits may."""
         if stop is not None:
             return ExecutionStatus.CANCELLED, stop
-        if ("", "") in self.pauses or (job, "") in self.pauses:
+        if self._pauses.holds_job(job):
             return Held.PAUSED
-        if tenant and (("", tenant) in self.pauses or (job, tenant) in self.pauses):
+        if self._pauses.holds_tenant(job, tenant):
             # A run for several tenants must come to its end; who is resumed later is run by `retry-run --skipped`.
             return (ExecutionStatus.SKIPPED, PAUSED) if is_one_of_many else Held.PAUSED
         return None

@@ -13,6 +13,7 @@ from pinstripe.ledgers.sqlite import listing, retention, schema, settling
 from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, translated
 from pinstripe.ledgers.sqlite.ending import INLINE, abandon, end_open
 from pinstripe.ledgers.sqlite.owners import LEASE
+from pinstripe.ledgers.sqlite.pausing import skip_paused
 from pinstripe.ledgers.sqlite.queue import SQLiteQueue
 from pinstripe.ledgers.sqlite.rescuing import rescue
 from pinstripe.ledgers.sqlite.rows import read_counts, read_execution
@@ -161,9 +162,11 @@ class SQLiteLedger:
 
         return self._seen(await self._store.write(end))
 
-    async def turn(self, run: str, settlements: Sequence[Settlement], tenants: Sequence[str]) -> Turn:
-        """Settle `settlements`, then start those of `tenants` that are queued, in one transaction."""
-        number, _ = self._known(run)
+    async def turn(
+        self, run: str, settlements: Sequence[Settlement], tenants: Sequence[str], *, force: bool = False
+    ) -> Turn:
+        """Settle `settlements`, then start those of `tenants` that are queued and not paused, in one transaction."""
+        number, job = self._known(run)
         owner = self._store.ours().id
         now = self._clock.now()
 
@@ -177,7 +180,8 @@ class SQLiteLedger:
                     raise LedgerError(_TAKEN_FOR_DEAD.format(run))
                 if not selected[0]:
                     raise LedgerError(f"nothing of run {run} may start before its selection is complete")
-                claimed = settling.start(tx, number, owner or 0, tenants, now)
+                wanted = tenants if force else skip_paused(tx, number, job, tenants, now)
+                claimed = settling.start(tx, number, owner or 0, wanted, now)
             rows: list[Any] = tx.execute(statement("counts"), {"run": number}).fetchall()
             return Turn(claimed, read_counts(rows[0]))
 

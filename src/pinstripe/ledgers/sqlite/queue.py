@@ -231,7 +231,7 @@ class SQLiteQueue:
 
     def wake(self) -> None:
         """Let `wait` end, here."""
-        self._store.engine.wake()
+        self._store.engine.rouse()
 
     async def _cancel_queued(self, run: int, reason: str, *, selector: int | None = None) -> int:
         """Cancel what of a run waits, page by page; give how many. It is closed then, unless by its own `selector`."""

@@ -24,6 +24,10 @@ select max(served, coalesce((select finish from flows where band = ?1 and flow =
   coalesce((select until from chunks where band = ?1 and flow = ?2 and tag is not null order by until desc limit 1), 0))
 from bands where band = ?1
 
+-- name: front_tag
+-- The same without what of the flow waits: that can't start before this one, or comes after it.
+select max(served, coalesce((select finish from flows where band = ?1 and flow = ?2), 0)) from bands where band = ?1
+
 -- name: limits_of
 select total, per_tenant from limits where job = ?
 

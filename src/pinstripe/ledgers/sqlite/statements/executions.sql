@@ -8,6 +8,10 @@ update executions set state = 'running', owner = :owner, epoch = epoch + 1, atte
 where run = :run and tenant in (select value from json_each(:tenants)) and state = 'queued'
 returning id, tenant, epoch, attempts
 
+-- name: skip_tenants
+update executions set state = 'skipped', error = :reason, finished_at = :now
+where run = :run and tenant in (select value from json_each(:tenants)) and state = 'queued' returning id
+
 -- name: settle_plain
 -- Many that ended alike, with nothing to keep. A row that is queued again with its epoch unchanged was given back while
 -- its process was thought to be gone: its work is done all the same. (The epoch of one that never started is 0.)

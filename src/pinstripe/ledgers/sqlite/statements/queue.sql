@@ -36,7 +36,7 @@ where id in (select value from json_each(:ids)) and state in ('queued', 'running
 delete from chunks where id in (select value from json_each(:chunks))
 
 -- name: move_chunk
-update chunks set tag = tag + ? where id = ?
+update chunks set tag = tag + ?, until = until - ? where id = ?
 
 -- name: served
 update bands set served = ?2 where band = ?1 and served < ?2
