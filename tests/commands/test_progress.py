@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -121,3 +122,34 @@ def test_output_keeps_its_colours_and_nothing_else(text: str, shown: str) -> Non
 def test_of_controls_only_colours_tabs_and_line_ends_are_left(text: str) -> None:
     rest = re.sub(r"\x1b\[[0-9;:]*m", "", harmless(text)).replace("\n", "").replace("\t", "")
     assert all(character.isprintable() or character in "\u00a0\u202f\u3000" for character in rest)
+
+
+async def test_a_run_that_is_seen_from_its_middle_on_has_its_rate_from_there(
+    clock: HandClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Progress(clock)
+    screen.selected(replace(RUN, executions=Counts(total=1_000, succeeded=500)), 1_000)
+    assert screen.pace() == "0 of 1,000"
+    screen.advanced(RUN, Counts(total=1_000, succeeded=500), ())
+    assert screen.pace() == "500 of 1,000"
+    clock.seconds += 10
+    screen.advanced(RUN, Counts(total=1_000, succeeded=600), ())
+    assert capsys.readouterr().err == "greet: 600 of 1,000, 10/s, 40.0 s left\n"
+
+
+async def test_where_nothing_has_come_further_no_line_is_said(
+    clock: HandClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Progress(clock)
+    screen.selected(RUN, 1_000)
+    for _ in range(20):
+        clock.seconds += 5
+        screen.advanced(RUN, Counts(total=1_000, succeeded=7), ())
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+async def test_each_reason_to_wait_is_said_once(clock: HandClock, capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Progress(clock)
+    for reason in ("1 is queued", "1 is queued", None, "1 is queued", "1 is paused"):
+        screen.waiting(RUN, reason)
+    assert capsys.readouterr().err == "greet: 1 is queued\ngreet: 1 is queued\ngreet: 1 is paused\n"

@@ -57,6 +57,13 @@ class LiveProgress(Progress):
         """Remember how far the run is; the next beat shows it."""
         self._counts = counts
 
+    def waiting(self, run: Run, reason: str | None) -> None:
+        """Show why nothing of it goes on beside the bar or, where there is none, as a line."""
+        if self._bar is None:
+            super().waiting(run, reason)
+        else:
+            self._status = self._reason = reason or ""
+
     def progress(self, tenant: str | None, done: float, total: float | None) -> None:
         """Show how far a job says that it is, beside the bar or, where there is none, as a line now and then."""
         if self._bar is None:

@@ -59,6 +59,8 @@ class Progress(Watcher):
         self._began = clock.monotonic()
         self._line_at = self._began
         self._line_done = 0
+        self._done_before = 0
+        self._reason: str | None = None
         self._waiting: list[str] = []
         self._written_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -73,19 +75,27 @@ class Progress(Watcher):
         if self._due(0.0):
             self.say(f"{run.job}: selecting tenants, {found:,} so far")
 
-    def selected(self, run: Run, total: int) -> None:  # noqa: ARG002 - a watcher's signature
+    def selected(self, run: Run, total: int) -> None:
         """Start the clock; a single execution on a terminal gets the terminal for itself."""
         self._total = total
+        self._done_before = self._line_done = run.executions.done  # more than none where it is seen from its middle on
         self._began = self._line_at = self._clock.monotonic()
         if total == 1 and self._terminal:
             self.captures = False
 
     def advanced(self, run: Run, counts: Counts, failures: Sequence[Failure]) -> None:  # noqa: ARG002 - a watcher's
-        """Say how far the run is, now and then."""
+        """Say how far the run is, now and then, where it has come any further."""
         self._counts = counts
-        if self._total > 1 and counts.done < self._total and self._due((counts.done - self._line_done) / self._total):
+        done = counts.done - self._line_done
+        if self._total > 1 and done and counts.done < self._total and self._due(done / self._total):
             self._line_done = counts.done
             self.say(f"{run.job}: {self.pace()}")
+
+    def waiting(self, run: Run, reason: str | None) -> None:
+        """Say why nothing of it goes on, once for each reason; None where something does."""
+        if reason is not None and reason != self._reason:
+            self.say(f"{visible(run.job)}: {reason}")
+        self._reason = reason
 
     def output(self, tenant: str | None, text: str) -> None:
         """Write what an execution printed; its tenant stands before each line where there are several."""
@@ -142,6 +152,9 @@ class Progress(Watcher):
         counts = self._counts
         if counts is None or not counts.done:
             return f"0 of {self._total:,}"
+        fresh = counts.done - self._done_before
+        if fresh <= 0:
+            return f"{counts.done:,} of {self._total:,}"
         seconds = max(self._clock.monotonic() - self._began, 0.001)
         others = [
             f"{number:,} {name}"
@@ -152,7 +165,7 @@ class Progress(Watcher):
             )
             if number
         ]
-        rate = counts.done / seconds
+        rate = fresh / seconds
         left = (self._total - counts.done) / rate
         speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"  # noqa: PLR2004 - two digits say enough
         return ", ".join([f"{counts.done:,} of {self._total:,}", *others, speed, f"{span(left)} left"])
