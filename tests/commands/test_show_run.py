@@ -59,7 +59,7 @@ def test_a_run_is_followed_to_its_end(started: Start) -> None:
     follower.wait_for("Following run ")
     run.process.send_signal(signal.SIGINT)
     assert run.end() == 130
-    assert follower.end() == 0
+    assert follower.end() == 1
     assert '"status": "cancelled"' in follower.seen
 
 
@@ -69,5 +69,5 @@ def test_a_followed_run_whose_process_dies_ends_too(started: Start) -> None:
     follower = started("show-run", "last", "--follow")
     follower.wait_for("Following run ")
     run.process.kill()
-    assert follower.end() == 0
+    assert follower.end() == 1
     assert "2 cancelled of 2" in follower.seen

@@ -11,7 +11,7 @@ import click
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.commands.filters import filter_in_force
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import aside, moment, short, styled_status, tally, visible, visible_lines, write_json
+from pinstripe.commands.screen import aside, moment, short, styled_status, tally_of, visible, visible_lines, write_json
 from pinstripe.definition import BrokenJob
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _lines(job: _Job) -> Iterator[str]:
         run = job.last_run
         yield _field(
             "last run",
-            f"{short(run.id)}  {moment(run.created_at)}  {styled_status(run.status)}: {tally(run.executions)}",
+            f"{short(run.id)}  {moment(run.created_at)}  {styled_status(run.status)}: {tally_of(run)}",
         )
 
 

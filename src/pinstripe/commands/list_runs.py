@@ -16,7 +16,7 @@ from pinstripe.run import RunStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pinstripe.run import Counts, Run
+    from pinstripe.run import Run
 
 
 @click.command(
@@ -94,7 +94,7 @@ def _lines(runs: list[Run]) -> Iterator[str]:
             str(run.trigger),
             moment(run.created_at),
             took(run) or "-",
-            _counts(run.executions) + (f"  {one_line(run.error, 60)}" if run.error else ""),
+            _counts(run) + (f"  {one_line(run.error, 60)}" if run.error else ""),
         ]
         for run in runs
     ]
@@ -104,8 +104,11 @@ def _lines(runs: list[Run]) -> Iterator[str]:
         yield line.replace(f"  {run.status}  ", f"  {styled_status(run.status)}  ", 1)
 
 
-def _counts(counts: Counts) -> str:
-    """Write the counts shortly: `200`, or `200: 1 failed, 3 skipped`."""
+def _counts(run: Run) -> str:
+    """Write the counts shortly: `200`, or `200: 1 failed, 3 skipped`; of a run that selects, those so far."""
+    counts = run.executions
+    if run.selecting:
+        return f"{counts.total:,}, selecting" if counts.total else "selecting"
     others = [
         f"{n:,} {name}"
         for name in ("failed", "cancelled", "skipped", "running", "queued")

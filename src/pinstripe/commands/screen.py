@@ -102,6 +102,13 @@ def tally(counts: Counts) -> str:
     return f"{', '.join(parts) or 'nothing'} of {counts.total:,}"
 
 
+def tally_of(run: Run) -> str:
+    """Write a run's counts, and that its tenants are still being selected."""
+    if not run.selecting:
+        return tally(run.executions)
+    return "selecting tenants" if not run.executions.total else f"{tally(run.executions)}, selecting tenants"
+
+
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "") -> Iterator[str]:
     """Give the lines of a table whose columns are as wide as their widest cell; the last column is not padded."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]

@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pinstripe.clock import to_iso
+from pinstripe.clock import to_iso, to_microseconds
 from pinstripe.commands.completion import complete_run, complete_tenant
 from pinstripe.commands.dry_run import written
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.progress import harmless, new_screen
+from pinstripe.commands.progress import harmless
 from pinstripe.commands.screen import (
     moment,
-    short,
     span,
     styled_status,
-    tally,
+    tally_of,
     took,
     visible,
     visible_lines,
     write_json,
 )
-from pinstripe.commands.summary import failures, retry_advice
+from pinstripe.commands.summary import exit_code, failures, retry_advice
+from pinstripe.commands.waiting import held_in_words, of_one, why
 from pinstripe.errors import UnknownTenant
+from pinstripe.queue import Held
+from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 
     from pinstripe.project import Project
     from pinstripe.run import Execution, Run
-
-LOOK_EVERY = 0.5
-"""How many seconds lie between two looks into the ledger while a run is followed."""
 
 SHOWN = 1_000
 """How many failures are shown: as many as a `Run` lists."""
@@ -50,64 +49,65 @@ SHOWN = 1_000
 @click.option("--follow", is_flag=True, help="Wait until it is finished, and show how far it is.")
 @json_option
 @project_option
-def command(*, reference: str, tenant: str | None, follow: bool, as_json: bool, project: str | None) -> None:
+def command(*, reference: str, tenant: str | None, follow: bool, as_json: bool, project: str | None) -> int:
     """Show a run: its counts, its times, each failed tenant with its error, and the line that runs those again.
 
-    RUN is an id, the unique end of one, or `last`. With --tenant: that tenant's execution, with the output it kept.
+    RUN is an id, the unique end of one, or `last`. With --tenant: that tenant's execution, with the output it kept. A
+    run that waits tells why. With --follow the exit code is the run's, as of one by hand, and Ctrl-C ends the
+    following only.
     """
-    asyncio.run(_show(reference, tenant, project, follow=follow, as_json=as_json))
+    return asyncio.run(_find(reference, tenant, project, follows=follow, as_json=as_json))
 
 
-async def _show(reference: str, tenant: str | None, folder: str | None, *, follow: bool, as_json: bool) -> None:
+async def _find(reference: str, tenant: str | None, folder: str | None, *, follows: bool, as_json: bool) -> int:
     from pinstripe.opening import open_project
 
     async with open_project(folder) as project:
         run = await project.ledger.find_run(reference)
-        if follow and not run.finished:
-            run = await _follow(project, run)
-        execution = await project.ledger.find_execution(run.id, tenant)
-        if tenant is not None and execution is None:
-            message = f"run {run.id} of {run.job} has no tenant {tenant!r}"
-            raise UnknownTenant(message)
+        return await show(project, run, tenant, folder, follows=follows, as_json=as_json)
+
+
+async def show(
+    project: Project, run: Run, tenant: str | None, folder: str | None, *, follows: bool, as_json: bool
+) -> int:
+    """Show a run, with `follows` when it is finished; give the exit code, which then tells how it ended.
+
+    Raises `UnknownTenant` where the run has none of the id `tenant`.
+    """
+    code = 0
+    if follows:
+        from pinstripe.commands.following import INTERRUPTED, follow
+
+        found = await follow(project, run, folder)
+        if found is None:
+            return INTERRUPTED
+        run, code = found, exit_code(found)
+    execution = await project.ledger.find_execution(run.id, tenant)
+    if tenant is not None and execution is None:
+        message = f"run {run.id} of {run.job} has no tenant {tenant!r}"
+        raise UnknownTenant(message)
     if as_json:
         write_json(run.to_json() if tenant is None or execution is None else _execution_json(execution))
-        return
-    lines = _of_run(run, execution, folder) if tenant is None or execution is None else _of_tenant(run, execution)
-    for line in lines:
+        return code
+    reason = None if run.finished else await why(project, run)
+    shown = (
+        _of_run(run, execution, folder, reason) if tenant is None or execution is None else _of_tenant(run, execution)
+    )
+    for line in shown:
         click.echo(line)
+    return code
 
 
-async def _follow(project: Project, run: Run) -> Run:
-    """Look at the run again and again until it is finished."""
-    screen = new_screen(project.clock)
-    screen.created(run)
-    screen.say(f"Following run {short(run.id)} of {visible(run.job)}, {moment(run.created_at)}")
-    selecting = True
-    try:
-        while not run.finished:
-            if run.selecting:
-                screen.selecting(run, run.executions.total)
-            elif selecting:
-                selecting = False
-                screen.selected(run, run.executions.total)
-            screen.advanced(run, run.executions, ())
-            await asyncio.sleep(LOOK_EVERY)
-            # Its process may have died meanwhile, and nobody else need be there to notice.
-            await project.ledger.rescue()
-            run = await project.ledger.find_run(run.id)
-    finally:
-        screen.close()
-    return run
-
-
-def _of_run(run: Run, execution: Execution | None, folder: str | None) -> Iterator[str]:
-    """Give the lines about a run; `execution` is its only one, where the job has no tenants."""
+def _of_run(run: Run, execution: Execution | None, folder: str | None, reason: str | None) -> Iterator[str]:
+    """Give the lines about a run, which waits for a `reason`; `execution` is its only one, where it has no tenants."""
     yield f"Run {run.id} of {visible(run.job)}"
     yield from _fields(
         status=styled_status(run.status),
         trigger=str(run.trigger),
         arguments=visible(written(run.args, run.kwargs)),
-        executions=tally(run.executions) + (", selecting tenants" if run.selecting else ""),
+        executions=tally_of(run),
+        waiting=reason if reason is None or run.executions.total > 1 else of_one(reason),
+        attempts=None if execution is None or run.finished else _attempts(execution),
         created=moment(run.created_at),
         finished=_finished(run.finished_at, took(run)),
         retry_of=run.retry_of,
@@ -130,11 +130,29 @@ def _of_tenant(run: Run, execution: Execution) -> Iterator[str]:
         lasted = span((execution.finished_at - execution.started_at).total_seconds())
     yield from _fields(
         status=styled_status(execution.status),
-        attempts=str(execution.attempts),
+        attempts=_attempts(execution) or "0",
+        waiting=_why_held(execution),
         started=None if execution.started_at is None else moment(execution.started_at),
         finished=_finished(execution.finished_at, lasted),
     )
     yield from _outcome(execution)
+
+
+def _attempts(execution: Execution) -> str | None:
+    """Write how many attempts there were, and when the next one is; None where it has not been tried yet."""
+    if not execution.attempts:
+        return None
+    again = execution.status == ExecutionStatus.QUEUED and execution.due_at is not None
+    return f"{execution.attempts:,}" + (f", the next at {moment(execution.due_at)}" if again else "")
+
+
+def _why_held(execution: Execution) -> str | None:
+    """Write why one execution may not start yet; None where it may, or did."""
+    if execution.held is None:
+        return None
+    held = {Held(execution.held): 1}
+    due = None if execution.due_at is None else to_microseconds(execution.due_at)
+    return of_one(held_in_words(held, due)[0])
 
 
 def _outcome(execution: Execution) -> Iterator[str]:

@@ -1,0 +1,80 @@
+"""Why something waits, in words: for its time, for a place, for a pause to end, or for a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinstripe.clock import to_datetime
+from pinstripe.commands.screen import moment
+from pinstripe.queue import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from pinstripe.project import Project
+    from pinstripe.queue import Process
+    from pinstripe.run import Run
+
+NO_WORKER = "no worker is there; `pinstripe start-worker` starts one"
+
+_WORDS: Mapping[Held, tuple[str, str]] = {
+    Held.DUE: ("waits for its time", "wait for their time"),
+    Held.LIMIT: ("waits for its job's limit", "wait for their job's limit"),
+    Held.TENANT_LIMIT: ("waits for its job's limit per tenant", "wait for their job's limit per tenant"),
+    Held.PAUSED: ("is paused", "are paused"),
+    Held.OVERLAP: ("waits for an earlier fire", "wait for earlier fires"),
+}
+
+
+async def why(project: Project, run: Run) -> str | None:
+    """Tell why what is left of a run waits; None where nothing of it waits for a worker, as in a run by hand."""
+    if run.finished:
+        return None
+    queue = project.ledger.queue
+    waits = await queue.waits(run.id)
+    parts = held_in_words(waits.held, waits.next_due)
+    if waits.selecting and waits.next_due is not None and waits.next_due > project.clock.now():
+        parts.append(f"its tenants are selected at {moment(to_datetime(waits.next_due))}")
+    elif waits.selecting:
+        parts.append("its tenants wait to be selected")
+    if waits.ready:
+        parts.append(f"{waits.ready:,} {'is' if waits.ready == 1 else 'are'} queued")
+    if not parts:
+        return None
+    status = await queue.status()
+    if not has_worker(status.processes, project.clock.now(), project.settings.worker.lease):
+        parts.append(NO_WORKER)
+    return "; ".join(parts)
+
+
+def held_in_words(held: Mapping[Held, int], next_due: int | None) -> list[str]:
+    """Write what is held by reason: `3 wait for their time, the next at 2026-11-21 20:00:00Z`."""
+    parts = []
+    for reason in Held:
+        number = held.get(reason, 0)
+        if number:
+            one, many = _WORDS[reason]
+            words = f"{number:,} {one if number == 1 else many}"
+            if reason is Held.DUE and next_due is not None:
+                words += f"{', the next' if number > 1 else ''} at {moment(to_datetime(next_due))}"
+            parts.append(words)
+    return parts
+
+
+def of_one(words: str) -> str:
+    """Write the same where there is but one: `for its time at 2026-11-21 20:00:00Z`, `paused`, `queued`."""
+    return words.removeprefix("1 waits ").removeprefix("1 is ")
+
+
+def has_worker(processes: Sequence[Process], now: int, lease: timedelta) -> bool:
+    """Tell whether any process takes work from the queue."""
+    return any(
+        process.concurrency is not None and not process.stopping and not is_silent(process, now, lease)
+        for process in processes
+    )
+
+
+def is_silent(process: Process, now: int, lease: timedelta) -> bool:
+    """Tell whether a process hasn't been heard of for a lease: it is dead, and nobody has cleaned up after it."""
+    return now - process.beat > lease.total_seconds() * 1_000_000

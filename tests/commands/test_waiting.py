@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pinstripe.commands.waiting import has_worker, held_in_words, of_one
+from pinstripe.queue import Held, Process
+
+LEASE = timedelta(seconds=60)
+NOW = 1_000_000_000
+
+
+def process(concurrency: int | None = 20, *, stopping: bool = False, silent: int = 0) -> Process:
+    return Process(1, "web-1", 4711, "0.1.0", NOW - silent * 1_000_000, None, 0, concurrency, stopping)
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({}, []),
+        ({Held.DUE: 1}, ["1 waits for its time at 1970-01-01 00:00:00Z"]),
+        ({Held.DUE: 1_200}, ["1,200 wait for their time, the next at 1970-01-01 00:00:00Z"]),
+        ({Held.PAUSED: 1, Held.LIMIT: 2}, ["2 wait for their job's limit", "1 is paused"]),
+        ({Held.TENANT_LIMIT: 1, Held.OVERLAP: 1, Held.DUE: 0},
+         ["1 waits for its job's limit per tenant", "1 waits for an earlier fire"]),
+    ],
+)  # fmt: skip
+def test_what_is_held_is_told_in_words(held: dict[Held, int], words: list[str]) -> None:
+    assert held_in_words(held, 0) == words
+
+
+def test_without_the_next_due_none_is_told() -> None:
+    assert held_in_words({Held.DUE: 2}, None) == ["2 wait for their time"]
+
+
+@pytest.mark.parametrize("reason", Held)
+def test_of_one_no_number_is_told(reason: Held) -> None:
+    (words,) = held_in_words({reason: 1}, None)
+    assert "1" not in of_one(words)
+    assert of_one(words)
+
+
+@pytest.mark.parametrize(
+    ("processes", "there"),
+    [
+        ([], False),
+        ([process()], True),
+        ([process(None)], False),
+        ([process(stopping=True)], False),
+        ([process(silent=61)], False),
+        ([process(silent=60)], True),
+        ([process(None), process()], True),
+    ],
+)
+def test_a_worker_takes_work_and_was_heard_of(processes: list[Process], there: bool) -> None:
+    assert has_worker(processes, NOW, LEASE) is there
