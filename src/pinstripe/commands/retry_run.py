@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pinstripe.commands.by_hand import run_by_hand
 from pinstripe.commands.completion import complete_run
+from pinstripe.commands.enqueueing import check_options, enqueue_by_hand, enqueue_options
 from pinstripe.commands.options import example, json_option, project_option, read_duration, run_options
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from pinstripe.project import Project
     from pinstripe.run import Run
     from pinstripe.watcher import Watcher
@@ -29,39 +28,50 @@ if TYPE_CHECKING:
     "--timeout", metavar="DURATION", callback=read_duration, help="The limit of each execution, as 30s or 5m."
 )
 @run_options
+@enqueue_options
 @json_option
 @project_option
 def command(
     *,
     reference: str,
     skipped: bool,
-    timeout: timedelta | None,
-    concurrency: int | None,
-    fail_fast: bool,
     no_capture: bool,
+    enqueue: bool,
+    wait: bool,
     as_json: bool,
     project: str | None,
+    **how: Any,
 ) -> int:
     """Run again what failed or was cancelled in RUN and has not succeeded in a later retry, with the same arguments.
 
-    RUN is an id, the unique end of one, or `last`. The retry is a run of its own. Exit codes are those of
-    run-background-job; 3 says that there is nothing to retry.
+    RUN is an id, the unique end of one, or `last`. The retry is a run of its own, here and now, or with --enqueue one
+    for the workers. Exit codes are those of run-background-job; 3 says that there is nothing to retry.
     """
+    check_options(click.get_current_context().params, enqueue=enqueue)
+    if enqueue:
+
+        async def write_down(opened: Project) -> Run | None:
+            return _told(await opened.enqueue_retry(reference, skipped=skipped), reference, skipped=skipped)
+
+        return enqueue_by_hand(write_down, project=project, as_json=as_json, wait=wait)
 
     async def start(opened: Project, watcher: Watcher) -> Run | None:
         run = await opened.retry(
             reference,
             skipped=skipped,
-            concurrency=concurrency,
-            fail_fast=fail_fast,
-            timeout=timeout,
             watcher=watcher,
+            **how,
         )
-        if run is None:
-            kinds = "failed, was cancelled or was skipped" if skipped else "failed or was cancelled"
-            click.echo(
-                f"Nothing to retry: all that {kinds} in run {reference} has succeeded since, or nothing did.", err=True
-            )
-        return run
+        return _told(run, reference, skipped=skipped)
 
     return run_by_hand(start, project=project, as_json=as_json, capture=not no_capture)
+
+
+def _told(run: Run | None, reference: str, *, skipped: bool) -> Run | None:
+    """Say where there is nothing to retry."""
+    if run is None:
+        kinds = "failed, was cancelled or was skipped" if skipped else "failed or was cancelled"
+        click.echo(
+            f"Nothing to retry: all that {kinds} in run {reference} has succeeded since, or nothing did.", err=True
+        )
+    return run

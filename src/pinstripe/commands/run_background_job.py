@@ -10,6 +10,7 @@ import click
 
 from pinstripe.commands.by_hand import run_by_hand
 from pinstripe.commands.completion import complete_job, complete_tenant
+from pinstripe.commands.enqueueing import check_options, enqueue_by_hand, enqueue_options, read_terms, terms_options
 from pinstripe.commands.options import example, json_option, project_option, read_duration, run_options
 from pinstripe.comparisons import parse_condition
 from pinstripe.run import Trigger
@@ -17,7 +18,7 @@ from pinstripe.runs import Request
 from pinstripe.selection import Selection
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from pinstripe.project import Project
     from pinstripe.run import Run
@@ -83,6 +84,12 @@ class _Options:
     timeout: timedelta | None
     force: bool
     no_capture: bool
+    enqueue: bool
+    wait: bool
+    at: datetime | None
+    delay: timedelta | None
+    key: str | None
+    priority: str | None
     as_json: bool
     project: str | None
 
@@ -137,11 +144,12 @@ def _ids(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> 
 @click.command(
     "run-background-job",
     cls=JobCommand,
-    short_help="Run a job here and now.",
+    short_help="Run a job here and now, or enqueue it.",
     epilog=example(
         "pinstripe run-background-job send_newsletter weekly",
         "pinstripe run-background-job send_newsletter --tenant acme --param segment=weekly",
         "pinstripe run-background-job billing/close_month --where plan=pro --where seats__ge=5 --dry-run",
+        "pinstripe run-background-job send_newsletter --enqueue --delay 2h",
     ),
 )
 @click.argument("words", nargs=-1, metavar="NAME [ARG]...", shell_complete=complete_job)
@@ -178,23 +186,28 @@ def _ids(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> 
 )
 @click.option("--force", is_flag=True, help="Also a --tenant that the job's filter leaves out.")
 @run_options
+@enqueue_options
+@terms_options
 @json_option
 @project_option
 def command(**given: Any) -> int:
-    """Run a background job here and now, in the foreground, and record it.
+    """Run a background job here and now, in the foreground, and record it; or with --enqueue leave it to the workers.
 
     A multi-tenant job runs once for every matching tenant; one that fails stops no other. Ctrl-C stops cleanly: what
     was running is cancelled, what had not started stays undone, and `pinstripe retry-run` carries on from there. After
     NAME, -5 is an argument; `--` ends the options.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing ran, 4 the ledger or the database of the tenants can't be
-    used, 130 and 143 interrupted.
+    Exit codes: 0 done or enqueued, 1 failed, 2 wrong usage, 3 nothing ran, 4 the ledger or the database of the tenants
+    can't be used, 130 and 143 interrupted.
     """
     options = _Options(**given)
+    check_options(given, enqueue=options.enqueue)
     if not options.name and not options.words:
         message = "Missing argument 'NAME': which job? `pinstripe list-background-jobs` shows those there are."
         raise click.UsageError(message, click.get_current_context())
     request = options.request()
+    if options.enqueue:
+        return _enqueue(options, request)
     if options.dry_run:
         from pinstripe.commands.dry_run import show_dry_run
 
@@ -204,3 +217,11 @@ def command(**given: Any) -> int:
         return await project.run(request, watcher)
 
     return run_by_hand(start, project=options.project, as_json=options.as_json, capture=not options.no_capture)
+
+
+def _enqueue(options: _Options, request: Request) -> int:
+    async def start(project: Project) -> Run:
+        terms = read_terms(project, at=options.at, delay=options.delay, key=options.key, priority=options.priority)
+        return await project.enqueue(request, terms)
+
+    return enqueue_by_hand(start, project=options.project, as_json=options.as_json, wait=options.wait)
