@@ -19,7 +19,10 @@ from benchmarks.figures import FULL, QUICK, TINY, Figure, machine, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCENARIOS = ("cold_start", "fan_out", "memory", "history", "costs", "nested", "tenant_queries")
+SCENARIOS = (
+    *("cold_start", "fan_out", "memory", "history", "costs", "nested"),
+    *("enqueueing", "draining", "idle", "growth", "tenant_queries"),
+)
 OPTIONAL = ("peers",)
 """What is measured only where it is named: it installs other packages, and needs servers."""
 

@@ -64,7 +64,7 @@ FILES = {
                     await self.run_background_job("once")
         """,
     "lib/background_jobs/stamp.py": """\
-        from benchmarks.evidence import note
+        from evidence import note
         from pinstripe import BackgroundJob
 
 
@@ -73,6 +73,33 @@ FILES = {
 
             async def run(self, number: int):
                 note(number)
+        """,
+    "lib/background_jobs/stamp_each.py": """\
+        from evidence import note
+        from pinstripe import BackgroundJob
+
+
+        class StampEach(BackgroundJob):
+            multi_tenant = True
+
+            async def run(self):
+                note(0)
+        """,
+    "lib/background_jobs/compute.py": """\
+        import time
+
+        from evidence import note
+        from pinstripe import BackgroundJob
+
+
+        class Compute(BackgroundJob):
+            multi_tenant = False
+
+            async def run(self, number: int):
+                note(number)
+                until = time.thread_time() + 0.002
+                while time.thread_time() < until:
+                    pass
         """,
     "lib/background_jobs/talk.py": """\
         from pinstripe import BackgroundJob
@@ -97,6 +124,7 @@ def project() -> Iterator[Path]:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(line.removeprefix(" " * 8) for line in text.splitlines(keepends=True)), "utf-8")
+        shutil.copy(Path(__file__).with_name("evidence.py"), folder)  # what jobs note their times by
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

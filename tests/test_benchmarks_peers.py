@@ -24,7 +24,7 @@ def nothing_to_install_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Environments in a folder of the test's, and a pip that finds no package."""
     for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PINSTRIPE_BENCHMARK_PEERS", str(tmp_path / "peers"))
+    monkeypatch.setenv("BENCHMARK_PEERS", str(tmp_path / "peers"))
     return tmp_path / "peers"
 
 

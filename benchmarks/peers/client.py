@@ -39,7 +39,7 @@ async def _measure(
 ) -> float | list[int]:
     async with connect() as client:
         if what == "paced":
-            return await _paced(client, number)
+            return await paced(client, number)
         began = time.perf_counter()
         if what == "many":
             if client.many is None:
@@ -52,7 +52,8 @@ async def _measure(
         return time.perf_counter() - began
 
 
-async def _paced(client: Client, number: int) -> list[int]:
+async def paced(client: Client, number: int) -> list[int]:
+    """Enqueue one, again and again, after a pause each time; give when each was begun."""
     begun = []
     for each in range(number):
         await asyncio.sleep(PACE)

@@ -21,11 +21,11 @@ class Missing(Exception):
 def environment_of(name: str) -> Path:
     """Give the folder of the peer's programs, of an environment that has what `name.txt` pins, byte-compiled.
 
-    `PINSTRIPE_BENCHMARK_PEERS` names another place for environments. Raises `Missing` where it can't be installed.
+    `BENCHMARK_PEERS` names another place for environments. Raises `Missing` where it can't be installed.
     """
     pins = PINS / f"{name}.txt"
     stamp = sha256(sys.version.encode() + pins.read_bytes()).hexdigest()
-    folder = Path(os.environ.get("PINSTRIPE_BENCHMARK_PEERS", _PLACE)) / name
+    folder = Path(os.environ.get("BENCHMARK_PEERS", _PLACE)) / name
     made = folder / "made-from"
     if not made.exists() or made.read_text("utf-8") != stamp:
         print(f"installing {pins.name}…", file=sys.stderr)
