@@ -199,6 +199,35 @@ async def test_many_named_tenants_are_too(project_folder: ProjectFolder) -> None
         assert Selection.from_json(chosen.selection).tenants == tuple(ids)
 
 
+@pytest.mark.parametrize(
+    ("tenant", "options"),
+    [
+        (None, {}),
+        (None, {"exclude": ["acme"]}),
+        (None, {"where": {"plan": "pro"}}),
+        (None, {"where": {"plan": "none"}}),
+        (None, {"tenants": ["cedar", "birch"], "where": {"plan": "pro"}}),
+        (None, {"tenants": []}),
+        ("birch", {}),
+        ("gone", {}),
+    ],
+)
+async def test_a_worker_runs_it_for_whom_it_would_be_run_here(
+    project_folder: ProjectFolder, tenant: str | None, options: dict[str, Any]
+) -> None:
+    async with open_shop(project_folder) as shop:
+        shop.add(Picky)
+        async with shop.project.workspace(tenant=tenant) as workspace:
+            here = await workspace.options(**options).run_background_job(Picky, "a")
+        there = await enqueue(shop, Picky, "a", tenant=tenant, **options)
+        await shop.project.worker().work(drain=True)
+        there = await shop.project.ledger.find_run(there.id)
+        assert (there.status, there.executions) == (here.status, here.executions)
+        ids = ["acme", "birch", "cedar", "gone"]
+        found = [[await shop.project.ledger.find_execution(run.id, id_) for id_ in ids] for run in (here, there)]
+        assert [each and each.status for each in found[0]] == [each and each.status for each in found[1]]
+
+
 async def test_a_job_may_enqueue_itself(project_folder: ProjectFolder) -> None:
     class Again(BackgroundJob):
         multi_tenant = True

@@ -37,6 +37,27 @@ async def test_a_retry_is_kept_for_a_worker_to_select(project_folder: ProjectFol
         assert read(shop, "select band, total from runs where id = ?", retry.id) == [(2, 0)]
 
 
+async def test_a_worker_runs_what_is_left_and_nothing_else(project_folder: ProjectFolder) -> None:
+    Picky.bad = frozenset({"birch", "cedar"})
+    async with open_shop(project_folder) as shop:
+        first = await shop.run(Picky, "weekly")
+        Picky.bad = frozenset({"cedar"})
+        retry = await shop.project.enqueue_retry(first.id)
+        assert retry is not None
+        await shop.project.worker().work(drain=True)
+        done = await shop.project.ledger.find_run(retry.id)
+        assert (done.status, done.executions.total, done.executions.succeeded) == ("failed", 2, 1)
+        assert (await shop.execution(done, "birch")).result == [1, f"{first.id}/birch", 1, "weekly", {}]
+
+        Picky.bad = frozenset()
+        last = await shop.project.enqueue_retry(done.id)
+        assert last is not None
+        assert last.retry_of == done.id
+        await shop.project.worker().work(drain=True)
+        assert (await shop.project.ledger.find_run(last.id)).executions.succeeded == 1
+        assert await shop.project.enqueue_retry(first.id) is None
+
+
 async def test_one_of_a_job_without_tenants_is_as_urgent_as_its_run(project_folder: ProjectFolder) -> None:
     async with open_shop(project_folder) as shop:
         await shop.run(Alone)
