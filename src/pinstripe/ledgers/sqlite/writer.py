@@ -168,16 +168,22 @@ class Writer:
                 if not self._waiting:
                     return
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            requests = [request for request in batch if request.run is not None]
             with self._turn:
-                left = self._commit([request for request in batch if request.run is not None])
-                if self._wal_pages >= CHECKPOINT_PAGES:
-                    self._checkpoint()
+                done = self._commit(requests)
+            left = requests[len(done) :]
             if left:
                 with self._arrived:
                     self._waiting.extendleft(reversed(left))
+            # It is nobody's turn any more: who hears of the end and writes again at once finds the inline path free.
+            for request, answer, failure in done:
+                request.answer(answer, failure)
+            if self._wal_pages >= CHECKPOINT_PAGES:
+                with self._turn:
+                    self._checkpoint()
 
-    def _commit(self, batch: list[_Request[Any]]) -> list[_Request[Any]]:
-        """Commit as many of `batch` as fit into one transaction; give those left over.
+    def _commit(self, batch: list[_Request[Any]]) -> list[tuple[_Request[Any], Any, BaseException | None]]:
+        """Commit as many of `batch` as fit into one transaction; give those, with what each is answered.
 
         A request that fails spoils no neighbour; a transaction that can't be committed fails them all.
         """
@@ -197,9 +203,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
             self._undo()
             done = [(request, None, error) for request in batch]
-        for request, answer, failure in done:
-            request.answer(answer, failure)
-        return batch[len(done) :]
+        return done
 
     def _attempt(self, request: _Request[T]) -> tuple[T | None, BaseException | None]:
         connection = self._connection
