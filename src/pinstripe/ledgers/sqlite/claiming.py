@@ -108,7 +108,7 @@ class Claim:
             if pick.is_whole:
                 self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([ticket.chunk])})
             else:
-                self._move(pick, len(rows), len(to_start))
+                self._move(pick, len(rows), len(rows) - sum(map(len, ended.values())))
 
     def _hold(self, execution: int, held: Held, band: int, tag: int) -> None:
         """Hold an execution that is ready; what it took up of its job's limits goes to another one."""
@@ -117,16 +117,16 @@ class Claim:
         if held is Held.PAUSED:
             self._admission.free_slots(json.dumps([execution]))
 
-    def _move(self, pick: Pick, found: int, started: int) -> None:
-        """Leave a chunk with what it still holds. Only what is started counts as served: the rest was not its turn.
+    def _move(self, pick: Pick, found: int, turns: int) -> None:
+        """Leave a chunk with what it still holds; one in which less was found than it said holds nothing more.
 
-        One in which less was found than it said holds nothing more.
+        What is ended takes no turn. What is held does: by that place it is admitted, among all whom its limit holds.
         """
         chunk = pick.ticket.chunk
         if found < pick.many:
             self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([chunk])})
         else:
-            self._connection.execute(statement("move_chunk"), (started, found - started, chunk))
+            self._connection.execute(statement("move_chunk"), (turns, found - turns, chunk))
 
     def _serve(self, pick: Pick, started: int) -> None:
         ticket = pick.ticket
