@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from importlib import import_module
-from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.application import set_up
 from pinstripe.clock import SystemClock
 from pinstripe.discovery import find_files
-from pinstripe.errors import ConfigurationError, LedgerError, PinstripeError, TenantRequired, UnknownTenant
+from pinstripe.errors import LedgerError, PinstripeError, TenantRequired, UnknownTenant
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
@@ -378,23 +377,3 @@ class OpeningWorkspace:
         """Close it."""
         if self._workspace is not None:
             await self._workspace.__aexit__(kind, error, frames)
-
-
-def set_up(target: str) -> None:
-    """Call the function that the setting `setup` names, as `"module:function"`; raises `ConfigurationError`."""
-    module, _, name = target.partition(":")
-    try:
-        function = getattr(import_module(module), name)
-    except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"
-        message = f'setting `setup`: expected "module:function" that can be imported, got {target!r} ({reason})'
-        raise ConfigurationError(message) from error
-    try:
-        answer = function()
-    except (Exception, SystemExit) as error:
-        message = f"setting `setup`: {target} raised {type(error).__name__}: {error}"
-        raise ConfigurationError(message) from error
-    if iscoroutine(answer):
-        answer.close()
-        message = f"setting `setup`: expected a plain function, got the async {target}; run async set-up inside it"
-        raise ConfigurationError(message)

@@ -96,8 +96,8 @@ def _declared(settings: Settings, database: DatabaseSettings) -> Catalog | None:
     """Read the models, after the application's own set-up; None where there are none."""
     if database.models is None:
         return None
+    from pinstripe.application import set_up
     from pinstripe.database.catalog import declared
-    from pinstripe.project import set_up
 
     folder = str(settings.folder)
     if folder not in sys.path:
