@@ -55,7 +55,7 @@ class UnknownRun(PinstripeError, LookupError):
 
 
 class InvalidArguments(PinstripeError, TypeError):
-    """The arguments don't fit the job's `run`; the message has its signature."""
+    """The arguments don't fit the job's `run`, and the message has its signature; or an option of a run can't be."""
 
 
 class TenantRequired(PinstripeError):
