@@ -137,7 +137,7 @@ def _measure(peer: Peer, size: Size) -> Iterator[tuple[str, float]]:
             return subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder, env=variables).stdout
 
         calls = size.waiting
-        yield "enqueue one by one", calls / json.loads(ask("one", calls))
+        yield "enqueue one by one", json.loads(ask("one", calls))
         with worker(_filled(peer.worker, programs, url), folder, **given) as started:
             started.wait_until(lambda: evidence.count(notes) >= calls, f"{calls} jobs")
             began = [entry.at for entry in evidence.entries(notes)]
@@ -153,7 +153,7 @@ def _measure(peer: Peer, size: Size) -> Iterator[tuple[str, float]]:
             time.sleep(size.idle)
             yield "an idle worker, of one core", (started.seconds() - before) / size.idle * 100
         if peer.many:
-            yield "enqueue many by one call for 1,000", calls / json.loads(ask("many", calls))
+            yield "enqueue many by one call for 1,000", json.loads(ask("many", calls))
 
 
 def _filled(command: Sequence[str], programs: Path, url: str) -> list[str]:
