@@ -102,7 +102,7 @@ class _HandRun:
                 signal.signal(number, handler)
         if self._signal is not None:
             code = CODES[signal.Signals(self._signal)]
-        await _leave(code, threads)
+        await leave(code, threads)
         return code
 
     async def _run(self, start: Callable[[Project, Watcher], Awaitable[Run | None]]) -> int:
@@ -159,7 +159,7 @@ class _HandRun:
             self._task.cancel()
 
 
-async def _leave(code: int, former: frozenset[threading.Thread]) -> None:
+async def leave(code: int, former: frozenset[threading.Thread]) -> None:
     """Wait shortly for what jobs left behind; end the process with `code` where that doesn't end by itself."""
     from pinstripe.executing import leaked_threads
 

@@ -1,0 +1,183 @@
+"""`pinstripe start-worker`: executes what is queued, in one process or several, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from pinstripe.commands.by_hand import leave
+from pinstripe.commands.options import example, project_option
+from pinstripe.commands.stop_signals import StopSignals
+from pinstripe.duration import write_duration
+from pinstripe.opening import open_project
+from pinstripe.supervisor import KILL_MARGIN, Supervisor, end_with, find_supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinstripe.config import Settings
+    from pinstripe.project import Project
+    from pinstripe.queue import QueueStatus
+
+HELD = {
+    "due": "due later",
+    "limit": "over a limit",
+    "tenant_limit": "over a limit for their tenant",
+    "paused": "paused",
+    "overlap": "waiting for an earlier fire",
+}
+"""How what is held is told of, by the reason."""
+
+
+class _Options(NamedTuple):
+    """What the command was given."""
+
+    concurrency: int | None
+    processes: int | None
+    drain: bool
+    project: str | None
+
+
+@click.command(
+    "start-worker",
+    short_help="Execute what is queued, until told to stop.",
+    epilog=example(
+        "pinstripe start-worker",
+        "pinstripe start-worker --processes 4 --concurrency 50",
+        "pinstripe start-worker --drain",
+    ),
+)
+@click.option("--concurrency", metavar="N", type=click.IntRange(min=1), help="How many executions at once a process.")
+@click.option(
+    "--processes", metavar="N", type=click.IntRange(min=1), help="How many processes; one that dies is replaced."
+)
+@click.option("--drain", is_flag=True, help="End when nothing is ready any more, instead of waiting for more.")
+@project_option
+def command(*, concurrency: int | None, processes: int | None, drain: bool, project: str | None) -> int:
+    """Execute what is queued, until told to stop.
+
+    The first SIGTERM or Ctrl-C lets what runs go on for the grace (the setting worker.shutdown_grace), then cancels it;
+    the second cancels it at once. What didn't end is queued again, for other workers, its attempt not counted.
+
+    Exit codes: 0 drained, 2 wrong usage or configuration, 4 the ledger can't be used, 130 and 143 interrupted.
+    """
+    return asyncio.run(_start(_Options(concurrency, processes, drain, project)))
+
+
+async def _start(options: _Options) -> int:
+    threads = frozenset(threading.enumerate())
+    supervisor = find_supervisor()
+    opening = open_project(
+        options.project, flags={"worker.concurrency": options.concurrency, "worker.processes": options.processes}
+    )
+    settings = opening.settings
+    with StopSignals(write_duration(settings.worker.shutdown_grace), quiet=supervisor is not None) as signals:
+        async with opening as project:
+            if supervisor is None:
+                _introduce(project, drain=options.drain)
+            if settings.worker.processes == 1:
+                await _work(project, signals, supervisor, drain=options.drain)
+            else:
+                await _supervise(project, signals, drain=options.drain)
+            if options.drain and signals.code is None and supervisor is None:
+                for line in _rest(await project.ledger.queue.status()):
+                    click.echo(line)
+    code = signals.code or 0
+    await leave(code, threads)
+    return code
+
+
+async def _work(project: Project, signals: StopSignals, supervisor: int | None, *, drain: bool) -> None:
+    """Work in this process."""
+    worker = project.worker()
+    signals.hand_to(worker.stop)
+    watch = None if supervisor is None else asyncio.create_task(end_with(supervisor, worker.stop))
+    try:
+        await worker.work(drain=drain)
+    finally:
+        if watch is not None:
+            watch.cancel()
+    if worker.left:
+        # Threads can't be stopped, and to close the project would wait for them. All else has been given back, and what
+        # they do is given back by the others, who know that this process ends by intent.
+        _end(signals.code or 0)
+
+
+async def _supervise(project: Project, signals: StopSignals, *, drain: bool) -> None:
+    """Have several processes work."""
+    await project.ledger.open(write=True)
+    worker = project.settings.worker
+    supervisor = Supervisor(
+        child_command(project.settings, drain=drain),
+        worker.processes,
+        queue=project.ledger.queue,
+        grace=worker.shutdown_grace.total_seconds() + KILL_MARGIN,
+        tell=lambda sentence: click.echo(f"Warning: {sentence}", err=True),
+        drains=drain,
+    )
+    signals.hand_to(supervisor.stop)
+    await supervisor.supervise()
+
+
+def child_command(settings: Settings, *, drain: bool) -> list[str]:
+    """Give the command line of one process that a supervisor starts."""
+    words = ["start-worker", "--processes", "1", "--concurrency", str(settings.worker.concurrency)]
+    return [
+        *(sys.executable, "-m", "pinstripe", *words),
+        *(["--drain"] if drain else []),
+        *("--project", str(settings.folder)),
+    ]
+
+
+def _introduce(project: Project, *, drain: bool) -> None:
+    """Say what this worker works on, and which of the project's files it can't use."""
+    from pinstripe.commands.screen import visible, visible_lines
+    from pinstripe.definition import BrokenJob
+
+    settings = project.settings
+    found = project.registry.load_all()
+    broken = [job for job in found if isinstance(job, BrokenJob)]
+    problems = [(str(one.path), one.line, one.reason) for one in project.services.problems()]
+    problems += [(str(job.path or f"job {job.name}"), job.line, job.reason) for job in broken]
+    for place, line, reason in problems:
+        where = place.removeprefix(f"{settings.folder}/") + (f":{line}" if line else "")
+        click.echo(f"{click.style(visible(where), bold=True)}: {visible_lines(reason)}", err=True)
+    jobs = _counted(len(found) - len(broken), "job")
+    worker = settings.worker
+    at_once = f"{_counted(worker.concurrency, 'execution')} at once"
+    processes = "" if worker.processes == 1 else f" in each of {worker.processes} processes"
+    click.echo(f"Working on {jobs}, {at_once}{processes}, by the ledger {visible(str(settings.ledger_path))}")
+    if sys.stdout.isatty() and not drain:
+        click.echo(click.style("Press Ctrl-C to stop.", dim=True))
+    sys.stdout.flush()
+
+
+def _rest(status: QueueStatus) -> Iterator[str]:
+    """Tell what a drained queue still has."""
+    from pinstripe.clock import to_datetime
+    from pinstripe.commands.screen import moment
+
+    held = [f"{count:,} {HELD[reason]}" for reason, count in status.held.items() if count]
+    if not held:
+        yield "Nothing is left."
+        return
+    next_due = "" if status.next_due is None else f"; the next is due at {moment(to_datetime(status.next_due))}"
+    yield f"Nothing is ready any more. Left: {', '.join(held)}{next_due}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _end(code: int) -> None:
+    """End the process as it is."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
