@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from datetime import timedelta
+from subprocess import PIPE, Popen
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinstripe.run import Counts
+from pinstripe.sweeper import PRUNE_EVERY, WARN_EVERY, Sweeper
+from tests.jobs import Sums
+from tests.shop import open_shop
+from tests.working import drain, enqueue, seen, told_shop
+
+if TYPE_CHECKING:
+    from tests.conftest import ProjectFolder
+
+pytestmark = pytest.mark.anyio
+
+CHILD = """
+import asyncio, sys
+from pinstripe import open_project
+
+async def work():
+    async with open_project() as project:
+        await project.worker().work()
+
+asyncio.run(work())
+"""
+
+HANGS = """
+import asyncio
+
+from pinstripe import BackgroundJob
+
+class Hangs(BackgroundJob):
+    async def run(self, hang):
+        if hang:
+            print("hanging")
+            await asyncio.Event().wait()
+"""
+
+
+async def test_what_a_dead_worker_ran_runs_again(
+    project_folder: ProjectFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    project_folder.job("hangs", HANGS.replace("if hang:", "if hang and self.attempt.fence == 1:"))
+    async with open_shop(project_folder) as shop:
+        run = await enqueue(shop, "hangs", True)
+        child = Popen(  # noqa: ASYNC220 - our own interpreter, waited for by its output
+            [sys.executable, "-c", CHILD], cwd=project_folder.path, stdout=PIPE, stderr=PIPE, text=True
+        )
+        assert child.stdout is not None
+        loop = asyncio.get_running_loop()
+        assert "hanging" in await loop.run_in_executor(None, child.stdout.readline)
+        child.kill()
+        await loop.run_in_executor(None, child.communicate)
+        assert (await seen(shop, run)).executions == Counts(1, running=1)
+        with caplog.at_level(logging.WARNING, "pinstripe"):
+            assert await Sweeper(shop.project.ledger).sweep(0.0)
+        assert (await seen(shop, run)).executions == Counts(1, 1)
+        await drain(shop)
+        assert (await seen(shop, run)).status == "succeeded"
+        assert (await shop.execution(run)).attempts == 1
+    assert "1 dead workers were found: 1 of their executions run again, 0 have failed" in caplog.text
+
+
+async def test_what_is_past_its_retention_is_removed_once_a_minute(project_folder: ProjectFolder) -> None:
+    async with told_shop(project_folder) as (shop, clock):
+        first = await shop.run(Sums, 1)
+        sweeper = Sweeper(shop.project.ledger)
+        await sweeper.sweep(0.0)
+        clock.advance(timedelta(days=60))
+        await sweeper.sweep(PRUNE_EVERY - 1)
+        assert [run.id for run in await shop.runs()] == [first.id]
+        await sweeper.sweep(PRUNE_EVERY)
+        assert await shop.runs() == []
+
+
+async def test_a_ledger_that_can_not_be_swept_is_tried_again_and_told_once_a_minute(
+    project_folder: ProjectFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with told_shop(project_folder) as (shop, _):
+        await shop.run(Sums, 1)
+        sweeper = Sweeper(shop.project.ledger)
+        path = shop.project.settings.ledger_path
+        away = path.with_name("away.db")
+        path.rename(away)
+        with caplog.at_level(logging.WARNING, "pinstripe"):
+            for now in (0.0, 1.0, WARN_EVERY - 1):
+                assert not await sweeper.sweep(now)
+            assert caplog.text.count("the ledger can't be swept now") == 1
+            assert not await sweeper.sweep(WARN_EVERY)
+        assert caplog.text.count("the ledger can't be swept now") == 2
+        away.rename(path)
+        assert await sweeper.sweep(WARN_EVERY + 1)
