@@ -14,7 +14,9 @@ import pinstripe
 from pinstripe import Execution, Run, RunStatus, Trigger, errors
 from pinstripe.commands.main import COMMANDS, EXIT_CODES
 from pinstripe.commands.main import pinstripe as command_line
+from pinstripe.commands.status import status_json
 from pinstripe.duration import write_duration
+from pinstripe.queue import Pause, Process, QueueStatus
 from pinstripe.run import Failure
 from pinstripe.setting_keys import KEYS, Key
 
@@ -98,6 +100,24 @@ def test_the_json_of_a_run_and_of_an_execution_are_as_described() -> None:
     assert list(run["executions"]) == list(written["executions"])
     assert list(run["failures"][0]) == list(written["failures"][0])
     assert list(execution) == list(Execution.__annotations__)
+
+
+def test_the_json_of_the_status_is_as_described() -> None:
+    (described,) = map(json.loads, re.findall(r"^```json\n(.*?)^```", section("status"), re.MULTILINE | re.DOTALL))
+    process = Process(1, "web-1", 4711, "0.1.0", 0, 0, 3, 20, stopping=False)
+    written = status_json(QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)]))
+    assert shape(described) == shape(written)
+
+
+def shape(value: object) -> object:
+    """Give the keys of JSON values, in their order, without what stands there."""
+    match value:
+        case dict():
+            return [(key, shape(one)) for key, one in value.items()]
+        case list():
+            return [shape(one) for one in value]
+        case _:
+            return None
 
 
 @pytest.mark.parametrize("name", [name for name, found in vars(errors).items() if isinstance(found, type)])

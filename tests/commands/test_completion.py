@@ -61,6 +61,29 @@ def test_runs_are_completed_by_their_short_ids(
     assert offered(shop, "pinstripe retry-run ") == ["last", short]
 
 
+def test_runs_to_cancel_are_those_that_go_on(
+    shop: ProjectFolder, pinstripe: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("_PINSTRIPE_COMPLETE")
+    pinstripe("run-background-job", "hello", "--enqueue")
+    short = pinstripe("list-runs", "--json").json[0]["id"][-8:]
+    pinstripe("run-background-job", "hello")
+    monkeypatch.setenv("_PINSTRIPE_COMPLETE", "bash_complete")
+    assert offered(shop, "pinstripe cancel-run ") == ["last", short]
+
+
+def test_what_is_to_be_resumed_is_what_is_paused(
+    shop: ProjectFolder, pinstripe: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("_PINSTRIPE_COMPLETE")
+    pinstripe("pause", "--job", "greet", "--tenant", "acme")
+    pinstripe("pause", "--job", "hello")
+    monkeypatch.setenv("_PINSTRIPE_COMPLETE", "bash_complete")
+    assert offered(shop, "pinstripe pause --job gr") == ["greet"]
+    assert offered(shop, "pinstripe resume --job ") == ["greet", "hello"]
+    assert offered(shop, "pinstripe resume --tenant ") == ["acme"]
+
+
 def test_what_is_broken_is_silent(shop: ProjectFolder) -> None:
     shop.file("shop.py", "print('noise')\nraise SystemExit")
     assert offered(shop, "pinstripe list-runs --tenant ") == []

@@ -55,3 +55,12 @@ def test_wrong_filters_are_explained(pinstripe: Command) -> None:
         answer = pinstripe("list-runs", *args)
         assert (answer.code, answer.out) == (2, "")
         assert message in answer.err
+
+
+def test_what_is_enqueued_is_listed_as_it_waits(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "greet", "--tenant", "acme", "--tenant", "globex", "--enqueue")
+    pinstripe("run-background-job", "greet", "--enqueue")
+    pinstripe("run-background-job", "hello")
+    _, selecting, queued = pinstripe("list-runs", "--status", "queued").out.splitlines()
+    assert selecting.endswith("  selecting")
+    assert queued.endswith("  2: 2 queued")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Command, Start
+    from tests.conftest import ProjectFolder
 
 
 def test_a_run_is_shown_with_what_failed_and_how_to_retry_it(pinstripe: Command) -> None:
@@ -71,3 +72,51 @@ def test_a_followed_run_whose_process_dies_ends_too(started: Start) -> None:
     run.process.kill()
     assert follower.end() == 1
     assert "2 cancelled of 2" in follower.seen
+
+
+def test_a_run_that_waits_tells_why(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "hello", "--enqueue")
+    assert (
+        "  waiting     queued; no worker is there; `pinstripe start-worker` starts one\n"
+        in pinstripe("show-run", "last").out
+    )
+    pinstripe("run-background-job", "greet", "--tenant", "acme", "--tenant", "globex", "--enqueue", "--delay", "2h")
+    assert "  waiting     2 wait for their time, the next at " in pinstripe("show-run", "last").out
+    pinstripe("run-background-job", "greet", "--enqueue")
+    shown = pinstripe("show-run", "last").out
+    assert "  executions  selecting tenants\n" in shown
+    assert "  waiting     its tenants wait to be selected; no worker is there" in shown
+
+
+def test_one_that_is_to_be_tried_again_tells_of_its_attempts(
+    shop: ProjectFolder, pinstripe: Command, process: Command
+) -> None:
+    shop.job(
+        "again",
+        """
+        from pinstripe import BackgroundJob
+        class Again(BackgroundJob):
+            multi_tenant = True
+            retries = 3
+            async def run(self):
+                raise ValueError("no luck")
+        """,
+    )
+    pinstripe("run-background-job", "again", "--tenant", "acme", "--enqueue")
+    assert "  attempts    0\n" in pinstripe("show-run", "last", "--tenant", "acme").out
+    process("start-worker", "--drain")
+    execution = pinstripe("show-run", "last", "--tenant", "acme", "--json").json
+    assert (execution["status"], execution["attempts"], execution["held"]) == ("queued", 1, "due")
+    assert execution["error"] == "ValueError: no luck"
+    due = execution["due_at"]
+    shown = pinstripe("show-run", "last", "--tenant", "acme").out
+    assert f"  attempts    1, the next at {due[:10]} {due[11:19]}Z\n" in shown
+    assert "ValueError: no luck" in shown
+
+
+def test_a_skipped_tenant_tells_its_reason(pinstripe: Command) -> None:
+    pinstripe("pause", "--tenant", "acme")
+    pinstripe("run-background-job", "greet")
+    shown = pinstripe("show-run", "last", "--tenant", "acme").out
+    assert "  status      skipped\n" in shown
+    assert "paused" in shown

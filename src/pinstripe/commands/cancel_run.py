@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinstripe.commands.completion import complete_run
+from pinstripe.commands.completion import complete_open_run
 from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.screen import command_line, short, styled_status, visible, write_json
 
@@ -25,7 +25,7 @@ REASON = "cancelled by cancel-run"
     short_help="End a run, wherever it runs.",
     epilog=example("pinstripe cancel-run 1f3a9c07"),
 )
-@click.argument("reference", metavar="RUN", shell_complete=complete_run)
+@click.argument("reference", metavar="RUN", shell_complete=complete_open_run)
 @json_option
 @project_option
 def command(*, reference: str, as_json: bool, project: str | None) -> None:

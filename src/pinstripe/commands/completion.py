@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     import click
 
@@ -48,22 +48,54 @@ def complete_tenant(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _ask(ctx, ids)
 
 
-def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG001 - click's
-    """Offer the newest runs by their short ids, with what they were, and `last`."""
+def complete_run(
+    ctx: click.Context,
+    param: click.Parameter,  # noqa: ARG001 - click's
+    incomplete: str,
+    statuses: Sequence[str | None] = (None,),
+) -> list[Any]:
+    """Offer the newest runs by their short ids, with what they were, and `last`; with `statuses` only such runs."""
     from click.shell_completion import CompletionItem
 
     from pinstripe.commands.screen import moment, short
 
     async def runs(project: Project) -> list[CompletionItem]:
         from pinstripe.ledger import RunFilter
+        from pinstripe.run import RunStatus
 
         return [
             CompletionItem(short(run.id), help=f"{run.job} {run.status} {moment(run.created_at)}")
-            for run in await project.ledger.list_runs(RunFilter())
+            for status in statuses
+            for run in await project.ledger.list_runs(
+                RunFilter(status=None if status is None else RunStatus(status), failures=False)
+            )
         ]
 
     offered = [CompletionItem("last", help="the newest run"), *_ask(ctx, runs)]
     return [item for item in offered if item.value.startswith(incomplete)]
+
+
+def complete_open_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Offer the newest runs that aren't finished."""
+    return complete_run(ctx, param, incomplete, ("running", "queued"))
+
+
+def complete_paused_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    """Offer the names of jobs that are paused, for all tenants or one."""
+
+    async def names(project: Project) -> list[str]:
+        return sorted({pause.job for pause in await project.ledger.queue.pauses() if pause.job is not None})
+
+    return [name for name in _ask(ctx, names) if name.startswith(incomplete)]
+
+
+def complete_paused_tenant(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    """Offer the ids of tenants that are paused, for all jobs or one."""
+
+    async def ids(project: Project) -> list[str]:
+        return sorted({pause.tenant for pause in await project.ledger.queue.pauses() if pause.tenant is not None})
+
+    return [id_ for id_ in _ask(ctx, ids) if id_.startswith(incomplete)]
 
 
 def _ask(ctx: click.Context, question: Callable[[Project], Coroutine[Any, Any, list[Any]]]) -> list[Any]:

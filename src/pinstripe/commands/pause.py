@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     short_help="Start nothing more of a job, for a tenant, or at all.",
     epilog=example("pinstripe pause --job send_newsletter", "pinstripe pause --tenant acme", "pinstripe pause --all"),
 )
-@scope_options
+@scope_options()
 @json_option
 @project_option
 def command(*, job: str | None, tenant: str | None, everything: bool, as_json: bool, project: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -13,12 +14,13 @@ from pinstripe.errors import TenantSourceFailed, UnknownJob
 from pinstripe.names import normalise_job_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pinstripe.project import Project
     from pinstripe.queue import Pause
 
 F = TypeVar("F", bound="Callable[..., Any]")
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 class Scope(NamedTuple):
@@ -53,15 +55,22 @@ class Scope(NamedTuple):
         return jobs and (None in {self.tenant, other.tenant} or self.tenant == other.tenant)
 
 
-def scope_options(function: F) -> F:
-    """Add `--job NAME`, `--tenant ID` and `--all`, given to the command as `job`, `tenant` and `everything`."""
-    for option in (
-        click.option("--all", "everything", is_flag=True, help="Everything: all jobs for all tenants."),
-        click.option("--tenant", metavar="ID", shell_complete=complete_tenant, help="This tenant."),
-        click.option("--job", metavar="NAME", shell_complete=complete_job, help="This job."),
-    ):
-        function = option(function)
-    return function
+def scope_options(*, jobs: Completion = complete_job, tenants: Completion = complete_tenant) -> Callable[[F], F]:
+    """Add `--job NAME`, `--tenant ID` and `--all`, given to the command as `job`, `tenant` and `everything`.
+
+    `jobs` and `tenants` offer names to the shell.
+    """
+
+    def add(function: F) -> F:
+        for option in (
+            click.option("--all", "everything", is_flag=True, help="Everything: all jobs for all tenants."),
+            click.option("--tenant", metavar="ID", shell_complete=tenants, help="This tenant."),
+            click.option("--job", metavar="NAME", shell_complete=jobs, help="This job."),
+        ):
+            function = option(function)
+        return function
+
+    return add
 
 
 def read_scope(job: str | None, tenant: str | None, *, everything: bool) -> Scope:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pinstripe.commands.completion import complete_paused_job, complete_paused_tenant
 from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.pauses import Scope, check_scope, pauses_json, read_scope, scope_of, scope_options, since
 from pinstripe.commands.screen import aside, write_json
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         "pinstripe resume --job send_newsletter", "pinstripe resume --tenant acme", "pinstripe resume --all"
     ),
 )
-@scope_options
+@scope_options(jobs=complete_paused_job, tenants=complete_paused_tenant)
 @json_option
 @project_option
 def command(*, job: str | None, tenant: str | None, everything: bool, as_json: bool, project: str | None) -> None:

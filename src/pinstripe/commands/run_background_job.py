@@ -184,7 +184,7 @@ def _ids(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> 
 @click.option(
     "--timeout", metavar="DURATION", callback=read_duration, help="The limit of each execution, as 30s or 5m."
 )
-@click.option("--force", is_flag=True, help="Also a --tenant that the job's filter leaves out.")
+@click.option("--force", is_flag=True, help="Also what is paused, and a --tenant outside the filter.")
 @run_options
 @enqueue_options
 @terms_options

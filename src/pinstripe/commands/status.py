@@ -36,7 +36,7 @@ def command(*, as_json: bool, project: str | None) -> None:
     """
     status, now, lease = asyncio.run(_look(project))
     if as_json:
-        write_json(_json(status))
+        write_json(status_json(status))
         return
     for line in _lines(status, now, lease, project):
         click.echo(line)
@@ -118,7 +118,8 @@ def _bands(status: QueueStatus) -> list[Waiting]:
     return [found.get(priority) or Waiting(priority, 0, None) for priority in Priority]
 
 
-def _json(status: QueueStatus) -> dict[str, Any]:
+def status_json(status: QueueStatus) -> dict[str, Any]:
+    """Give a status as JSON values, in the documented order."""
     return {
         "processes": [
             {
