@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinstripe.background_job import BackgroundJob
+from pinstripe.commands.summary import exit_code
 from pinstripe.errors import PinstripeError, RunCancelled
+from pinstripe.opening import open_project
 from tests.jobs import FailsForSome, Waits
 from tests.shop import Begun, Recorder, in_global_workspace, many, open_shop
 
@@ -29,6 +31,37 @@ async def test_stop_cancels_what_runs_and_what_has_not_started(project_folder: P
         reasons = [(await shop.execution(run, id_)).error for id_ in ("acme", "birch", "cedar")]
         assert reasons == ["shut down", "shut down", "not started"]
         assert watcher.runs == [run]
+
+
+async def test_a_run_hears_that_another_process_asked_for_its_end(project_folder: ProjectFolder) -> None:
+    async with open_shop(project_folder) as shop, open_project(project_folder.path) as other:
+        watcher = Begun()
+        task = asyncio.create_task(shop.run(Waits, watcher=watcher, concurrency=2))
+        await watcher.begun.wait()
+        (begun,) = await shop.runs()
+        await other.ledger.open()
+        await other.ledger.queue.cancel(begun.id, "not needed")
+        run = await task
+        assert (run.status, run.executions.cancelled, exit_code(run)) == ("cancelled", 3, 1)
+        reasons = [(await shop.execution(run, id_)).error for id_ in ("acme", "birch", "cedar")]
+        assert reasons == ["not needed"] * 3
+
+
+async def test_what_code_awaits_raises_where_another_process_asked_for_its_end(project_folder: ProjectFolder) -> None:
+    begun = asyncio.Event()
+
+    class Tells(Waits):
+        async def run(self) -> None:
+            begun.set()
+            await super().run()
+
+    async with open_shop(project_folder) as shop:
+        task = asyncio.create_task(in_global_workspace(shop, Tells, tenants=["acme"]))
+        await begun.wait()
+        await shop.project.ledger.queue.cancel("last", "not needed")
+        with pytest.raises(RunCancelled):
+            await task
+        assert await shop.none_is_open()
 
 
 async def test_stop_raises_run_cancelled_where_code_awaits(project_folder: ProjectFolder) -> None:

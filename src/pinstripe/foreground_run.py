@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
-from pinstripe.errors import MAX_EXCEPTIONS, ConfigurationError, PinstripeError, TenantSourceFailed
+from pinstripe.errors import MAX_EXCEPTIONS, ConfigurationError, LedgerError, PinstripeError, TenantSourceFailed
 from pinstripe.executor import Assignment
 from pinstripe.ledger import NO_TENANT, Claimed, Settlement
 from pinstripe.run import Counts, ExecutionStatus, Failure
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pinstripe.watcher import Watcher
 
 NOT_STARTED = "not started"
+LOOK_EVERY = 0.5
+"""Seconds between two looks whether somebody else asked for the run's end."""
+
 GONE = "no longer a tenant that the job's filter lets through"
 
 
@@ -67,6 +70,7 @@ class ForegroundRun:
         self._wake = asyncio.Event()
         self._halted: str | None = None
         self._stopped: str | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._counts: Counts = started.run.executions
         self.exceptions: dict[str | None, Exception] = {}
         """The first exceptions of failed executions, by tenant."""
@@ -91,6 +95,7 @@ class ForegroundRun:
         self._feed.open(self._wake)
         try:
             while await self._turn():
+                await self._look()
                 await self._wake.wait()
                 self._wake.clear()
             return await self._finish()
@@ -98,7 +103,24 @@ class ForegroundRun:
             await self._give_up()
             raise
         finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
             await self._feed.close()
+
+    async def _look(self) -> None:
+        """Look, now and then, whether somebody else asked for the run's end; stop it then."""
+        if self._alarm is not None or self._stopped is not None:
+            return
+        self._alarm = asyncio.get_running_loop().call_later(LOOK_EVERY, self._ring)
+        with suppress(LedgerError):  # the next turn finds the same
+            reasons = await self._ledger.queue.cancelled([self._run.id])
+            for reason in reasons.values():
+                self._halt(reason)
+                self.stop(reason)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake.set()
 
     async def _turn(self) -> bool:
         """One pass: settle what has ended, start what there is room for. Tells whether anything is left to wait for."""
