@@ -1,0 +1,266 @@
+"""Every order of moves on a queue leaves it as a simple model is: nothing is lost, and nothing counts twice."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+
+from pinstripe.ledger import NO_TENANT
+from pinstripe.priority import Priority
+from tests.ledgers.conftest import HandClock, Store
+from tests.ledgers.queue.model import LIMITS, Model, ModelExecution
+from tests.ledgers.queue.moves import CANCELLED, FAILED, QUEUED, SECOND, SKIPPED, SUCCEEDED, ended, new_work
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from pinstripe.ledger import Settlement
+    from pinstripe.queue import Started
+
+TENANTS = ["a", "b", "c"]
+WORKERS = [0, 1]
+JOB = st.sampled_from(sorted(LIMITS))
+DUE_IN = [None, None, None, 60 * SECOND]
+"""Never a multiple of what the clock moves by: nothing becomes due while it is looked at."""
+
+ENDS: list[tuple[Any, dict[str, Any]]] = [
+    (SUCCEEDED, {}),
+    (SUCCEEDED, {"result": "1"}),
+    (FAILED, {"error": "ValueError: no"}),
+    (CANCELLED, {"error": "stopped"}),
+    (SKIPPED, {"error": "gone"}),
+    (QUEUED, {}),
+    (QUEUED, {"counted": False}),
+    (QUEUED, {"crash": True, "counted": False, "error": "its process died"}),
+]
+
+
+class Moves(RuleBasedStateMachine):
+    """Makes every move on two workers of a ledger and on the model, and compares them after each."""
+
+    runs = Bundle("runs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = Store(Path(self.folder.name) / "ledger.db", HandClock())
+        self.loop = asyncio.Runner()
+        self.sweeper, *self.workers = (self.store.ledger() for _ in range(3))
+        for made in self.store.made:
+            self.wait(made.open())
+        for ledger in self.workers:
+            self.wait(ledger.queue.join(5))
+        self.model = Model()
+        self.started: list[list[Started]] = [[], []]
+        self.lives = [0, 1]  # a process that was taken for dead goes on as another owner
+        self.killed = [False, False]
+        self.buried = [False, False]
+
+    def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run(coroutine)
+
+    @property
+    def now(self) -> int:
+        return self.store.clock.microseconds
+
+    @rule(
+        target=runs,
+        job=JOB,
+        tenants=st.lists(st.sampled_from(TENANTS), unique=True, max_size=3),
+        priority=st.sampled_from(Priority),
+        due_in=st.sampled_from(DUE_IN),
+        overlap=st.sampled_from([None, None, "skip", "queue"]),
+        crashes=st.sampled_from([2, 2, 1, 0]),
+        selector=st.sampled_from([None, None, None, *WORKERS]),
+    )
+    def enqueue(
+        self,
+        job: str,
+        tenants: list[str],
+        priority: Priority,
+        due_in: int | None,
+        overlap: str | None,
+        crashes: int,
+        selector: int | None,
+    ) -> Any:
+        if selector is not None and self.buried[selector]:
+            return multiple()
+        due = self.now + due_in if due_in is not None and overlap is None and selector is None else None
+        tenants = tenants or [NO_TENANT]
+        work = new_work(
+            *tenants,
+            job=job,
+            priority=priority,
+            due_at=due,
+            overlap=overlap,
+            schedule=overlap and "hourly",
+            scheduled_for=overlap and self.now,
+            crashes=crashes,
+            limits=LIMITS[job],
+        )
+        if selector is not None:
+            work = work._replace(tenants=None)
+        (run,) = self.wait(self.workers[0].queue.enqueue([work]))
+        may_be_skipped = len(tenants) > 1 or overlap is not None
+        made = [ModelExecution(job, tenant, crashes, may_be_skipped, overlap, due) for tenant in tenants]
+        if selector is not None:
+            self.select(selector, tenants)
+        self.model.enqueue(run.id, made)
+        return str(run.id)
+
+    def select(self, worker: int, tenants: list[str]) -> None:
+        queue = self.workers[worker].queue
+        taken = self.wait(queue.take_selection())
+        assert self.wait(queue.add(taken, tenants[:1])) == 1
+        assert self.wait(queue.add(taken, tenants)) == len(tenants) - 1
+        self.wait(queue.end_selection(taken))
+
+    @rule(
+        worker=st.sampled_from(WORKERS),
+        ends=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(ENDS), st.sampled_from(DUE_IN)), max_size=4),
+        slots=st.integers(0, 4),
+    )
+    def turn(self, worker: int, ends: list[tuple[int, tuple[Any, dict[str, Any]], int | None]], slots: int) -> None:
+        """Settle some of what this process has ever started, each once a turn, and start more."""
+        settlements: dict[int, tuple[Started, Settlement]] = {}
+        mine = self.started[worker]
+        for place, (status, kept), due_in in ends:
+            if place < len(mine) and mine[-1 - place].id not in settlements:
+                one = mine[-1 - place]
+                due = self.now + due_in if status is QUEUED and due_in else None
+                settlements[one.id] = one, ended(one, status, due_at=due, **kept)
+        taken = self.wait(self.workers[worker].queue.turn([made for _, made in settlements.values()], slots))
+        for one, made in settlements.values():
+            self.model.settle(one, made, self.now)
+        assert taken.lost == self.buried[worker]
+        if taken.lost:
+            assert taken.started == []
+            self.revive(worker)
+            return
+        self.take_up(worker, taken.started)
+        free = slots - len(taken.started)
+        assert free >= 0
+        while taken.more and free:
+            taken = self.wait(self.workers[worker].queue.turn([], free))
+            self.take_up(worker, taken.started)
+            free -= len(taken.started)
+        self.see_what_claims_end()
+        if free:
+            self.nobody_waits_for_a_free_slot()
+
+    def take_up(self, worker: int, started: list[Started]) -> None:
+        for one in started:
+            self.model.start(one, self.lives[worker], self.now)
+        self.started[worker] += started
+
+    def revive(self, worker: int) -> None:
+        """Go on as another owner, as it does that is told to be taken for dead."""
+        self.lives[worker] += len(WORKERS)
+        self.killed[worker] = self.buried[worker] = False
+
+    def see_what_claims_end(self) -> None:
+        """Take over what a claim may have met, or not: of cancelled runs, and of paused tenants."""
+        for id_, run in self.model.runs.items():
+            for one in run.executions.values():
+                if one.state is QUEUED and (run.stopped or (one.may_be_skipped and self.model.tenant_paused(one))):
+                    found = self.wait(self.sweeper.find_execution(id_, one.tenant)).status
+                    if found is not QUEUED:
+                        assert found is (CANCELLED if run.stopped else SKIPPED)
+                        self.model.end(one, found)
+
+    def nobody_waits_for_a_free_slot(self) -> None:
+        for run in self.model.runs.values():
+            for one in run.executions.values():
+                assert not self.model.may_start(run, one, self.now)
+
+    @rule(run=runs)
+    def cancel(self, run: str) -> None:
+        self.wait(self.sweeper.queue.cancel(run, "not needed"))
+        self.model.cancel(run)
+
+    @rule(job=st.none() | JOB, tenant=st.none() | st.sampled_from(TENANTS))
+    def pause(self, job: str | None, tenant: str | None) -> None:
+        assert self.wait(self.sweeper.queue.pause(job, tenant)) == ((job, tenant) not in self.model.pauses)
+        self.model.pauses.add((job, tenant))
+
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        if self.model.pauses:
+            job, tenant = data.draw(st.sampled_from(sorted(self.model.pauses, key=str)))
+            assert self.wait(self.sweeper.queue.resume(job, tenant))
+            self.model.pauses.discard((job, tenant))
+
+    @rule()
+    def let_time_pass(self) -> None:
+        self.store.clock.advance(timedelta(seconds=45))
+        for worker in WORKERS:
+            if not self.killed[worker]:
+                self.workers[worker].beat()
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def kill(self, worker: int) -> None:
+        """Let a process be gone; it goes on all the same, as one does that was only stopped for long."""
+        if not self.killed[worker]:
+            self.store.kill(self.workers[worker])
+            self.killed[worker] = True
+
+    @rule()
+    def sweep(self) -> None:
+        swept = self.wait(self.sweeper.queue.sweep())
+        dead = [worker for worker in WORKERS if self.killed[worker] and not self.buried[worker]]
+        assert swept.owners == len(dead)
+        assert swept.rescued == sum(self.model.bury(self.lives[worker], self.now) for worker in dead)
+        for worker in dead:
+            self.buried[worker] = True
+        self.see_what_claims_end()
+        assert not any(
+            one.state is QUEUED for run in self.model.runs.values() if run.stopped for one in run.executions.values()
+        )
+
+    @invariant()
+    def the_ledger_is_as_the_model(self) -> None:
+        for id_, run in self.model.runs.items():
+            found = self.wait(self.sweeper.find_run(id_))
+            assert found.executions == run.counts
+            assert found.finished == (run.status is not None)
+            if found.finished:
+                assert found.status is run.status
+            for tenant, one in run.executions.items():
+                execution = self.wait(self.sweeper.find_execution(id_, tenant))
+                assert (execution.status, execution.attempts) == (one.state, one.attempts)
+        status = self.wait(self.sweeper.queue.status())
+        assert status.running == sum(run.counts.running for run in self.model.runs.values())
+        queued = sum(run.counts.queued for run in self.model.runs.values())
+        assert sum(status.held.values()) + sum(band.ready for band in status.waiting) == queued
+
+    def teardown(self) -> None:
+        """Let everything come to its end: nothing may be left."""
+        try:
+            for job, tenant in self.model.pauses:
+                self.wait(self.sweeper.queue.resume(job, tenant))
+            self.store.clock.advance(timedelta(minutes=10))
+            for worker in WORKERS:
+                self.kill(worker)
+            self.wait(self.sweeper.queue.sweep())
+            self.wait(self.sweeper.queue.join(100))
+            started = self.wait(self.sweeper.queue.turn([], 100)).started
+            while started:
+                started = self.wait(self.sweeper.queue.turn([ended(one) for one in started], 100)).started
+            for id_ in self.model.runs:
+                assert self.wait(self.sweeper.find_run(id_)).finished
+        finally:
+            for made in self.store.made:
+                self.wait(made.close())
+            self.loop.close()
+            self.folder.cleanup()
+
+
+def test_every_order_of_moves() -> None:
+    run_state_machine_as_test(Moves, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))
