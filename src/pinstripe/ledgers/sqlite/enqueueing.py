@@ -31,14 +31,16 @@ GONE = "run {} is not this process's to select any more: it was cancelled, or th
 class Enqueueing:
     """The rows of some runs, gathered and then written in one transaction."""
 
-    def __init__(self, connection: apsw.Connection, engine: Engine[apsw.Connection], now: int) -> None:
-        """Work on a `connection` that is in a transaction, at `now` in microseconds UTC."""
+    def __init__(self, connection: apsw.Connection, engine: Engine[apsw.Connection], now: int, first: NewWork) -> None:
+        """Work on a `connection` that is in a transaction, at `now` in microseconds UTC; `first` is added first."""
         self._connection = connection
         self._engine = engine
         self._now = now
-        ids: list[Any] = connection.execute(statement("last_ids")).fetchall()
-        self._run, self._execution, self._chunk = ids[0]
-        self._ends: dict[tuple[int, str], int] = {}
+        tenants = first.tenants
+        key = first.priority.band, _flow(first.run.job, tenants[0]) if tenants and len(tenants) == 1 else ""
+        ids: list[Any] = connection.execute(statement("last_ids"), key).fetchall()
+        self._run, self._execution, self._chunk, tag = ids[0]
+        self._ends: dict[tuple[int, str], int] = {key: tag}
         self._limits: dict[str, Limits] = {}
         self._keys: dict[tuple[str, str, str], int] = {}
         self._runs: list[tuple[Any, ...]] = []

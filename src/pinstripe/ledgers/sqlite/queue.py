@@ -46,10 +46,12 @@ class SQLiteQueue:
 
     async def enqueue(self, works: Sequence[NewWork]) -> list[Run]:
         """Put runs in, all or none of them; give them in order, or those that have their keys already."""
+        if not works:
+            return []
         now = self._store.clock.now()
 
         def enqueue(tx: apsw.Connection) -> list[Run]:
-            gathered = enqueueing.Enqueueing(tx, self._store.engine, now)
+            gathered = enqueueing.Enqueueing(tx, self._store.engine, now, works[0])
             numbers = [gathered.add(work) for work in works]
             gathered.write()
             created = to_datetime(now)

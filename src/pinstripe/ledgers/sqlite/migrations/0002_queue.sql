@@ -21,6 +21,9 @@ create unique index runs_by_key on runs(job, key_tenant, key) where key is not n
 create index runs_to_select on runs(due_at) where queued = 1 and selected = 0 and state = 'queued';
 create index runs_stopping on runs(n) where stop is not null and finished_at is null;
 
+drop index runs_open;             -- what is queued has no owner, and need not be in it
+create index runs_open on runs(owner) where owner is not null and state in ('queued', 'running');
+
 alter table executions add column band integer;                     -- while a limit holds it: its place in the order
 alter table executions add column tag integer;
 drop index executions_held;
@@ -42,7 +45,7 @@ create table chunks(            -- ready executions; it goes with the last of th
 );
 create index chunks_in_order on chunks(band, tag, id, until) where tag is not null;
 create index chunks_of_flow on chunks(band, flow, until) where tag is not null;
-create index chunks_of_run on chunks(run);
+create index chunks_selecting on chunks(run) where tag is null;
 
 create table bands(             -- how far each band has been served: the tag of what was last started
   band integer primary key,

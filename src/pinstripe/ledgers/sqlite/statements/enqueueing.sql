@@ -1,7 +1,8 @@
 -- name: last_ids
--- Numbers are given here, so that a run, its executions and its chunk are each written once.
+-- Numbers are given here, so that a run, its executions and its chunk are each written once. With them comes the next
+-- tag of a flow, which nearly always is asked for too.
 select coalesce((select seq from sqlite_sequence where name = 'runs'), 0),
-  coalesce((select max(id) from executions), 0), coalesce((select max(id) from chunks), 0)
+  coalesce((select max(id) from executions), 0), coalesce((select max(id) from chunks), 0), ({next_tag})
 
 -- name: run_of_key
 select n from runs where job = ? and key_tenant = ? and key = ?
