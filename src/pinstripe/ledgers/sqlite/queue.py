@@ -216,7 +216,8 @@ class SQLiteQueue:
         cancelled = 0
         for number, reason in self._store.rows("stopped_queued_runs"):
             cancelled += await self._cancel_queued(number, reason)
-        await self._store.write(self._mend)
+        if self._store.rows("needs_mending")[0][0] or self._is_time_to_mend():
+            await self._store.write(self._mend)
         return Swept(found.owners, found.given_back, found.failed, cancelled)
 
     async def status(self) -> QueueStatus:
@@ -255,14 +256,16 @@ class SQLiteQueue:
     def _admit_resumed(self, connection: apsw.Connection) -> bool:
         return Admission(connection, self._store.engine, self._store.clock.now()).admit_resumed()
 
+    def _is_time_to_mend(self) -> bool:
+        return self._store.clock.monotonic() - self._mended_at >= _MEND_EVERY
+
     def _mend(self, connection: apsw.Connection) -> None:
         """Look after what is held without need, and forget of the flows what says nothing any more."""
         admission = Admission(connection, self._store.engine, self._store.clock.now())
         admission.admit_all_limited()
         admission.admit_resumed()
-        now = self._store.clock.monotonic()
-        if now - self._mended_at >= _MEND_EVERY:
-            self._mended_at = now
+        if self._is_time_to_mend():
+            self._mended_at = self._store.clock.monotonic()
             admission.mend()
         connection.execute(statement("forget_flows"), {"limit": _FLOWS})
 

@@ -117,3 +117,10 @@ select count(*) from runs where queued = 1 and selected = 0 and state = 'queued'
 
 -- name: processes
 select id, host, pid, code_version, beat, started_at, concurrency, stopping from owners order by id
+
+-- name: needs_mending
+select exists (select 1 from executions indexed by executions_limited where state = 'queued' and held = 'limit')
+  or exists (select 1 from executions indexed by executions_capped where state = 'queued' and held = 'tenant_limit')
+  or exists (select 1 from executions indexed by executions_paused where state = 'queued' and held = 'paused')
+  or exists (select 1 from bands b cross join flows f indexed by flows_by_finish on f.band = b.band
+             and f.finish <= b.served)
