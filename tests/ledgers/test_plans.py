@@ -65,7 +65,8 @@ SORTING = {"succeeded", "run_to_select", "held_counts", "pauses"}
 # A scan of these is a walk over all that was ever kept. `r`, `o`, `x`, `y` and `l` are what statements call them.
 # What waits, runs or is to be stopped has indexes of its own, which hold nothing of what is only kept.
 _KEPT = re.compile(
-    r"SCAN (runs|executions|logs|r|o|x|y|l)\b(?!.*INDEX (executions_(due|held|running|paused|limited|capped)|runs_stopping)\b)"
+    r"SCAN (runs|executions|logs|r|o|x|y|l)\b"
+    r"(?!.*INDEX (executions_(due|held|running|paused|limited|capped)|runs_stopping)\b)"
 )
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 _STATEMENT = re.compile(r"(select|insert|update|delete|with)\b")
