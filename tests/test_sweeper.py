@@ -65,7 +65,7 @@ async def test_what_a_dead_worker_ran_runs_again(
         await drain(shop)
         assert (await seen(shop, run)).status == "succeeded"
         assert (await shop.execution(run)).attempts == 1
-    assert "1 dead workers were found: 1 of their executions run again, 0 have failed" in caplog.text
+    assert "of what dead workers ran, 1 run again and 0 have failed" in caplog.text
 
 
 async def test_what_is_past_its_retention_is_removed_once_a_minute(project_folder: ProjectFolder) -> None:

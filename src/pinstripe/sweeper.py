@@ -57,12 +57,7 @@ class Sweeper:
     async def _sweep(self) -> None:
         swept = await self._ledger.queue.sweep()
         if swept.rescued or swept.failed:
-            _log.warning(
-                "%d dead workers were found: %d of their executions run again, %d have failed",
-                swept.owners,
-                swept.rescued,
-                swept.failed,
-            )
+            _log.warning("of what dead workers ran, %d run again and %d have failed", swept.rescued, swept.failed)
 
     async def _try(self, what: Callable[[], Awaitable[object]], now: float) -> bool:
         try:
