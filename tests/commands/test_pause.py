@@ -115,3 +115,11 @@ def test_nothing_more_starts_until_it_is_resumed(pinstripe: Command, process: Co
     pinstripe("resume", "--job", "hello")
     process("start-worker", "--drain")
     assert pinstripe("show-run", "last", "--json").json["status"] == "succeeded"
+
+
+def test_a_run_by_hand_skips_what_is_paused_unless_it_is_forced(pinstripe: Command, process: Command) -> None:
+    pinstripe("pause", "--job", "hello")
+    answer = pinstripe("run-background-job", "hello")
+    assert answer.code == 3
+    assert answer.out.splitlines()[-1] == "Paused: job hello; --force runs it all the same."
+    assert process("run-background-job", "hello", "--force").code == 0

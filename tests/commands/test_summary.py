@@ -7,6 +7,7 @@ import click
 import pytest
 
 from pinstripe.commands.summary import exit_code, failures, retry_advice, summary
+from pinstripe.queue import Pause
 from pinstripe.run import Counts, Failure, Run, RunStatus, Trigger
 
 BEGAN = datetime(2026, 11, 21, 20, tzinfo=UTC)
@@ -80,3 +81,15 @@ def test_retrying_is_offered_only_where_something_can_be_retried() -> None:
         "",
         "Run again:  pinstripe retry-run 1f3a9c07 --project /p",
     ]
+
+
+def test_where_something_was_skipped_the_pauses_of_its_job_are_named() -> None:
+    pauses = [Pause("hello", None, 0), Pause("greet", "acme", 0), Pause(None, "\x1b[2J", 0)]
+    skipped = ended(RunStatus.SUCCEEDED, Counts(total=2, succeeded=1, skipped=1))
+    told = [click.unstyle(line) for line in summary(skipped, None, pauses)]
+    assert told[-1] == r"Paused: job greet for tenant acme, tenant \x1b[2J; --force runs it all the same."
+    assert lines(skipped) == told[:-1]
+    assert lines(skipped) == [click.unstyle(line) for line in summary(skipped, None, pauses[:1])]
+    many = [Pause(None, str(number), 0) for number in range(5)]
+    assert [*summary(skipped, None, many)][-1].startswith("Paused: tenant 0, tenant 1, tenant 2 and 2 more; ")
+    assert "Paused" not in "".join(summary(ended(RunStatus.SUCCEEDED, Counts(total=1, succeeded=1)), None, many))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pinstripe.commands.progress import Progress
     from pinstripe.project import Project
+    from pinstripe.queue import Pause
     from pinstripe.run import Run
     from pinstripe.watcher import Watcher
 
@@ -117,9 +118,10 @@ class _HandRun:
                 screen.close()
             if run is None:
                 return NOTHING_RAN
+            pauses = await project.ledger.queue.pauses() if run.executions.skipped else []
             # Whoever no longer reads (`| head`), or has no room for it, still gets the true exit code.
             try:
-                self._tell(run)
+                self._tell(run, pauses)
             except OSError as error:
                 with suppress(OSError):  # what stands in the buffer fails no second time, at the process's end
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,9 +130,9 @@ class _HandRun:
                         click.echo(f"Warning: what became of the run can't be written: {error.strerror}", err=True)
             return exit_code(run)
 
-    def _tell(self, run: Run) -> None:
+    def _tell(self, run: Run, pauses: list[Pause]) -> None:
         if self._answer is None:
-            for line in summary(run, self._folder):
+            for line in summary(run, self._folder, pauses):
                 click.echo(line)
             return
         import json

@@ -19,11 +19,15 @@ from pinstripe.commands.screen import (
 from pinstripe.run import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from pinstripe.queue import Pause
     from pinstripe.run import Run
 
 NOTHING_RAN = 3
+
+MOST_PAUSES = 3
+"""How many pauses are named in a summary; `status` has them all."""
 
 
 def exit_code(run: Run) -> int:
@@ -33,8 +37,11 @@ def exit_code(run: Run) -> int:
     return NOTHING_RAN if run.executions.skipped == run.executions.total else 0
 
 
-def summary(run: Run, project: str | None) -> Iterator[str]:
-    """Give the lines that end a run by hand: what happened, what failed, and the command that tries that again."""
+def summary(run: Run, project: str | None, pauses: Sequence[Pause] = ()) -> Iterator[str]:
+    """Give the lines that end a run by hand: what happened, what failed, and the command that tries that again.
+
+    Of the `pauses` there are, those are named for which something of it may have been skipped.
+    """
     yield _headline(run)
     if run.error is not None:
         yield f"Error: {one_line(run.error, 2_000)}"
@@ -42,6 +49,8 @@ def summary(run: Run, project: str | None) -> Iterator[str]:
         yield from _only_failure(run)
     else:
         yield from failures(run, project)
+    if run.executions.skipped:
+        yield from _paused(run, pauses)
     if run.result is not None:
         import json
 
@@ -70,6 +79,16 @@ def _headline(run: Run) -> str:
 def _only_failure(run: Run) -> Iterator[str]:
     for failure in run.failures:
         yield visible_lines(failure.traceback or failure.error)
+
+
+def _paused(run: Run, pauses: Sequence[Pause]) -> Iterator[str]:
+    """Name what is paused of a run's job, as far as it can be named in a line."""
+    from pinstripe.commands.pauses import Scope, scope_of
+
+    named = [scope.in_words() for scope in map(scope_of, pauses) if scope.meets(Scope(run.job))]
+    if named:
+        more = f" and {len(named) - MOST_PAUSES:,} more" if len(named) > MOST_PAUSES else ""
+        yield f"Paused: {', '.join(named[:MOST_PAUSES])}{more}; --force runs it all the same."
 
 
 def failures(run: Run, project: str | None, limit: int = SHOWN_FAILURES) -> Iterator[str]:
