@@ -83,7 +83,7 @@ def test_on_a_terminal_there_is_a_bar(
     follower = terminal("show-run", "last", "--follow")
     follower.wait_for("its tenants wait to be selected")
     worker = started("start-worker")
-    follower.wait_for("━")
+    follower.wait_for("0 of 10")
     worker.wait_for("waiting")
     for number in range(9):
         gated.file(f"t{number}", "")
@@ -118,3 +118,19 @@ def test_of_a_finished_run_the_exit_code_tells_its_end(pinstripe: Command, job: 
 def test_where_nothing_ran_the_exit_code_is_3(pinstripe: Command) -> None:
     pinstripe("run-background-job", "greet", "--where", "plan=none")
     assert pinstripe("show-run", "last", "--follow").code == 3
+
+
+def test_on_a_terminal_ctrl_c_takes_the_bar_away(
+    gated: ProjectFolder, terminal: Start, started: Start, pinstripe: Command
+) -> None:
+    started("start-worker").wait_for("Working on ")
+    pinstripe("run-background-job", "gated", "--enqueue")
+    follower = terminal("show-run", "last", "--follow")
+    follower.wait_for("━")
+    follower.type("\x03")
+    assert follower.end() == 130
+    shown = follower.seen.rpartition("━")[2]
+    assert "\x1b[?25h" in shown, "the cursor is shown again"
+    assert "\r\nNo longer following; run " in shown
+    for number in range(10):
+        gated.file(f"t{number}", "")
