@@ -43,6 +43,19 @@ class Hangs(BackgroundJob):
             await asyncio.Event().wait()
 """
 
+KILLS = """
+import os
+from pathlib import Path
+
+from pinstripe import BackgroundJob
+
+class Kills(BackgroundJob):
+    async def run(self):
+        with (Path(__file__).parents[2] / "tries").open("a") as tries:
+            tries.write("x")
+        os._exit(9)
+"""
+
 
 async def test_what_a_dead_worker_ran_runs_again(
     project_folder: ProjectFolder, caplog: pytest.LogCaptureFixture
@@ -66,6 +79,26 @@ async def test_what_a_dead_worker_ran_runs_again(
         assert (await seen(shop, run)).status == "succeeded"
         assert (await shop.execution(run)).attempts == 1
     assert "of what dead workers ran, 1 run again and 0 have failed" in caplog.text
+
+
+async def test_only_who_kills_its_worker_is_blamed(project_folder: ProjectFolder) -> None:
+    project_folder.job("hangs", HANGS.replace("if hang:", "if hang and self.attempt.fence == 1:"))
+    project_folder.job("kills", KILLS)
+    async with open_shop(project_folder) as shop:
+        innocents = [await enqueue(shop, "hangs", True) for _ in range(3)]
+        guilty = await enqueue(shop, "kills")
+        child = Popen([sys.executable, "-c", CHILD], cwd=project_folder.path, stdout=PIPE)  # noqa: ASYNC220 - as above
+        await asyncio.get_running_loop().run_in_executor(None, child.communicate)
+        assert child.returncode == 9
+        assert (await seen(shop, guilty)).executions == Counts(1, running=1)
+        await drain(shop)
+        for run in innocents:
+            assert (await seen(shop, run)).status == "succeeded"
+            assert (await shop.execution(run)).attempts == 1
+        done = await seen(shop, guilty)
+        assert done.status == "failed"
+        assert "exit code 9" in done.failures[0].error
+    assert (project_folder.path / "tries").read_text() == "xxxx"  # in a worker, and then alone until the third crash
 
 
 async def test_what_is_past_its_retention_is_removed_once_a_minute(project_folder: ProjectFolder) -> None:

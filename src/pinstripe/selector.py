@@ -62,6 +62,9 @@ class Selector:
         except LedgerError as error:
             _log.info("no tenants can be selected now: %s", error)  # the worker warns of it
             return False
+        except Exception:  # noqa: BLE001 - a selection that fails must not be the last
+            _log.exception("selecting the tenants of runs failed; it is tried again")
+            return False
         return found
 
     async def select(self) -> bool:

@@ -71,7 +71,7 @@ class Worker:
         self._clock = clock
         self._watcher = watcher
         self._concurrency = concurrency
-        self._shutdown = Shutdown(shutdown_grace, self._release)
+        self._shutdown = Shutdown(shutdown_grace, attempts.release)
         self._begin = begin
         attempts.heard = self._hear
         self._waiting = False
@@ -168,7 +168,7 @@ class Worker:
         if taken.started:
             self._attempts.start(taken.started)
             if self._shutdown.hurried:  # while the transaction was on its way
-                self._release(self._shutdown.reason or "")
+                self._attempts.release(self._shutdown.reason or "")
 
     async def _look(self, now: float) -> None:
         """Look for runs that were cancelled and for runs to select, now and then, or when something was heard."""
@@ -191,7 +191,7 @@ class Worker:
 
     def _selected(self, selection: asyncio.Task[bool]) -> None:
         self._selection = None
-        if not selection.cancelled() and (selection.exception() is not None or selection.result()):
+        if not selection.cancelled() and selection.result():
             self._found = True
             self._hear()
 
@@ -209,6 +209,8 @@ class Worker:
     async def _work(self, *, drain: bool) -> None:
         await self._begin()
         await self._join()
+        if drain:  # what a dead worker has left is to be done, too
+            await self._sweeper.sweep(self._clock.monotonic())
         sweeping = asyncio.get_running_loop().create_task(self._sweeper.go_on(self._clock))
         try:
             with redirected() if self._watcher.captures else shown():
@@ -265,12 +267,7 @@ class Worker:
             return False
         selection = self._select()
         await asyncio.wait([selection])
-        return not selection.cancelled() and selection.exception() is None and not selection.result()
-
-    def _release(self, reason: str) -> None:
-        """Stop what runs, for others to do."""
-        self._attempts.release(reason)
-        self._hear()
+        return not selection.cancelled() and not selection.result()
 
     async def _wait(self) -> None:
         """Wait until something has ended, is heard or due, or until it is time to look."""
