@@ -27,16 +27,21 @@ def process(concurrency: int | None = 20, *, stopping: bool = False, silent: int
     ],
 )  # fmt: skip
 def test_what_is_held_is_told_in_words(held: dict[Held, int], words: list[str]) -> None:
-    assert held_in_words(held, 0) == words
+    assert held_in_words(held, 0, now=-1) == words
+
+
+def test_what_is_due_already_waits_since_then() -> None:
+    assert held_in_words({Held.DUE: 1}, 0, now=0) == ["1 is due since 1970-01-01 00:00:00Z"]
+    assert held_in_words({Held.DUE: 2}, 0, now=0) == ["2 wait for their time, the first since 1970-01-01 00:00:00Z"]
 
 
 def test_without_the_next_due_none_is_told() -> None:
-    assert held_in_words({Held.DUE: 2}, None) == ["2 wait for their time"]
+    assert held_in_words({Held.DUE: 2}, None, now=0) == ["2 wait for their time"]
 
 
 @pytest.mark.parametrize("reason", Held)
 def test_of_one_no_number_is_told(reason: Held) -> None:
-    (words,) = held_in_words({reason: 1}, None)
+    (words,) = held_in_words({reason: 1}, None, now=0)
     assert "1" not in of_one(words)
     assert of_one(words)
 

@@ -89,10 +89,10 @@ async def show(
     if as_json:
         write_json(run.to_json() if tenant is None or execution is None else _execution_json(execution))
         return code
-    reason = None if run.finished else await why(project, run)
-    shown = (
-        _of_run(run, execution, folder, reason) if tenant is None or execution is None else _of_tenant(run, execution)
-    )
+    if tenant is None or execution is None:
+        shown = _of_run(run, execution, folder, await why(project, run))
+    else:
+        shown = _of_tenant(run, execution, project.clock.now())
     for line in shown:
         click.echo(line)
     return code
@@ -122,7 +122,7 @@ def _of_run(run: Run, execution: Execution | None, folder: str | None, reason: s
     yield from retry_advice(run, folder)
 
 
-def _of_tenant(run: Run, execution: Execution) -> Iterator[str]:
+def _of_tenant(run: Run, execution: Execution, now: int) -> Iterator[str]:
     """Give the lines about one tenant's execution."""
     yield f"Run {run.id} of {visible(run.job)} for {visible(execution.tenant or '')}"
     lasted = None
@@ -131,7 +131,7 @@ def _of_tenant(run: Run, execution: Execution) -> Iterator[str]:
     yield from _fields(
         status=styled_status(execution.status),
         attempts=_attempts(execution) or "0",
-        waiting=_why_held(execution),
+        waiting=_why_held(execution, now),
         started=None if execution.started_at is None else moment(execution.started_at),
         finished=_finished(execution.finished_at, lasted),
     )
@@ -146,13 +146,13 @@ def _attempts(execution: Execution) -> str | None:
     return f"{execution.attempts:,}" + (f", the next at {moment(execution.due_at)}" if again else "")
 
 
-def _why_held(execution: Execution) -> str | None:
+def _why_held(execution: Execution, now: int) -> str | None:
     """Write why one execution may not start yet; None where it may, or did."""
     if execution.held is None:
         return None
     held = {Held(execution.held): 1}
     due = None if execution.due_at is None else to_microseconds(execution.due_at)
-    return of_one(held_in_words(held, due)[0])
+    return of_one(held_in_words(held, due, now)[0])
 
 
 def _outcome(execution: Execution) -> Iterator[str]:

@@ -62,7 +62,7 @@ def _lines(status: QueueStatus, now: int, lease: timedelta, folder: str | None) 
     if status.selecting:
         yield f"Selecting tenants: {status.selecting:,} run{'' if status.selecting == 1 else 's'}"
     if any(status.held.values()):
-        yield f"Held: {', '.join(held_in_words(status.held, status.next_due))}"
+        yield f"Held: {', '.join(held_in_words(status.held, status.next_due, now))}"
     elif status.next_due is not None:  # a run whose tenants are selected later
         yield f"Next due: {moment(to_datetime(status.next_due))}"
     if status.pauses:

@@ -33,8 +33,9 @@ async def why(project: Project, run: Run) -> str | None:
         return None
     queue = project.ledger.queue
     waits = await queue.waits(run.id)
-    parts = held_in_words(waits.held, waits.next_due)
-    if waits.selecting and waits.next_due is not None and waits.next_due > project.clock.now():
+    now = project.clock.now()
+    parts = held_in_words(waits.held, waits.next_due, now)
+    if waits.selecting and waits.next_due is not None and waits.next_due > now:
         parts.append(f"its tenants are selected at {moment(to_datetime(waits.next_due))}")
     elif waits.selecting:
         parts.append("its tenants wait to be selected")
@@ -43,13 +44,16 @@ async def why(project: Project, run: Run) -> str | None:
     if not parts:
         return None
     status = await queue.status()
-    if not has_worker(status.processes, project.clock.now(), project.settings.worker.lease):
+    if not has_worker(status.processes, now, project.settings.worker.lease):
         parts.append(NO_WORKER)
     return "; ".join(parts)
 
 
-def held_in_words(held: Mapping[Held, int], next_due: int | None) -> list[str]:
-    """Write what is held by reason: `3 wait for their time, the next at 2026-11-21 20:00:00Z`."""
+def held_in_words(held: Mapping[Held, int], next_due: int | None, now: int) -> list[str]:
+    """Write what is held by reason: `3 wait for their time, the next at 2026-11-21 20:00:00Z`.
+
+    What is due already, by `now`, waits for a worker that sees it.
+    """
     parts = []
     for reason in Held:
         number = held.get(reason, 0)
@@ -57,9 +61,15 @@ def held_in_words(held: Mapping[Held, int], next_due: int | None) -> list[str]:
             one, many = _WORDS[reason]
             words = f"{number:,} {one if number == 1 else many}"
             if reason is Held.DUE and next_due is not None:
-                words += f"{', the next' if number > 1 else ''} at {moment(to_datetime(next_due))}"
+                words = _due(number, words, moment(to_datetime(next_due)), is_past=next_due <= now)
             parts.append(words)
     return parts
+
+
+def _due(number: int, words: str, at: str, *, is_past: bool) -> str:
+    if number == 1:
+        return f"1 is due since {at}" if is_past else f"{words} at {at}"
+    return f"{words}, the first since {at}" if is_past else f"{words}, the next at {at}"
 
 
 def of_one(words: str) -> str:
