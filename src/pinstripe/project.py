@@ -60,6 +60,7 @@ class Project:
             retention=settings.retention,
             sync=settings.ledger_sync,
             code_version=VERSION,
+            lease=settings.worker.lease.total_seconds(),
         )
         self._services = Services(settings.services, settings.services_package, database_service(settings.database))
         self._registry = Registry(
