@@ -1,4 +1,4 @@
-"""Starts `child.py`, and ends it for certain."""
+"""Starts a process beside the test's own, and ends it for certain."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Child:
 
 
 @contextmanager
-def child(path: Path, what: str, *words: object) -> Iterator[Child]:
-    """Start a process that does `what` to the ledger."""
+def child(path: Path, what: str, *words: object, module: str = "tests.ledgers.child") -> Iterator[Child]:
+    """Start a process that does `what`, one of the acts of a `module`, to the ledger."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.ledgers.child", str(path), what, *map(str, words)],
+        [sys.executable, "-m", module, str(path), what, *map(str, words)],
         cwd=_ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
