@@ -16,7 +16,7 @@ from pinstripe.retry import Retry
 from pinstripe.run import Counts, Trigger, new_run_id
 from tests.jobs import Sums
 from tests.shop import Recorder, Shop, open_shop
-from tests.working import drain, enqueue, seen, told_shop
+from tests.working import drain, enqueue, seen, told_shop, working
 
 if TYPE_CHECKING:
     from tests.conftest import ProjectFolder
@@ -189,6 +189,23 @@ async def test_a_tenant_that_is_gone_is_skipped(project_folder: ProjectFolder) -
         await drain(shop)
         assert await shop.statuses(run, "acme", "birch") == ["skipped", "succeeded"]
         assert (await shop.execution(run, "acme")).error == GONE
+
+
+async def test_a_tenant_that_is_newer_than_the_last_reading_is_not_skipped(project_folder: ProjectFolder) -> None:
+    came: asyncio.Queue[str] = asyncio.Queue()
+
+    class Welcomes(BackgroundJob):
+        multi_tenant = True
+
+        async def run(self) -> None:
+            came.put_nowait(self.tenant.id)
+
+    async with open_shop(project_folder, ["acme"]) as shop, working(shop):
+        await enqueue(shop, Welcomes, tenants=["acme"])
+        assert await came.get() == "acme"
+        shop.tenants(["acme", "new"])
+        await enqueue(shop, Welcomes, tenants=["new"])
+        assert await came.get() == "new"
 
 
 async def test_a_source_that_fails_skips_nobody(

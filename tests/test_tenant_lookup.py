@@ -52,7 +52,8 @@ class Source:
     async def find(self, *ids: str, job: Definition | None = None, **selection: Any) -> list[str]:
         """Give which of these are found."""
         definition = job or define("greets", Greets, multi_tenant=True)
-        return [*await self.lookup.find(definition, run(definition.name, **selection), ids)]
+        found = await self.lookup.find(definition, run(definition.name, **selection), ids, as_of=0)
+        return sorted(found, reverse=True)
 
 
 def run(job: str = "greets", **selection: Any) -> QueuedRun:
@@ -71,14 +72,14 @@ async def test_tenants_are_found_through_what_the_run_asked_for() -> None:
     source = Source()
     assert await source.find("acme", "birch", where=[["plan", "pro"]]) == ["acme"]
     assert await source.find("acme", "gone", tenants=["acme", "gone"]) == ["acme"]
-    assert await source.find("acme", "gone", tenants=["acme", "gone"], force=True) == ["acme", "gone"]
+    assert await source.find("acme", "gone", tenants=["acme", "gone"], force=True) == ["gone", "acme"]
     assert await source.find("acme", "gone", force=True) == ["acme"]  # as it was selected: by the filter
 
 
 async def test_a_plain_source_is_read_once_in_thirty_seconds() -> None:
     source, definition = Source(), define("greets", Greets, multi_tenant=True)
     for _ in range(5):
-        assert await source.find("acme", "birch", job=definition) == ["acme", "birch"]
+        assert await source.find("acme", "birch", job=definition) == ["birch", "acme"]
         assert await source.find("never", job=definition) == []
     first = source.readings
     assert first <= 2

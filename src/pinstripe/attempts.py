@@ -123,6 +123,7 @@ class Attempts:
             task.cancel()
         if self._lookups:
             await asyncio.wait(self._lookups)
+        await self._lookup.close()
 
     def _find(self, job: str) -> Definition | None:
         """Find a job; None, with a warning, where this process can't load it: another one may, or a later one."""
@@ -147,7 +148,8 @@ class Attempts:
         job = group[0].started.run.job
         try:
             ids = list(dict.fromkeys(going.started.tenant for going in group))
-            found = await self._lookup.find(group[0].definition, group[0].started.run, ids)
+            as_of = max(going.started.run.created_at for going in group)
+            found = await self._lookup.find(group[0].definition, group[0].started.run, ids, as_of)
         except (TenantSourceFailed, ConfigurationError) as error:
             self._warn(job, "its tenants can't be found now, so that what is queued of it waits", error)
             due_at = self.clock.now() + SOURCE_AGAIN * 1_000_000

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.selection import Selection, find_tenants, narrow
+from pinstripe.tenant_reading import TenantReading
+from pinstripe.tenant_sources import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from pinstripe.tenants import Tenant, TenantSource
 
 KEPT_SECONDS = 30.0
-"""How long a narrowed source answers: as long as one that is written in Python keeps what it has read."""
+"""How long a narrowed source answers: what it has read, if it keeps that, may be as old."""
 
 KEPT_SOURCES = 16
 """How many narrowed sources are kept at once, each with at most 10,000 tenants."""
@@ -25,8 +28,8 @@ KEPT_SOURCES = 16
 class TenantLookup:
     """Finds tenants through the filters of their job and their run.
 
-    A source in a database is asked one query a batch. One in Python is read once in 30 seconds, where it has no more
-    tenants than it may keep; for that, it is the same object that is asked again.
+    A source in a database is asked one query a batch. One in Python is read at least once in 30 seconds, in a reading
+    that goes on from batch to batch.
     """
 
     def __init__(self, find_source: Callable[[], TenantSource | None], active: str, clock: Clock) -> None:
@@ -35,6 +38,7 @@ class TenantLookup:
         self._active = active
         self._clock = clock
         self._sources: dict[str, _Narrowed] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def key(self, run: QueuedRun) -> str:
         """Name what a run's tenants are found through: those of runs with the same key may be found together."""
@@ -44,29 +48,50 @@ class TenantLookup:
             return run.job
         return f"{run.job} {json.dumps([where, bool(forced)])}"
 
-    async def find(self, definition: Definition, run: QueuedRun, ids: Sequence[str]) -> Mapping[str, Tenant]:
+    async def find(
+        self, definition: Definition, run: QueuedRun, ids: Sequence[str], as_of: int
+    ) -> Mapping[str, Tenant]:
         """Give those of the tenants with these `ids` that the source still has for the run's job and its selection.
 
+        Who isn't found isn't there any more, provided that it was at `as_of` (microseconds UTC), when it was enqueued.
         Raises `TenantSourceFailed` where the source fails, and `ConfigurationError` where a filter does.
         """
-        return await find_tenants(self._source(definition, run), ids)
+        asked = self._asked(definition, run)
+        return await (asked.find(ids, as_of) if isinstance(asked, TenantReading) else find_tenants(asked, ids))
 
-    def _source(self, definition: Definition, run: QueuedRun) -> TenantSource:
+    async def close(self) -> None:
+        """End what is being read."""
+        while self._sources:
+            self._forget(next(iter(self._sources)))
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def _asked(self, definition: Definition, run: QueuedRun) -> TenantSource | TenantReading:
         key, now = self.key(run), self._clock.monotonic()
         kept = self._sources.get(key)
         if kept is not None and now - kept.since < KEPT_SECONDS and kept.definition is definition:
-            return kept.source
+            return kept.asked
         for old in [old for old, each in self._sources.items() if now - each.since >= KEPT_SECONDS]:
-            del self._sources[old]
+            self._forget(old)
+        if key in self._sources:
+            self._forget(key)
         while len(self._sources) >= KEPT_SOURCES:
-            del self._sources[next(iter(self._sources))]  # the oldest: what is renewed is put in anew
-        self._sources.pop(key, None)
+            self._forget(next(iter(self._sources)))  # the oldest: what is renewed is put in anew
         source = narrow(definition, Selection.from_json(run.selection), self._find_source(), self._active)
-        self._sources[key] = _Narrowed(source, definition, now)
-        return source
+        asked = TenantReading(source, self._clock) if isinstance(source, Tenants) else source
+        self._sources[key] = _Narrowed(asked, definition, now)
+        return asked
+
+    def _forget(self, key: str) -> None:
+        """Forget a source, and end its reading if there is one."""
+        asked = self._sources.pop(key).asked
+        if isinstance(asked, TenantReading):
+            closing = asyncio.get_running_loop().create_task(asked.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
 
 class _Narrowed(NamedTuple):
-    source: TenantSource
+    asked: TenantSource | TenantReading
     definition: Definition
     since: float
