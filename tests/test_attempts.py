@@ -125,6 +125,28 @@ async def test_retries_have_an_end(project_folder: ProjectFolder) -> None:
     assert (done.status, done.failures[0].attempts) == ("failed", 3)
 
 
+async def test_a_policy_that_raises_loses_no_execution(
+    project_folder: ProjectFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            raise RuntimeError("never mind")
+
+    class OddError(Exception, metaclass=Odd): ...
+
+    class Fails(BackgroundJob):
+        retries = Retry(2, on=OddError)
+
+        async def run(self) -> None:
+            raise ValueError("bad")
+
+    async with open_shop(project_folder) as shop:
+        run = await enqueue(shop, Fails)
+        await drain(shop)
+        assert (await seen(shop, run)).failures[0].error == "ValueError: bad"
+    assert "its retries can't be told" in caplog.text
+
+
 async def test_a_job_may_ask_to_run_later_and_that_is_no_attempt(project_folder: ProjectFolder) -> None:
     seen_numbers: list[int] = []
 

@@ -12,10 +12,11 @@ from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
 from pinstripe.clock import to_datetime
-from pinstripe.errors import ConfigurationError, InvalidJob, TenantSourceFailed, UnknownJob
+from pinstripe.errors import ConfigurationError, TenantSourceFailed
 from pinstripe.foreground_run import GONE
 from pinstripe.ledger import NO_TENANT
 from pinstripe.outcome import failed
+from pinstripe.retry import Retry
 from pinstripe.run import ExecutionStatus
 from pinstripe.settlement import ended, hand_back, settlement_of
 
@@ -41,6 +42,8 @@ SOURCE_AGAIN = 5
 
 WARN_EVERY = 60.0
 """Seconds between two warnings of the same job."""
+
+NO_RETRIES = Retry.of(None)
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -129,7 +132,7 @@ class Attempts:
         """Find a job; None, with a warning, where this process can't load it: another one may, or a later one."""
         try:
             definition = self._definitions[job] = self._registry.find(job)
-        except (UnknownJob, InvalidJob) as error:
+        except Exception as error:  # noqa: BLE001 - mostly UnknownJob and InvalidJob; nothing may lose what is claimed
             self._warn(job, "what is queued of it waits for a worker that has it", error)
             return None
         return definition
@@ -231,10 +234,14 @@ class Going:
 
     def end(self, _assignment: Assignment | None, outcome: Outcome) -> None:
         """Take the outcome; called on the event loop."""
-        clock, retry = self._attempts.clock, self.definition.retry
-        self.settle(
-            settlement_of(self.started, outcome, retry, now=clock.now, jitter=_jitter, released=bool(self._released))
-        )
+        started, clock, retry = self.started, self._attempts.clock, self.definition.retry
+        released = bool(self._released)
+        try:
+            settlement = settlement_of(started, outcome, retry, now=clock.now, jitter=_jitter, released=released)
+        except Exception:  # noqa: BLE001 - what an author wrote there loses no execution
+            _log.exception("%s: its retries can't be told, so that it is not tried again", self.definition.name)
+            settlement = settlement_of(started, outcome, NO_RETRIES, now=clock.now, jitter=_jitter)
+        self.settle(settlement)
 
     def settle(self, settlement: Settlement) -> None:
         """End it by a settlement, unless it has one."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pinstripe.attempts import Attempts
     from pinstripe.clock import Clock
     from pinstripe.ledger import Ledger
+    from pinstripe.limits import Limits
     from pinstripe.queue import Taken
     from pinstripe.registry import Registry
     from pinstripe.selector import Selector
@@ -207,8 +208,10 @@ class Worker:
         self._try_at = now + self._backoff
 
     async def _work(self, *, drain: bool) -> None:
+        limits = self._load()
         await self._begin()
-        await self._join()
+        await self._ledger.queue.join(self._concurrency)
+        await self._ledger.queue.set_limits(limits)
         if drain:  # what a dead worker has left is to be done, too
             await self._sweeper.sweep(self._clock.monotonic())
         sweeping = asyncio.get_running_loop().create_task(self._sweeper.go_on(self._clock))
@@ -235,16 +238,15 @@ class Worker:
                 await self._go_on(drain=False)
             raise
 
-    async def _join(self) -> None:
-        """Become a worker of the ledger, and say what limits the jobs have."""
-        limits = {}
+    def _load(self) -> dict[str, Limits | None]:
+        """Load all jobs, and give the limits that they have."""
+        limits: dict[str, Limits | None] = {}
         for job in self._registry.load_all():
             if isinstance(job, BrokenJob):
                 _log.warning("the background job %s can't be loaded: %s", job.name, job.reason)
             else:
                 limits[job.name] = job.limits
-        await self._ledger.queue.join(self._concurrency)
-        await self._ledger.queue.set_limits(limits)
+        return limits
 
     async def _go_on(self, *, drain: bool) -> None:
         while True:
