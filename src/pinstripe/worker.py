@@ -147,6 +147,7 @@ class Worker:
             slots = 0 if self._shutdown.reason else max(0, self._concurrency - len(attempts.running))
             if not ended and not slots:
                 return False
+            self._found = False  # before the turn: what is selected while it is on its way was not there for it
             taken = await queue.turn(ended, slots)
         except LedgerError as error:
             attempts.put_back(ended)
@@ -161,7 +162,7 @@ class Worker:
 
     async def _take(self, taken: Taken) -> None:
         self._next_due = taken.next_due
-        self._found = bool(taken.started) or taken.more
+        self._found = self._found or bool(taken.started) or taken.more
         if taken.lost:
             _log.warning("this worker was taken for dead, so that others do what it did; it goes on with other work")
             self._attempts.release("this worker was taken for dead")
