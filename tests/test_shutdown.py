@@ -16,7 +16,7 @@ from pinstripe.run import Counts
 from pinstripe.shutdown import Shutdown
 from tests.jobs import Sums
 from tests.shop import FOUR, Recorder, open_shop
-from tests.working import Gate, drain, enqueue, gated, seen, working
+from tests.working import Gate, drain, enqueue, gated, seen, told_shop, working
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +135,60 @@ async def test_a_selection_is_left_to_others(project_folder: ProjectFolder) -> N
         shop.on_reading(None)
         await drain(shop)
         assert (await seen(shop, run)).executions == Counts(len(FOUR) - 1, succeeded=3)
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+async def test_what_still_waits_for_its_tenant_ends_too(project_folder: ProjectFolder, *, cancels: bool) -> None:
+    reading = asyncio.Event()
+
+    class Greets(BackgroundJob):
+        multi_tenant = True
+
+        async def run(self) -> None: ...
+
+    async def stand_still(_number: int) -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    async with open_shop(project_folder) as shop:
+        run = await enqueue(shop, Greets, tenants=["acme"])
+        shop.on_reading(stand_still)
+        async with working(shop) as (worker, task):
+            await reading.wait()
+            assert worker.left == ["greets"]
+            if cancels:
+                await shop.project.ledger.queue.cancel(run.id, "not needed")
+                worker.stop()
+            else:
+                worker.stop()
+                worker.stop()
+            await task
+        shop.on_reading(None)
+        execution = await shop.execution(run, "acme")
+        expected = ("cancelled", 1, "not needed") if cancels else ("queued", 0, None)
+        assert (execution.status, execution.attempts, execution.error) == expected
+
+
+async def test_a_worker_that_fails_gives_back_what_runs(project_folder: ProjectFolder) -> None:
+    gate = Gate()
+    failures = [RuntimeError("a bug")]
+    async with told_shop(project_folder) as (shop, clock):
+        run = await enqueue(shop, gated(gate), "a")
+        task = asyncio.create_task(shop.project.worker(watcher=Recorder()).work())
+        await gate.has(1)
+        tell = clock.now
+
+        def now() -> int:
+            current = asyncio.current_task()
+            if failures and current is not None and current.get_name() == "pinstripe worker":
+                raise failures.pop()
+            return tell()
+
+        clock.now = now  # type: ignore[method-assign]
+        with pytest.raises(RuntimeError, match="a bug"):
+            await task
+        assert (await seen(shop, run)).executions == Counts(1, 1)
+        assert (await shop.execution(run)).attempts == 0
 
 
 async def test_what_can_not_be_stopped_is_left_and_told(

@@ -130,3 +130,22 @@ async def test_a_ledger_that_can_not_be_swept_is_tried_again_and_told_once_a_min
         assert caplog.text.count("the ledger can't be swept now") == 2
         away.rename(path)
         assert await sweeper.sweep(WARN_EVERY + 1)
+
+
+async def test_a_pass_that_fails_is_not_the_last(
+    project_folder: ProjectFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with told_shop(project_folder) as (shop, clock):
+        await shop.run(Sums, 1)
+        sweeper = Sweeper(shop.project.ledger)
+        tell = clock.now
+
+        def now() -> int:
+            raise RuntimeError("a bug")
+
+        clock.now = now  # type: ignore[method-assign]
+        assert not await sweeper.sweep(0.0)
+        assert not await sweeper.sweep(1.0)
+        assert caplog.text.count("sweeping the ledger failed") == 1
+        clock.now = tell  # type: ignore[method-assign]
+        assert await sweeper.sweep(2.0)
