@@ -229,6 +229,31 @@ async def test_a_selected_fire_meets_its_predecessor_too(worker: Ledger, overlap
     assert {(await worker.find_run(run.id)).status for run in runs} == {RunStatus.SUCCEEDED}
 
 
+async def test_a_predecessor_may_end_amid_the_selection_of_the_next(worker: Ledger) -> None:
+    await fire(worker, "a", overlap="queue")
+    first = await claim_one(worker)
+    run = await enqueue_selecting(worker, schedule="hourly", scheduled_for=1, overlap="queue")
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.add(taken, ["a", "b"])
+    assert await claim(worker, 9, [ended(first)]) == []  # none starts before the selection is complete
+    await worker.queue.add(taken, ["b", "c"])
+    await worker.queue.end_selection(taken)
+    assert sorted(tenants_of(await drain(worker))) == ["a", "b", "c"]
+    assert (await worker.find_run(run.id)).status == RunStatus.SUCCEEDED
+
+
+async def test_a_predecessor_that_ends_makes_nothing_due(worker: Ledger, clock: HandClock) -> None:
+    await fire(worker, "a", overlap="queue")
+    first = await claim_one(worker)
+    due = clock.microseconds + 300 * SECOND
+    run = await fire(worker, "a", overlap="queue", due_at=due)
+    assert await claim(worker, 9, [ended(first)]) == []
+    assert (await worker.queue.turn([], 1)).next_due == due
+    clock.advance(timedelta(minutes=6))
+    assert runs_of(await claim(worker)) == [run.id]
+
+
 async def test_a_selection_that_failed_is_in_nobodys_way(worker: Ledger) -> None:
     await enqueue_selecting(worker, schedule="hourly", scheduled_for=1, overlap="skip")
     taken = await worker.queue.take_selection()

@@ -51,6 +51,9 @@ class Admission:
             by_run.setdefault(run, []).append(id_)
         for run, ids in by_run.items():
             flow, band = self._rows("flow_of", (run,))[0]
+            if flow is None:
+                self._hide(run, ids)
+                continue
             tag = next_tag(self._connection, band, flow, "front_tag" if in_front else "next_tag")
             if in_front:
                 self._connection.execute(statement("finish_flow"), (band, flow, tag + len(ids)))
@@ -58,6 +61,12 @@ class Admission:
             self._connection.execute(statement("make_ready"), {"chunk": chunk, "ids": json.dumps(ids)})
             self._engine.mint(self._connection, [chunk])
             self.minted = True
+
+    def _hide(self, run: int, ids: Sequence[int]) -> None:
+        """Put executions of a run whose tenants are still being selected into a chunk that its end makes ready."""
+        chunk = self._rows("hidden_chunk", {"run": run})[0][0]
+        self._connection.execute(statement("fill_chunk"), {"chunk": chunk, "size": len(ids)})
+        self._connection.execute(statement("make_ready"), {"chunk": chunk, "ids": json.dumps(ids)})
 
     # Limits: an execution of a limited job takes up a slot from when it is admitted, or started, to when it ends.
 
@@ -144,8 +153,13 @@ class Admission:
         for job, schedule, tenant in freed:
             waiting = self._rows("next_overlapping", {"job": job, "schedule": schedule, "tenant": tenant})
             if waiting:
-                self._connection.execute(statement("take_guard"), (job, schedule, tenant, waiting[0][0]))
-                self.make_ready(waiting)
+                id_, _run, due_at = waiting[0]
+                self._connection.execute(statement("take_guard"), (job, schedule, tenant, id_))
+                if due_at is not None and due_at > self._now:
+                    values = {"held": str(Held.DUE), "band": None, "tag": None, "id": id_}
+                    self._connection.execute(statement("hold"), values)
+                else:
+                    self.make_ready(waiting)
 
     def mend(self) -> None:
         """Give back the slots and guards of executions that have none to have; it looks at all there are."""

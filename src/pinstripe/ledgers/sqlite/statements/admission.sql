@@ -9,6 +9,7 @@ select min(due_at) from (
     where queued = 1 and selected = 0 and state = 'queued' and due_at > :now order by due_at limit 1))
 
 -- name: flow_of
+-- It has no flow while its tenants are being selected.
 select flow, band from runs where n = ?
 
 -- name: make_ready
@@ -63,7 +64,7 @@ delete from guards where execution in (
 returning job, schedule, tenant
 
 -- name: next_overlapping
-select x.id, x.run from executions x join runs r on r.n = x.run
+select x.id, x.run, x.due_at from executions x join runs r on r.n = x.run
 where x.state = 'queued' and x.held = 'overlap' and x.job = :job and x.tenant = :tenant and r.schedule = :schedule
 order by x.id limit 1
 
