@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from pinstripe.errors import LedgerError
@@ -187,6 +189,27 @@ async def test_a_selection_whose_source_failed_is_a_failed_run(worker: Ledger) -
     assert (await execution(worker, run, "a")).attempts == 0
     assert await drain(worker) == []
     assert await worker.queue.take_selection() is None
+
+
+async def test_a_selection_that_fails_is_not_begun_again_half_cancelled(
+    worker: Ledger, second: Ledger, store: Store
+) -> None:
+    run = await enqueue_selecting(worker)
+    taken = await take(worker)
+    await worker.queue.add(taken, [f"t{n:04}" for n in range(1_200)])
+    with closing(apsw.Connection(str(store.path))) as connection:
+        connection.execute(
+            "create trigger refuse before update on executions when old.tenant = 't0700' "
+            "begin select raise(fail, 'no more can be written'); end"
+        )
+        with pytest.raises(LedgerError):
+            await worker.queue.end_selection(taken, error="OSError: no tenants")
+        connection.execute("drop trigger refuse")
+    await die(worker, store, second)
+    assert await second.queue.take_selection() is None
+    found = await second.find_run(run.id)
+    assert (found.status, found.error) == (RunStatus.FAILED, "OSError: no tenants")
+    assert found.executions == Counts(1_200, cancelled=1_200)
 
 
 async def test_a_selection_is_due_at_its_time(worker: Ledger, clock: HandClock) -> None:

@@ -211,14 +211,9 @@ def add_page(connection: apsw.Connection, owner: int, run: QueuedRun, tenants: S
     return added
 
 
-def is_selector(connection: apsw.Connection, owner: int, run: int) -> bool:
-    """Tell whether a run is (still) `owner`'s to select."""
-    return connection.execute(statement("selector_of"), {"run": run, "owner": owner}).fetchone() is not None
-
-
 def check_selector(connection: apsw.Connection, owner: int, run: QueuedRun) -> None:
     """Raise `LedgerError` where a run isn't `owner`'s to select any more."""
-    if not is_selector(connection, owner, run.n):
+    if connection.execute(statement("selector_of"), {"run": run.n, "owner": owner}).fetchone() is None:
         raise LedgerError(GONE.format(run.id))
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pinstripe.limits import Limits
     from pinstripe.queue import NewWork, Pause, QueuedRun, QueueStatus, RunWaits
 
+NOT_STARTED = "not started"
+"""Why the executions of a run whose selection failed are cancelled."""
+
 _FLOWS = 1_000
 """How many flows a sweep forgets at most: about a millisecond."""
 
@@ -130,20 +133,24 @@ class SQLiteQueue:
     async def end_selection(self, run: QueuedRun, *, error: str | None = None) -> Run:
         """End a selection: its executions become ready, or with `error` cancelled."""
         owner, now = self._store.ours().id or 0, self._store.clock.now()
-        if error is not None:
-            await self._cancel_queued(run.n, "not started", selector=owner)
 
         def end(tx: apsw.Connection) -> Run:
             ended = listing.run_of(tx, run.n)
             if ended.finished:
                 return ended  # it was cancelled meanwhile
             enqueueing.check_selector(tx, owner, run)
-            if error is None:
-                enqueueing.show_chunks(tx, self._store.engine, run, now)
-            tx.execute(statement("selection_ended"), {"run": run.n, "error": error, "now": now})
+            if error is not None:
+                # From here on nobody selects it again, whoever has to cancel the rest of it.
+                tx.execute(statement("selection_failed"), {"run": run.n, "error": error, "reason": NOT_STARTED})
+                return ended
+            enqueueing.show_chunks(tx, self._store.engine, run, now)
+            tx.execute(statement("selection_ended"), {"run": run.n, "error": None, "now": now})
             return listing.run_of(tx, run.n)
 
         ended = await self._store.write(end)
+        if error is not None and not ended.finished:
+            await self._cancel_queued(run.n, NOT_STARTED)
+            ended = self._store.read(lambda tx: listing.run_of(tx, run.n))
         self._store.engine.wake()
         return ended
 
@@ -236,16 +243,13 @@ class SQLiteQueue:
         """Let `wait` end, here."""
         self._store.engine.rouse()
 
-    async def _cancel_queued(self, run: int, reason: str, *, selector: int | None = None) -> int:
-        """Cancel what of a run waits, page by page; give how many. It is closed then, unless by its own `selector`."""
+    async def _cancel_queued(self, run: int, reason: str) -> int:
+        """Cancel what of a run waits, page by page; give how many."""
         cancelled = 0
 
         def cancel(tx: apsw.Connection) -> int:
             now = self._store.clock.now()
-            if selector is not None and not enqueueing.is_selector(tx, selector, run):
-                return 0
-            admission = Admission(tx, self._store.engine, now)
-            return rescuing.cancel_queued(tx, admission, run, reason, now, close=selector is None)
+            return rescuing.cancel_queued(tx, Admission(tx, self._store.engine, now), run, reason, now)
 
         while True:
             page = await self._store.write(cancel)

@@ -114,20 +114,20 @@ def give_back(connection: apsw.Connection, admission: Admission, owner: int, now
     return GivenBack(len(again), len(failed), len(rows) == PAGE)
 
 
-def cancel_queued(
-    connection: apsw.Connection, admission: Admission, run: int, reason: str, now: int, *, close: bool = True
-) -> int:
+def cancel_queued(connection: apsw.Connection, admission: Admission, run: int, reason: str, now: int) -> int:
     """Cancel a page of the queued executions of a run; give how many they were.
 
-    With the last of them a run whose selection was not complete goes out of it, and to `close` it is closed.
+    With the last of them a run whose selection was not complete is closed.
     """
     values = {"run": run, "limit": PAGE}
-    ids = [id_ for (id_,) in connection.execute(statement("queued_of_run"), values)]
+    rows: list[Any] = connection.execute(statement("queued_of_run"), values).fetchall()
+    ids = [id_ for id_, _ in rows]
     if ids:
         end_ids(connection, admission, ids, ExecutionStatus.CANCELLED, reason, now)
+        chunks = {chunk for _, chunk in rows if chunk is not None}
+        connection.execute(statement("empty_chunks"), {"chunks": json.dumps([*chunks])})
     if len(ids) < PAGE:
-        connection.execute(statement("drop_chunks"), {"run": run})
         selected: list[Any] = connection.execute("select selected from runs where n = ?", (run,)).fetchall()
-        if close and not selected[0][0]:
+        if not selected[0][0]:
             connection.execute(statement("run_abandoned"), {"run": run, "now": now})
     return len(ids)

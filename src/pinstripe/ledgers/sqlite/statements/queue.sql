@@ -89,6 +89,9 @@ delete from guards where execution in (select value from json_each(:ids)) return
 -- name: stop_run
 update runs set stop = :reason where n = :run and finished_at is null and stop is null
 
+-- name: selection_failed
+update runs set error = :error, stop = :reason where n = :run
+
 -- name: stopped_runs
 select id, stop from runs where stop is not null and finished_at is null
 
@@ -96,10 +99,7 @@ select id, stop from runs where stop is not null and finished_at is null
 select n, stop from runs where stop is not null and finished_at is null and queued = 1
 
 -- name: queued_of_run
-select id from executions where run = :run and state = 'queued' limit :limit
-
--- name: drop_chunks
-delete from chunks where run = :run
+select id, chunk from executions where run = :run and state = 'queued' limit :limit
 
 -- name: running_of_owner
 select x.id, x.run, r.crashes, r.stop from executions x join runs r on r.n = x.run
