@@ -74,6 +74,7 @@ class Model:
 
     runs: dict[str, ModelRun] = field(default_factory=dict)
     pauses: set[tuple[str | None, str | None]] = field(default_factory=set)
+    late: int = 0
 
     def all(self) -> Iterator[ModelExecution]:
         for run in self.runs.values():
@@ -122,19 +123,18 @@ class Model:
         one = self.runs[started.run.id].executions[started.tenant]
         if one.epoch != settlement.epoch or not one.open:
             return
-        if settlement.status is not QUEUED:
+        one_too_many = settlement.crash and one.crashes == one.crashes_allowed
+        if settlement.status is not QUEUED or one_too_many:
             if one.state is QUEUED:
                 one.state = RUNNING  # its end counts as if it had never been given back
-            self.end(one, settlement.status)
+                self.late += 1
+            self.end(one, FAILED if one_too_many else settlement.status)
         elif one.state is RUNNING:
             one.attempts -= not settlement.counted
             one.crashes += settlement.crash
             one.solo |= settlement.crash
             one.due = now if settlement.due_at is None else settlement.due_at
-            if one.crashes > one.crashes_allowed:
-                self.end(one, FAILED)
-            else:
-                one.move(QUEUED)
+            one.move(QUEUED)
 
     def end(self, one: ModelExecution, status: ExecutionStatus) -> None:
         one.move(status)

@@ -162,7 +162,7 @@ async def carry_out(moves: Sequence[tuple[str, Any, int]], slots: int) -> list[S
             await ledger.close()
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(MOVES)
 def test_one_slot_is_shared_within_the_bound(moves: list[tuple[str, Any, int]]) -> None:
     assert unfairness(asyncio.run(carry_out(moves, 1))) <= BOUND
