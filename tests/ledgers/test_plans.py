@@ -57,6 +57,43 @@ HOT = {
     "prune_executions": f"SEARCH executions {BY_NUMBER}",
     "prune_logs": f"SEARCH logs {BY_NUMBER}",
     "prune_run": f"SEARCH runs {BY_NUMBER}",
+    # The queue's: enqueue, claim, settle, due, limits, guards, pauses, cancel, sweep and status.
+    "run_of_key": "SEARCH runs USING COVERING INDEX runs_by_key (job=? AND key_tenant=? AND key=?)",
+    "next_tag": f"SEARCH bands {BY_NUMBER}",
+    "take_tickets": "SCAN chunks USING INDEX chunks_in_order",  # from its start, and no further than there are slots
+    "start_chunks": "SEARCH executions USING COVERING INDEX executions_ready (chunk=?)",
+    "start_some": f"SEARCH executions {BY_NUMBER}",
+    "start_ids": f"SEARCH executions {BY_NUMBER}",
+    "candidates": "SEARCH x USING INDEX executions_ready (chunk=?)",
+    "hold": f"SEARCH executions {BY_NUMBER}",
+    "move_chunk": f"SEARCH chunks {BY_NUMBER}",
+    "empty_chunks": f"SEARCH chunks {BY_NUMBER}",
+    "runs_begun": "SEARCH runs USING COVERING INDEX runs_by_state (state=? AND n=?)",
+    "runs_to_work": f"SEARCH runs {BY_NUMBER}",
+    "settle_mixed": f"SEARCH executions {BY_NUMBER}",
+    "settle_worker": f"SEARCH executions {BY_NUMBER}",
+    "requeue": f"SEARCH executions {BY_NUMBER}",
+    "end_ids": f"SEARCH executions {BY_NUMBER}",
+    "due_executions": "SEARCH executions USING INDEX executions_due (due_at<?)",
+    "run_to_select": "SEARCH runs USING INDEX runs_to_select (due_at<?)",
+    "make_ready": f"SEARCH executions {BY_NUMBER}",
+    "limits_of": "SEARCH limits USING PRIMARY KEY (job=?)",
+    "slots_of_job": "SEARCH slots USING COVERING INDEX slots_of_job (job=?)",
+    "slots_of_tenant": "SEARCH slots USING COVERING INDEX slots_of_job (job=? AND tenant=?)",
+    "free_slots": f"SEARCH slots {BY_NUMBER}",
+    "first_limited": "SEARCH executions USING INDEX executions_limited (job=?)",
+    "first_capped": "SEARCH executions USING COVERING INDEX executions_capped (job=? AND tenant=?)",
+    "free_guards": "SEARCH guards USING INDEX sqlite_autoindex_guards_1 (execution=?)",
+    "next_overlapping": "SEARCH x USING INDEX executions_overlapping (job=? AND tenant=?)",
+    "resumed": "SCAN x USING INDEX executions_paused",  # it has only those that a pause holds
+    "stopped_runs": "SCAN runs USING INDEX runs_stopping",  # and this only those whose end was asked for
+    "queued_of_run": "SEARCH executions USING INDEX executions_of_run (run=?)",
+    "running_of_owner": "SEARCH x USING COVERING INDEX executions_running (owner=?)",
+    "give_back": "SEARCH executions USING COVERING INDEX executions_running (owner=?)",
+    "waiting_by_band": "SCAN chunks USING COVERING INDEX chunks_in_order",  # it has only what waits
+    "held_counts": "SCAN executions USING COVERING INDEX executions_held",  # and this only what is held
+    "held_of_run": "SEARCH executions USING COVERING INDEX executions_held (run=? AND held>?)",
+    "running_by_owner": "SCAN executions USING COVERING INDEX executions_running",
 }
 
 # These sort a few numbers that they were given, or what waits.
@@ -123,6 +160,23 @@ def test_how_many_are_running_is_counted_in_the_index_of_those_that_run(connecti
     counted = "SEARCH x USING COVERING INDEX executions_running (owner=? AND run=?)"
     assert counted in plan(connection, "counts")
     assert counted in plan(connection, "listed_by_number")
+
+
+def test_the_next_tag_looks_at_one_row_of_each_kind(connection: apsw.Connection) -> None:
+    steps = plan(connection, "next_tag")
+    assert "SEARCH flows USING PRIMARY KEY (band=? AND flow=?)" in steps
+    assert "SEARCH chunks USING INDEX chunks_of_flow (band=? AND flow=?)" in steps
+
+
+def test_the_next_due_is_the_first_of_two_indexes(connection: apsw.Connection) -> None:
+    steps = plan(connection, "next_due")
+    assert "SCAN executions USING COVERING INDEX executions_due" in steps
+    assert "SEARCH runs USING INDEX runs_to_select (due_at>?)" in steps
+
+
+def test_what_is_in_force_is_asked_of_what_is_small(connection: apsw.Connection) -> None:
+    steps = [step for step in plan(connection, "restrictions") if step.startswith(("SCAN", "SEARCH"))]
+    assert steps == ["SCAN CONSTANT ROW", "SCAN pauses", "SCAN limits", "SCAN runs USING INDEX runs_stopping"]
 
 
 def test_what_nothing_asks_for_is_refused(connection: apsw.Connection) -> None:
