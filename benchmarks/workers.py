@@ -82,24 +82,27 @@ def worker(command: Sequence[str], folder: Path, **variables: str) -> Iterator[W
 
 def environment(**variables: str) -> dict[str, str]:
     """Give the variables of a process that imports from `benchmarks`."""
-    return {
-        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-        "PYTHONPATH": str(ROOT),
-        **variables,
-    }
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **variables, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))}
 
 
-def family(pid: int) -> list[int]:
-    """Give a process with its children, and theirs."""
-    children: dict[int, list[int]] = {}
+def children() -> dict[int, list[int]]:
+    """Give the children of all processes that have some."""
+    found: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
+                found.setdefault(parent, []).append(int(entry.name))
+    return found
+
+
+def family(pid: int) -> list[int]:
+    """Give a process with its children, and theirs."""
+    by_parent = children()
     found = [pid]
     for each in found:
-        found.extend(children.get(each, ()))
+        found.extend(by_parent.get(each, ()))
     return found
 
 

@@ -80,7 +80,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Enqueued
     folder = tmp_path_factory.mktemp("torture") / "sound"
     jobs.make(folder, tenants=TENANTS, lease=1)
     (folder / "notes.txt").touch()
-    variables = {**os.environ, jobs.VARIABLE: str(folder / "notes.txt"), "TORTURE_PAUSE": "0"}
+    variables = {**os.environ, jobs.VARIABLE: str(folder / "notes.txt"), "TORTURE_PAUSE": "0", "TORTURE_LEASE": "1"}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

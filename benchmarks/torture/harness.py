@@ -45,6 +45,7 @@ class Report:
     repeated: Repeated
     executions: int
     by_hand: int
+    killed_by_hand: int
     seconds: float
     folder: Path = field(default_factory=Path)
 
@@ -53,8 +54,8 @@ class Report:
         done = ", ".join(f"{count} {what}" for what, count in self.done.items())
         again = self.repeated
         return [
-            f"seed {self.plan.seed}: {self.executions:,} executions in {self.seconds:.0f} s; {self.by_hand} by hand",
-            f"  workers: {done}",
+            f"seed {self.plan.seed}: {self.executions:,} executions in {self.seconds:.0f} s",
+            f"  workers: {done}; runs by hand: {self.by_hand}, and {self.killed_by_hand} killed",
             f"  started more than once: {again.started:,}, of which {again.ended:,} had come to their end",
             *(f"  VIOLATED {each}" for each in self.violations),
             *([f"  everything is in {self.folder}"] if self.violations else ["  nothing lost, nothing done twice"]),
@@ -68,7 +69,7 @@ def torture(plan: Plan) -> Report:
     notes.touch()
     jobs.make(folder, tenants=plan.tenants, lease=plan.lease)
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PINSTRIPE_")}
-    variables |= {jobs.VARIABLE: str(notes), "TORTURE_PAUSE": str(plan.pause)}
+    variables |= {jobs.VARIABLE: str(notes), "TORTURE_PAUSE": str(plan.pause), "TORTURE_LEASE": str(plan.lease)}
     dice = random.Random(plan.seed)
     began = time.monotonic()
     storm = Storm(
@@ -93,7 +94,9 @@ def torture(plan: Plan) -> Report:
     read = read_notes(notes)
     found += [*storm.faults, *by_hand.faults, *violations(ledger, read, enqueued, by_hand.runs)]
     executions = sum(run.total for run in enqueued)
-    report = Report(plan, found, storm.done, repeated(read), executions, len(by_hand.runs), seconds, folder)
+    report = Report(
+        plan, found, storm.done, repeated(read), executions, len(by_hand.runs), by_hand.killed, seconds, folder
+    )
     if not found:
         shutil.rmtree(folder, ignore_errors=True)
     return report

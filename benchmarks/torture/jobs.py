@@ -22,6 +22,8 @@ EXPECTED = {
     "blocks": "succeeded",
     "poisoned": "succeeded",  # but for the one tenant
     "by_hand": "succeeded",
+    "limited": "succeeded",
+    "later": "succeeded",
     "raises_once": "succeeded",
     "raises": "failed",
     "hangs": "failed",
@@ -55,8 +57,13 @@ def note(what, attempt):
     os.write(FILE, f"{{what}} {{attempt.key}} {{attempt.fence}} {{os.getpid()}}\\n".encode())
 
 
+def block(attempt):
+    lease = float(os.environ["TORTURE_LEASE"])
+    return lease * 1.3 if zlib.crc32(attempt.key.encode()) % 4 == 0 else lease / 10
+
+
 def pause(attempt):
-    return zlib.crc32(attempt.key.encode()) % 1000 / 1000 * float(os.environ.get("TORTURE_PAUSE", "0.1"))
+    return zlib.crc32(attempt.key.encode()) % 1000 / 1000 * float(os.environ["TORTURE_PAUSE"])
 """
 
 HEADING = """\
@@ -65,8 +72,8 @@ import os
 import signal
 import time
 
-from notes import note, pause
-from pinstripe import BackgroundJob, Retry
+from notes import block, note, pause
+from pinstripe import BackgroundJob, Limits, Retry, RetryLater
 
 
 """
@@ -77,6 +84,8 @@ _ASYNC = """
         await asyncio.sleep(pause(self.attempt))
         note("end", self.attempt)
 """
+
+_BLOCKS = _ASYNC.replace("await asyncio.sleep(pause(self.attempt))", "time.sleep(block(self.attempt))")
 
 _PLAIN = """
     def run(self):
@@ -99,7 +108,18 @@ JOBS: Mapping[str, Job] = {
     "single": Job("multi_tenant = False", _ASYNC.replace("self)", "self, number: int)", 1)),
     "threaded": Job("multi_tenant = True", _PLAIN),
     "in_process": Job('multi_tenant = True\n    runs_in = "process"', _PLAIN),
-    "blocks": Job("multi_tenant = True", _ASYNC.replace("await asyncio.sleep(", "time.sleep(0.3 + ")),
+    "limited": Job("multi_tenant = True\n    limits = Limits(total=3, per_tenant=1)", _ASYNC),
+    "later": Job(
+        "multi_tenant = True",
+        """
+    async def run(self):
+        note("start", self.attempt)
+        if self.attempt.fence == 1:
+            raise RetryLater("1s")
+        note("end", self.attempt)
+""",
+    ),
+    "blocks": Job("multi_tenant = True", _BLOCKS),
     "poisoned": Job(
         "multi_tenant = True",
         f"""

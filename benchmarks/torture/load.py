@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     Call = Callable[[Project], Awaitable[list[Run]]]
 
-SHARES = {"threaded": 0.05, "raises": 0.015, "raises_once": 0.015, "in_process": 0.005, "hangs": 0.005, "blocks": 0.002}
+SHARES = {
+    "limited": 0.005,
+    "later": 0.005,
+    "threaded": 0.05,
+    "raises": 0.015,
+    "raises_once": 0.015,
+    "in_process": 0.005,
+    "hangs": 0.005,
+    "blocks": 0.002,
+}
 """Which share of all executions each of these jobs has."""
 
 PAGE = 100

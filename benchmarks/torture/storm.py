@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.projects import pinstripe
+from benchmarks.workers import children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,12 @@ ENDS = {0, -signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM}
 SEVERAL = 2
 """The number of the worker that has two processes."""
 
+KILLED_BY_HAND = 0.2
+"""How many of the runs by hand are killed, if they don't end before."""
+
+PAUSED = 0.1
+"""How many of them have a job paused for workers while they run."""
+
 PATIENCE = 60.0
 """Seconds that a command by hand, or the end of a worker, may take."""
 
@@ -33,6 +40,7 @@ class Victim:
 
     def __init__(self, folder: Path, number: int, variables: Mapping[str, str], processes: int) -> None:
         """Start a worker in it, of so many processes."""
+        self._processes = processes
         self._command = pinstripe("start-worker", "--processes", str(processes))
         self.output = folder / f"worker-{number}.txt"
         self.sessions: list[int] = []
@@ -62,9 +70,10 @@ class Victim:
 
     def strike(self, dice: Random) -> None:
         """Kill the worker; where it has several processes, one of those or the one that looks after them."""
-        workers = [pid for pid, command in _members({self.process.pid}).items() if "start-worker" in command]
+        # No process of a job's is killed: its death is its own, and would be blamed on it.
+        workers = children().get(self.process.pid, []) if self._processes > 1 else []
         with suppress(ProcessLookupError):
-            os.kill(dice.choice(sorted(workers) or [self.process.pid]), signal.SIGKILL)
+            os.kill(dice.choice([self.process.pid, *workers]), signal.SIGKILL)
 
     def go_on(self) -> None:
         """Let it go on where it is stopped."""
@@ -177,6 +186,7 @@ class ByHand:
     def __init__(self, folder: Path, variables: Mapping[str, str], tenants: int, dice: Random) -> None:
         """Start with the first."""
         self.runs: list[str] = []
+        self.killed = 0
         self.faults: list[str] = []
         self._folder = folder
         self._variables = variables
@@ -195,19 +205,31 @@ class ByHand:
         while not self._end.is_set():
             some = self._dice.sample(self._tenants, 5)
             command = ["run-background-job", "by_hand", "--json", *(f"--tenant={tenant}" for tenant in some)]
+            if pauses := self._dice.random() < PAUSED:
+                self._tell("pause", "--job", "single")
+            limit = self._dice.uniform(0.2, 0.6) if self._dice.random() < KILLED_BY_HAND else PATIENCE
             try:
-                code, printed, said = ask(self._folder, self._variables, *command)
-            except subprocess.TimeoutExpired:
-                self.faults.append(f"a run by hand did not end in {PATIENCE:g} s")
-                continue
-            if code:
-                self.faults.append(f"a run by hand ended with {code}: {printed[-1_000:]} {said[-1_000:]}")
-                continue
-            self.runs.append(str(json.loads(printed)["id"]))
+                code, printed, said = ask(self._folder, self._variables, *command, limit=limit)
+            except subprocess.TimeoutExpired:  # it was killed
+                self.killed += 1
+                if limit == PATIENCE:
+                    self.faults.append(f"a run by hand did not end in {PATIENCE:g} s")
+            else:
+                if code:
+                    self.faults.append(f"a run by hand ended with {code}: {printed[-1_000:]} {said[-1_000:]}")
+                else:
+                    self.runs.append(str(json.loads(printed)["id"]))
+            if pauses:
+                self._tell("resume", "--job", "single")
+
+    def _tell(self, *command: str) -> None:
+        code, _, said = ask(self._folder, self._variables, *command)
+        if code:
+            self.faults.append(f"`pinstripe {' '.join(command)}` ended with {code}: {said}")
 
 
-def ask(folder: Path, variables: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
-    """Give the project a command; give its exit code and what it printed on both streams."""
+def ask(folder: Path, variables: Mapping[str, str], *arguments: str, limit: float = PATIENCE) -> tuple[int, str, str]:
+    """Give the project a command, which is killed after `limit`; give its exit code, and what it printed."""
     done = subprocess.run(
         pinstripe(*arguments),
         cwd=folder,
@@ -216,7 +238,7 @@ def ask(folder: Path, variables: Mapping[str, str], *arguments: str) -> tuple[in
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=limit,
     )
     return done.returncode, done.stdout, done.stderr
 
