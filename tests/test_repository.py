@@ -58,12 +58,14 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
     files = {path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
     assert packed == {name for name in files if "__pycache__" not in name}
     assert "pinstripe/py.typed" in packed
+    (entry_points,) = (name for name in ZipFile(wheel).namelist() if name.endswith("/entry_points.txt"))
+    assert b"[pytest11]\npinstripe = pinstripe.pytest_plugin\n" in ZipFile(wheel).read(entry_points)
 
 
 def test_the_package_alone_leads_to_what_tests_need() -> None:
-    program = "import pinstripe; print(pinstripe.testing.workspace.__module__)"
+    program = "import pinstripe; print(pinstripe.testing.workspace.__name__, pinstripe.testing.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "pinstripe.testing\n"
+    assert done.stdout == "workspace pinstripe.testing\n"
 
 
 def test_public_names_are_there_and_no_others() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from pinstripe.config import find_project, load_settings
 from pinstripe.project import Project
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from pinstripe.config import Settings
     from pinstripe.plain import PlainProject
+
+OPENED: WeakSet[Project | PlainProject] = WeakSet()
+"""What was opened in this process and is still there: a test leads all of it to a ledger of its own."""
 
 
 def open_project(folder: str | Path | None = None, *, flags: Mapping[str, object] | None = None) -> Opening:
@@ -39,6 +43,7 @@ class Opening:
         """Open the project on the running event loop."""
         self._project = Project(self.settings)
         await self._project.open()
+        OPENED.add(self._project)
         return self._project
 
     async def __aexit__(
@@ -46,6 +51,7 @@ class Opening:
     ) -> None:
         """Close it."""
         if self._project is not None:
+            OPENED.discard(self._project)
             await self._project.close()
 
     def __enter__(self) -> PlainProject:
@@ -54,6 +60,7 @@ class Opening:
 
         self._plain = PlainProject(self.settings)
         self._plain.open()
+        OPENED.add(self._plain)
         return self._plain
 
     def __exit__(
@@ -61,4 +68,5 @@ class Opening:
     ) -> None:
         """Close it."""
         if self._plain is not None:
+            OPENED.discard(self._plain)
             self._plain.close()

@@ -1,4 +1,4 @@
-"""Testing a job by itself: no project, no ledger, and services that the test gives.
+"""A job by itself: no project, no ledger, and services that the test gives.
 
 async with pinstripe.testing.workspace(tenant={"id": "acme"}, services={"mailer": fake}) as workspace:
     assert await workspace.perform(SendNewsletter, "weekly") == 3
