@@ -21,6 +21,7 @@ FACTS: dict[str, tuple[Any, ...]] = {
     "selected": (RUN, 5),
     "advanced": (RUN, Counts(total=5), [Failure("a", 1, "ValueError")]),
     "output": ("acme", "a line\n"),
+    "job_output": ("greet", "acme", "a line\n"),
     "progress": ("acme", 1.0, None),
     "finished": (RUN,),
 }
@@ -36,7 +37,7 @@ def test_these_are_all_that_a_watcher_hears() -> None:
     assert {name for name in vars(Watcher) if not name.startswith("_")} - {"captures"} == set(FACTS)
 
 
-@pytest.mark.parametrize("what", [what for what in FACTS if what != "output"])
+@pytest.mark.parametrize("what", [what for what in FACTS if "output" not in what])
 def test_a_watcher_may_leave_out_whatever_it_has_no_use_for(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     getattr(Watcher(), what)(*FACTS[what])
     assert capsys.readouterr() == ("", "")

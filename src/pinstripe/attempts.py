@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pinstripe import arguments
@@ -14,20 +14,19 @@ from pinstripe.capture import Capture
 from pinstripe.clock import to_datetime
 from pinstripe.errors import ConfigurationError, TenantSourceFailed
 from pinstripe.foreground_run import GONE
+from pinstripe.going import Going
 from pinstripe.ledger import NO_TENANT
 from pinstripe.outcome import failed
-from pinstripe.retry import Retry
 from pinstripe.run import ExecutionStatus
-from pinstripe.settlement import ended, hand_back, settlement_of
+from pinstripe.settlement import ended, hand_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pinstripe.clock import Clock
     from pinstripe.definition import Arguments, Definition
-    from pinstripe.executor import Execution, Executor
+    from pinstripe.executor import Executor
     from pinstripe.ledger import Settlement
-    from pinstripe.outcome import Outcome
     from pinstripe.queue import QueuedRun, Started
     from pinstripe.registry import Registry
     from pinstripe.tenant_lookup import TenantLookup
@@ -42,8 +41,6 @@ SOURCE_AGAIN = 5
 
 WARN_EVERY = 60.0
 """Seconds between two warnings of the same job."""
-
-NO_RETRIES = Retry.of(None)
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -192,7 +189,7 @@ class Attempts:
                 tenant,
                 Attempt(number=started.attempt, key=key, fence=started.epoch, scheduled_for=scheduled_for),
                 definition.timeout,
-                Capture(started.tenant or None, self._watcher.output) if self._watcher.captures else None,
+                self._capture(definition.name, started.tenant),
                 None,
                 started.solo,
             )
@@ -200,54 +197,9 @@ class Attempts:
         except Exception as error:  # noqa: BLE001 - such as arguments that no longer fit: it ends one execution
             going.end(None, failed(error))
 
-
-class Going:
-    """One execution that is claimed and unsettled."""
-
-    __slots__ = ("_attempts", "_released", "definition", "execution", "started")
-
-    def __init__(self, attempts: Attempts, started: Started, definition: Definition) -> None:
-        """Take what was `started`, and its job."""
-        self._attempts = attempts
-        self._released: bool | None = None  # None as long as nobody has stopped it
-        self.started = started
-        self.definition = definition
-        self.execution: Execution | None = None
-        """What executes it; None until its tenant is found."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has no settlement yet."""
-        return self._attempts.running.get(self.started.id) is self
-
-    def stop(self, reason: str, *, released: bool = False) -> None:
-        """Stop it, once: cancelled with `reason`, or `released` to be done by another process."""
-        if self._released is not None:
-            return
-        self._released = released
-        if self.execution is not None:
-            self.execution.cancel(reason)
-        elif released:
-            self.settle(hand_back(self.started))
-        else:
-            self.settle(ended(self.started, ExecutionStatus.CANCELLED, reason))
-
-    def end(self, _assignment: Assignment | None, outcome: Outcome) -> None:
-        """Take the outcome; called on the event loop."""
-        started, clock, retry = self.started, self._attempts.clock, self.definition.retry
-        released = bool(self._released)
-        try:
-            settlement = settlement_of(started, outcome, retry, now=clock.now, jitter=_jitter, released=released)
-        except Exception:  # noqa: BLE001 - what an author wrote there loses no execution
-            _log.exception("%s: its retries can't be told, so that it is not tried again", self.definition.name)
-            settlement = settlement_of(started, outcome, NO_RETRIES, now=clock.now, jitter=_jitter)
-        self.settle(settlement)
-
-    def settle(self, settlement: Settlement) -> None:
-        """End it by a settlement, unless it has one."""
-        if self.is_open:
-            del self._attempts.running[self.started.id]
-            self._attempts.settle(settlement)
+    def _capture(self, job: str, tenant: str) -> Capture | None:
+        watcher = self._watcher
+        return Capture(tenant or None, partial(watcher.job_output, job)) if watcher.captures else None
 
 
 def _misfit(definition: Definition, started: Started) -> str | None:
@@ -268,7 +220,3 @@ def _restored(definition: Definition, run: QueuedRun, restored: dict[int, Argume
     if all(type(value) in _PLAIN for value in (*args, *kwargs.values())):
         restored[run.n] = args, kwargs
     return args, kwargs
-
-
-def _jitter() -> float:
-    return random.uniform(-1, 1)  # noqa: S311 - it parts retries in time, and hides nothing

@@ -18,7 +18,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Check both."""
-        for name, value in (("total", self.total), ("per_tenant", self.per_tenant)):
+        given: tuple[tuple[str, object], ...] = (("total", self.total), ("per_tenant", self.per_tenant))
+        for name, value in given:
             if value is None:
                 continue
             if not isinstance(value, int) or isinstance(value, bool):

@@ -269,9 +269,10 @@ class Queue(Protocol):
     async def sweep(self) -> Swept:
         """One pass over the world, in short transactions. Idempotent.
 
-        Executions of dead workers → `queued`, to run alone where the worker crashed; or `failed` where they may not
-        be repeated. Queued executions of cancelled runs → `cancelled`. What limits, guards and pauses hold back
-        without need is admitted. What fairness no longer needs to know is forgotten.
+        Executions of dead workers → `queued`, to run alone where the worker crashed; or `failed` where they may not be
+        repeated. Runs by hand of dead processes are closed, as `Ledger.rescue` does. Queued executions of cancelled
+        runs → `cancelled`. What limits, guards and pauses hold back without need is admitted. What fairness
+        no longer needs to know is forgotten.
         """
         ...
 

@@ -42,7 +42,6 @@ class Sweeper:
         What can't be done now is logged, and done by another pass.
         """
         done = await self._try(self._sweep, now)
-        done = await self._try(self._ledger.rescue, now) and done
         if now - self._pruned >= PRUNE_EVERY:
             self._pruned = now
             done = await self._try(self._ledger.prune, now) and done

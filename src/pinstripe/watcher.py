@@ -47,6 +47,10 @@ class Watcher:
         stream.write(text)
         stream.flush()
 
+    def job_output(self, job: str, tenant: str | None, text: str) -> None:  # noqa: ARG002 - as above
+        """Hear the same from a worker, which executes several jobs at once: of which `job` it is."""
+        self.output(tenant, text)
+
     def progress(self, tenant: str | None, done: float, total: float | None) -> None:
         """Hear what a job said by `self.progress(done, total)`."""
 
@@ -89,6 +93,10 @@ class Guarded(Watcher):
     def output(self, tenant: str | None, text: str) -> None:
         """Pass it on."""
         self._pass_on("output", tenant, text)
+
+    def job_output(self, job: str, tenant: str | None, text: str) -> None:
+        """Pass it on."""
+        self._pass_on("job_output", job, tenant, text)
 
     def progress(self, tenant: str | None, done: float, total: float | None) -> None:
         """Pass it on."""

@@ -243,9 +243,7 @@ class Worker:
         """Load all jobs, and give the limits that they have."""
         limits: dict[str, Limits | None] = {}
         for job in self._registry.load_all():
-            if isinstance(job, BrokenJob):
-                _log.warning("the background job %s can't be loaded: %s", job.name, job.reason)
-            else:
+            if not isinstance(job, BrokenJob):  # of which the command has told; what is queued of it says so too
                 limits[job.name] = job.limits
         return limits
 

@@ -83,7 +83,8 @@ def test_what_was_queued_is_done_and_the_ledger_named(
     first, *rest = answer.out.splitlines()
     assert first == f"Working on 7 jobs, 1 execution at once, by the ledger {shop.path}/.pinstripe/ledger.db"
     assert rest[-1] == "Nothing is left."
-    assert "hello" in rest
+    assert "hello | hello" in rest
+    assert "greet acme | hello acme" in rest
     assert last_run(pinstripe)["status"] == "succeeded"
     assert executions(pinstripe) == {"succeeded": 2}
 

@@ -95,7 +95,9 @@ async def _start(options: _Options) -> int:
 
 async def _work(project: Project, signals: StopSignals, supervisor: int | None, *, drain: bool) -> None:
     """Work in this process."""
-    worker = project.worker()
+    from pinstripe.commands.worker_output import WorkerOutput
+
+    worker = project.worker(watcher=WorkerOutput())
     signals.hand_to(worker.stop)
     watch = None if supervisor is None else asyncio.create_task(end_with(supervisor, worker.stop))
     try:

@@ -1,0 +1,92 @@
+"""One execution of a worker, from its claim to its settlement."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING
+
+from pinstripe.retry import Retry
+from pinstripe.run import ExecutionStatus
+from pinstripe.settlement import ended, hand_back, settlement_of
+
+if TYPE_CHECKING:
+    from pinstripe.assignment import Assignment
+    from pinstripe.attempts import Attempts
+    from pinstripe.definition import Definition
+    from pinstripe.executor import Execution
+    from pinstripe.ledger import Settlement
+    from pinstripe.outcome import Outcome
+    from pinstripe.queue import Started
+
+NO_RETRIES = Retry.of(None)
+
+_log = logging.getLogger("pinstripe")
+
+
+class Going:
+    """One execution that is claimed and unsettled."""
+
+    __slots__ = ("_attempts", "_released", "definition", "execution", "started")
+
+    def __init__(self, attempts: Attempts, started: Started, definition: Definition) -> None:
+        """Take what was `started`, and its job."""
+        self._attempts = attempts
+        self._released: bool | None = None  # None as long as nobody has stopped it
+        self.started = started
+        self.definition = definition
+        self.execution: Execution | None = None
+        """What executes it; None until its tenant is found."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no settlement yet."""
+        return self._attempts.running.get(self.started.id) is self
+
+    def stop(self, reason: str, *, released: bool = False) -> None:
+        """Stop it, once: cancelled with `reason`, or `released` to be done by another process."""
+        if self._released is not None:
+            return
+        self._released = released
+        if self.execution is not None:
+            self.execution.cancel(reason)
+        elif released:
+            self.settle(hand_back(self.started))
+        else:
+            self.settle(ended(self.started, ExecutionStatus.CANCELLED, reason))
+
+    def end(self, _assignment: Assignment | None, outcome: Outcome) -> None:
+        """Take the outcome; called on the event loop."""
+        started, clock, retry = self.started, self._attempts.clock, self.definition.retry
+        released = bool(self._released)
+        try:
+            settlement = settlement_of(started, outcome, retry, now=clock.now, jitter=_jitter, released=released)
+        except Exception:  # noqa: BLE001 - what an author wrote there loses no execution
+            _log.exception("%s: its retries can't be told, so that it is not tried again", self.definition.name)
+            settlement = settlement_of(started, outcome, NO_RETRIES, now=clock.now, jitter=_jitter)
+        if settlement.error is not None:
+            self._tell(settlement)
+        self.settle(settlement)
+
+    def _tell(self, settlement: Settlement) -> None:
+        """Log what went wrong, for whoever watches the worker; the ledger has the traceback."""
+        started = self.started
+        who = started.run.job + (f" for tenant {started.tenant}" if started.tenant else "")
+        level, what = logging.WARNING, "failed"
+        if settlement.crash:
+            what = "lost its process"
+        elif settlement.status is ExecutionStatus.QUEUED:
+            what = "failed and is tried again"
+        elif settlement.status is not ExecutionStatus.FAILED:
+            level, what = logging.INFO, f"was {settlement.status}"
+        _log.log(level, "%s %s (run %s, attempt %d): %s", who, what, started.run.id, started.attempt, settlement.error)
+
+    def settle(self, settlement: Settlement) -> None:
+        """End it by a settlement, unless it has one."""
+        if self.is_open:
+            del self._attempts.running[self.started.id]
+            self._attempts.settle(settlement)
+
+
+def _jitter() -> float:
+    return random.uniform(-1, 1)  # noqa: S311 - it parts retries in time, and hides nothing
