@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -100,10 +101,11 @@ async def test_the_first_failure_is_raised_once_all_is_done(jobs: BackgroundJobs
 
 async def test_a_job_is_tried_again_when_time_has_gone_on(jobs: BackgroundJobs, sent: list[Any]) -> None:
     await enqueue(jobs, "remind", "ada", tenant="north")
-    for attempts in (1, 2):
+    for attempts, told in ((1, "tried once"), (2, "tried 2 times")):
         assert await jobs.drain(raising=False) == []
         (waiting,) = jobs.enqueued()
         assert waiting.attempts == attempts
+        assert str(waiting).endswith(told)
         assert waiting.due_at is not None
         jobs.set_time(waiting.due_at)
     (run,) = await jobs.drain(raising=False)
@@ -139,6 +141,15 @@ async def test_a_source_that_fails_is_raised(folder: ProjectFolder, jobs: Backgr
     folder.file("tenancy.py", "def tenants():\n    raise OSError('away')\n    yield")
     await enqueue(jobs, "remind", "ada@x")
     with pytest.raises(TenantSourceFailed, match="away"):
+        await jobs.drain()
+
+
+async def test_a_run_that_fails_without_an_exception_is_raised(folder: ProjectFolder, jobs: BackgroundJobs) -> None:
+    await enqueue(jobs, "crunch")
+    source = (folder.path / "lib/background_jobs/crunch.py").read_text(encoding="utf-8")
+    folder.job("crunch", source.replace("multi_tenant = False", "multi_tenant = True"))
+    del sys.modules["lib.background_jobs.crunch"]
+    with pytest.raises(PinstripeError, match=r"run .* of crunch has failed: crunch has become multi-tenant"):
         await jobs.drain()
 
 
@@ -236,6 +247,12 @@ async def test_the_applications_own_set_up_is_called_once(jobs: BackgroundJobs, 
 async def test_a_plain_drain_is_refused_on_an_event_loop(plain: PlainBackgroundJobs) -> None:
     with pytest.raises(PinstripeError, match="an async one asks for the fixture background_jobs"):
         plain.drain()
+
+
+def test_the_public_names_are_there() -> None:
+    assert [name for name in dir(pinstripe.testing) if not hasattr(pinstripe.testing, name)] == []
+    with pytest.raises(AttributeError, match="no attribute 'workspaces'"):
+        _ = pinstripe.testing.workspaces
 
 
 def test_an_async_drain_is_refused_where_nobody_awaits(jobs: BackgroundJobs) -> None:

@@ -54,7 +54,7 @@ class Enqueued:
             f", due {to_iso(self.due_at)}" if self.due_at is not None else "",
             f", priority {self.priority}" if self.priority is not Priority.DEFAULT else "",
             f", key {self.key!r}" if self.key is not None else "",
-            f", tried {self.attempts} times" if self.attempts else "",
+            f", tried {'once' if self.attempts == 1 else f'{self.attempts} times'}" if self.attempts else "",
         ]
         return f"{self.job}({', '.join(given)}){''.join(facts)}"
 
