@@ -75,7 +75,6 @@ HOT = {
     "requeue": f"SEARCH executions {BY_NUMBER}",
     "end_ids": f"SEARCH executions {BY_NUMBER}",
     "due_executions": "SEARCH executions USING INDEX executions_due (due_at<?)",
-    "run_to_select": "SEARCH runs USING INDEX runs_to_select (due_at<?)",
     "make_ready": f"SEARCH executions {BY_NUMBER}",
     "limits_of": "SEARCH limits USING PRIMARY KEY (job=?)",
     "slots_of_job": "SEARCH slots USING COVERING INDEX slots_of_job (job=?)",
@@ -85,9 +84,12 @@ HOT = {
     "first_capped": "SEARCH executions USING COVERING INDEX executions_capped (job=? AND tenant=?)",
     "free_guards": "SEARCH guards USING INDEX sqlite_autoindex_guards_1 (execution=?)",
     "next_overlapping": "SEARCH x USING INDEX executions_overlapping (job=? AND tenant=?)",
-    "resumed": "SCAN x USING INDEX executions_paused",  # it has only those that a pause holds
+    "next_paused": "SEARCH executions USING COVERING INDEX executions_paused ((job,tenant)>(?,?))",
+    "paused_of_tenant": "SEARCH executions USING INDEX executions_paused (job=? AND tenant=?)",
     "stopped_runs": "SCAN runs USING INDEX runs_stopping",  # and this only those whose end was asked for
-    "queued_of_run": "SEARCH executions USING INDEX executions_of_run (run=?)",
+    "some_of_run": "SEARCH executions USING INDEX executions_of_run (run=? AND tenant>?)",
+    "ready_of_run": f"SEARCH r {BY_NUMBER}",
+    "selecting_runs": "SCAN runs USING INDEX runs_to_select",  # it has only those
     "running_of_owner": "SEARCH x USING COVERING INDEX executions_running (owner=?)",
     "give_back": "SEARCH executions USING COVERING INDEX executions_running (owner=?)",
     "waiting_by_band": "SCAN chunks USING COVERING INDEX chunks_in_order",  # it has only what waits
@@ -97,13 +99,13 @@ HOT = {
 }
 
 # These sort a few numbers that they were given, or what waits.
-SORTING = {"succeeded", "run_to_select", "held_counts", "pauses"}
+SORTING = {"succeeded", "held_counts", "pauses"}
 
 # A scan of these is a walk over all that was ever kept. `r`, `o`, `x`, `y` and `l` are what statements call them.
 # What waits, runs or is to be stopped has indexes of its own, which hold nothing of what is only kept.
 _KEPT = re.compile(
     r"SCAN (runs|executions|logs|r|o|x|y|l)\b"
-    r"(?!.*INDEX (executions_(due|held|running|paused|limited|capped)|runs_stopping)\b)"
+    r"(?!.*INDEX (executions_(due|held|running|paused|limited|capped)|runs_(stopping|to_select))\b)"
 )
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 _STATEMENT = re.compile(r"(select|insert|update|delete|with)\b")
@@ -171,7 +173,11 @@ def test_the_next_tag_looks_at_one_row_of_each_kind(connection: apsw.Connection)
 def test_the_next_due_is_the_first_of_two_indexes(connection: apsw.Connection) -> None:
     steps = plan(connection, "next_due")
     assert "SCAN executions USING COVERING INDEX executions_due" in steps
-    assert "SEARCH runs USING INDEX runs_to_select (due_at>?)" in steps
+    assert "SEARCH r USING INDEX runs_to_select (band=? AND due_at>?)" in steps
+
+
+def test_the_next_run_to_select_is_the_first_of_its_band(connection: apsw.Connection) -> None:
+    assert "SEARCH r USING INDEX runs_to_select (band=? AND due_at<?)" in plan(connection, "run_to_select")
 
 
 def test_what_is_in_force_is_asked_of_what_is_small(connection: apsw.Connection) -> None:

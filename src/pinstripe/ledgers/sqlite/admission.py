@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.ledgers.sqlite.pausing import Pauses
+from pinstripe.ledgers.sqlite.settling import following
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.queue import Held
 
@@ -36,8 +38,21 @@ class Admission:
         return len(rows) == PAGE
 
     def admit_resumed(self) -> bool:
-        """Make ready what was held by a pause that is over; tell whether there may be more of it."""
-        rows = self._rows("resumed", {"limit": PAGE})
+        """Make ready what was held by a pause that is over; tell whether there may be more of it.
+
+        It goes from job to job and from tenant to tenant: as many looks as there are pauses, however much each holds.
+        """
+        pauses = Pauses(self._connection)
+        rows: list[Any] = []
+        at = ("", "")
+        while len(rows) < PAGE and (found := self._rows("next_paused", at)):
+            job, tenant = found[0]
+            if pauses.holds_job(job):
+                at = following(job), ""
+                continue
+            if not pauses.holds_tenant(job, tenant):
+                rows += self._rows("paused_of_tenant", (job, tenant, PAGE - len(rows)))
+            at = job, following(tenant)
         self.make_ready(rows)
         return len(rows) == PAGE
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
 from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing
-from pinstripe.ledgers.sqlite.admission import PAGE, Admission
+from pinstripe.ledgers.sqlite.admission import Admission
 from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs, read_queued_run
 from pinstripe.ledgers.sqlite.owners import host
 from pinstripe.ledgers.sqlite.settling import settle_works
@@ -246,16 +246,16 @@ class SQLiteQueue:
     async def _cancel_queued(self, run: int, reason: str) -> int:
         """Cancel what of a run waits, page by page; give how many."""
         cancelled = 0
+        first: str | None = ""
 
-        def cancel(tx: apsw.Connection) -> int:
+        def cancel(tx: apsw.Connection) -> tuple[int, str | None]:
             now = self._store.clock.now()
-            return rescuing.cancel_queued(tx, Admission(tx, self._store.engine, now), run, reason, now)
+            return rescuing.cancel_queued(tx, Admission(tx, self._store.engine, now), run, first or "", reason, now)
 
-        while True:
-            page = await self._store.write(cancel)
+        while first is not None:
+            page, first = await self._store.write(cancel)
             cancelled += page
-            if page < PAGE:
-                return cancelled
+        return cancelled
 
     def _admit_resumed(self, connection: apsw.Connection) -> bool:
         return Admission(connection, self._store.engine, self._store.clock.now()).admit_resumed()

@@ -48,7 +48,7 @@ def read_waits(store: Store, run: str) -> RunWaits:
     if not found:
         return RunWaits()
     number, selecting, due = found[0]
-    ((ready,),) = store.rows("ready_of_run", {"run": number})
+    ready = sum(each for (each,) in store.rows("ready_of_run", {"run": number}))
     held = {Held(reason): count for reason, count in store.rows("held_of_run", {"run": number})}
     if Held.DUE in held:
         ((due,),) = store.rows("due_of_run", {"run": number})

@@ -9,7 +9,7 @@ from pinstripe.ledgers.sqlite.admission import PAGE, Admission
 from pinstripe.ledgers.sqlite.ending import abandon
 from pinstripe.ledgers.sqlite.locks import Lock
 from pinstripe.ledgers.sqlite.owners import boot_id
-from pinstripe.ledgers.sqlite.settling import end_ids
+from pinstripe.ledgers.sqlite.settling import end_ids, following
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.run import ExecutionStatus
 
@@ -114,20 +114,23 @@ def give_back(connection: apsw.Connection, admission: Admission, owner: int, now
     return GivenBack(len(again), len(failed), len(rows) == PAGE)
 
 
-def cancel_queued(connection: apsw.Connection, admission: Admission, run: int, reason: str, now: int) -> int:
-    """Cancel a page of the queued executions of a run; give how many they were.
+def cancel_queued(
+    connection: apsw.Connection, admission: Admission, run: int, first: str, reason: str, now: int
+) -> tuple[int, str | None]:
+    """Cancel what is queued of a page of a run, from the tenant `first` on; give how many, and the next page's first.
 
-    With the last of them a run whose selection was not complete is closed.
+    After the last page, whose next is None, a run whose selection was not complete is closed.
     """
-    values = {"run": run, "limit": PAGE}
-    rows: list[Any] = connection.execute(statement("queued_of_run"), values).fetchall()
-    ids = [id_ for id_, _ in rows]
+    values = {"run": run, "first": first, "limit": PAGE}
+    rows: list[Any] = connection.execute(statement("some_of_run"), values).fetchall()
+    ids = [id_ for id_, _, _, is_queued in rows if is_queued]
     if ids:
         end_ids(connection, admission, ids, ExecutionStatus.CANCELLED, reason, now)
-        chunks = {chunk for _, chunk in rows if chunk is not None}
+        chunks = {chunk for _, chunk, _, is_queued in rows if is_queued and chunk is not None}
         connection.execute(statement("empty_chunks"), {"chunks": json.dumps([*chunks])})
-    if len(ids) < PAGE:
-        selected: list[Any] = connection.execute("select selected from runs where n = ?", (run,)).fetchall()
-        if not selected[0][0]:
-            connection.execute(statement("run_abandoned"), {"run": run, "now": now})
-    return len(ids)
+    if len(rows) == PAGE:
+        return len(ids), following(rows[-1][2])
+    selected: list[Any] = connection.execute("select selected from runs where n = ?", (run,)).fetchall()
+    if not selected[0][0]:
+        connection.execute(statement("run_abandoned"), {"run": run, "now": now})
+    return len(ids), None

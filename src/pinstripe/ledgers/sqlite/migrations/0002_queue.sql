@@ -18,7 +18,7 @@ alter table runs add column retry_until integer;
 alter table runs add column selector integer;                       -- the process that selects its tenants
 alter table runs add column stop text;                              -- its end was asked for: why
 create unique index runs_by_key on runs(job, key_tenant, key) where key is not null;
-create index runs_to_select on runs(due_at) where queued = 1 and selected = 0 and state = 'queued';
+create index runs_to_select on runs(band, due_at) where queued = 1 and selected = 0 and state = 'queued';
 create index runs_stopping on runs(n) where stop is not null and finished_at is null;
 
 drop index runs_open;             -- what is queued has no owner, and need not be in it

@@ -5,8 +5,9 @@ select id, run from executions where state = 'queued' and held = 'due' and due_a
 select min(due_at) from (
   select * from (select due_at from executions indexed by executions_due where state = 'queued' and held = 'due' order by due_at limit 1)
   union all
-  select * from (select due_at from runs indexed by runs_to_select
-    where queued = 1 and selected = 0 and state = 'queued' and due_at > :now order by due_at limit 1))
+  select (select due_at from runs r indexed by runs_to_select
+    where r.band = b.band and queued = 1 and selected = 0 and state = 'queued' and due_at > :now order by due_at limit 1)
+  from bands b)
 
 -- name: flow_of
 -- It has no flow while its tenants are being selected.
@@ -80,10 +81,12 @@ delete from pauses where job = :job and tenant = :tenant
 -- name: pauses
 select job, tenant, since from pauses order by since, job, tenant
 
--- name: resumed
-select id, run from executions x indexed by executions_paused where state = 'queued' and held = 'paused'
-  and not exists (select 1 from pauses p where p.job in ('', x.job) and p.tenant in ('', x.tenant))
-limit :limit
+-- name: next_paused
+select job, tenant from executions indexed by executions_paused
+where state = 'queued' and held = 'paused' and (job, tenant) >= (?, ?) order by job, tenant limit 1
+
+-- name: paused_of_tenant
+select id, run from executions where state = 'queued' and held = 'paused' and job = ? and tenant = ? limit ?
 
 -- name: held_counts
 select held, count(*) from executions where state = 'queued' and held is not null group by held
@@ -101,7 +104,11 @@ select held, count(*) from executions where run = :run and state = 'queued' and 
 select min(due_at) from executions where run = :run and state = 'queued' and held = 'due'
 
 -- name: ready_of_run
-select coalesce(sum(until - tag), 0) from chunks where run = :run and tag is not null
+-- What is open, and neither held nor running.
+select r.open
+  - (select count(*) from executions x where x.run = r.n and x.state = 'queued' and x.held is not null)
+  - (select count(*) from executions x where x.owner in (select id from owners) and x.run = r.n and x.state = 'running')
+from runs r where r.n = :run and r.selected = 1
 
 -- name: waiting_by_band
 select band, sum(until - tag) from chunks where tag is not null group by band
@@ -114,7 +121,7 @@ select ready_at from chunks not indexed where band = ? and tag is not null order
 select owner, count(*) from executions where state = 'running' group by owner
 
 -- name: selecting_runs
-select count(*) from runs where queued = 1 and selected = 0 and state = 'queued'
+select count(*) from runs indexed by runs_to_select where queued = 1 and selected = 0 and state = 'queued'
 
 -- name: processes
 select id, host, pid, code_version, beat, started_at, concurrency, stopping from owners order by id

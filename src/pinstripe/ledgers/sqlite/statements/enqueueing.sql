@@ -53,10 +53,10 @@ select 1 from runs where n = :run and selector = :owner and selected = 0 and sta
   and exists (select 1 from owners where id = :owner)
 
 -- name: run_to_select
-select n from runs indexed by runs_to_select
-where queued = 1 and selected = 0 and state = 'queued' and due_at <= :now and stop is null
-  and (selector is null or selector not in (select id from owners))
-order by band, due_at, n limit 1
+select r.n from bands b cross join runs r indexed by runs_to_select on r.band = b.band
+where r.queued = 1 and r.selected = 0 and r.state = 'queued' and r.due_at <= :now and r.stop is null
+  and (r.selector is null or r.selector not in (select id from owners))
+order by b.band, r.due_at, r.n limit 1
 
 -- name: set_selector
 update runs set selector = :owner where n = :run

@@ -96,10 +96,14 @@ update runs set error = :error, stop = :reason where n = :run
 select id, stop from runs where stop is not null and finished_at is null
 
 -- name: stopped_queued_runs
+-- Those of which something is queued, or which are to be closed: not those of which all that is open runs.
 select n, stop from runs where stop is not null and finished_at is null and queued = 1
+  and (selected = 0 or open > (
+    select count(*) from executions x where x.owner in (select id from owners) and x.run = n and x.state = 'running'))
 
--- name: queued_of_run
-select id, chunk from executions where run = :run and state = 'queued' limit :limit
+-- name: some_of_run
+select id, chunk, tenant, state = 'queued' from executions where run = :run and tenant >= :first
+order by tenant limit :limit
 
 -- name: running_of_owner
 select x.id, x.run, r.crashes, r.stop from executions x join runs r on r.n = x.run
