@@ -81,7 +81,7 @@ HOT = {
     "slots_of_tenant": "SEARCH slots USING COVERING INDEX slots_of_job (job=? AND tenant=?)",
     "free_slots": f"SEARCH slots {BY_NUMBER}",
     "first_limited": "SEARCH executions USING INDEX executions_limited (job=?)",
-    "first_capped": "SEARCH executions USING COVERING INDEX executions_capped (job=? AND tenant=?)",
+    "uncap": f"SEARCH executions {BY_NUMBER}",
     "free_guards": "SEARCH guards USING INDEX sqlite_autoindex_guards_1 (execution=?)",
     "next_overlapping": "SEARCH x USING INDEX executions_overlapping (job=? AND tenant=?)",
     "next_paused": "SEARCH executions USING COVERING INDEX executions_paused ((job,tenant)>(?,?))",

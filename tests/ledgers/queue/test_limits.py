@@ -207,6 +207,30 @@ async def test_limits_may_be_taken_away(worker: Ledger) -> None:
     assert len(await claim(worker)) == 3
 
 
+@pytest.mark.parametrize("limits", [None, Limits(total=2_000), Limits(per_tenant=2_000)])
+async def test_all_that_a_tenants_limit_held_goes_when_that_is_taken_away(
+    worker: Ledger, limits: Limits | None
+) -> None:
+    await enqueue_each(worker, ["a"] * 1_201, job="narrow", limits=ONE_EACH)
+    assert len(await claim(worker)) == 1
+    await worker.queue.set_limits({"narrow": limits})
+    assert len(await claim(worker, 2_000)) == 1_200
+
+
+async def test_who_is_held_without_need_is_found_among_any_number_of_tenants(worker: Ledger) -> None:
+    first = [f"a{n:03}" for n in range(600)]
+    await enqueue_each(worker, first, job="narrow", limits=ONE_EACH)
+    await enqueue(worker, "z", job="other", limits=Limits(total=1, per_tenant=1))
+    assert len(await claim(worker, 1_000)) == 601
+    await enqueue_each(worker, first, job="narrow")
+    (last,) = await enqueue_each(worker, ["z"], job="other")
+    assert await claim(worker) == []
+    await enqueue(worker, "y", job="other", limits=Limits(total=2, per_tenant=2))  # which says what limits are now
+    await worker.queue.sweep()
+    await worker.queue.sweep()
+    assert last.id in [one.run.id for one in await claim(worker)]
+
+
 async def test_limits_may_come_when_work_waits_and_runs_already(worker: Ledger) -> None:
     run = await enqueue(worker, *"abcdef", job="narrow")
     running = await claim(worker, 2)

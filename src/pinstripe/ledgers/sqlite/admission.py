@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PAGE = 500
 """How many executions are admitted, held back or given back in one transaction: some milliseconds."""
 
+FIRST = ("", "")
+"""Before all jobs and tenants."""
+
 
 class Admission:
     """What becomes ready in one transaction: `minted` tells whether anything did."""
@@ -114,19 +117,20 @@ class Admission:
         for job in jobs:
             self.admit_limited(job)
 
-    def admit_limited(self, job: str) -> None:
+    def admit_limited(self, job: str) -> bool:
         """Make ready what the limits of a job hold, in the order of the tags, as far as there are slots.
 
-        One whose tenant has none left waits from then on for that tenant's, so that nobody waits behind it.
+        One whose tenant has none left waits from then on for that tenant's, so that nobody waits behind it. Tells
+        whether there may be more.
         """
         row = self._connection.execute(statement("limits_of"), (job,)).fetchone()
         total, per_tenant = row or (None, None)
         for _ in range(PAGE):
             if total is not None and self._count("slots_of_job", (job,)) >= total:
-                return
+                return False
             found = self._rows("first_limited", (job,))
             if not found:
-                return
+                return False
             id_, run, tenant = found[0]
             if per_tenant is not None and self._count("slots_of_tenant", (job, tenant)) >= per_tenant:
                 self._connection.execute(statement("cap"), (id_,))
@@ -134,28 +138,43 @@ class Admission:
             if row is not None:
                 self._connection.execute(statement("take_slot"), (id_, job, tenant))
             self.make_ready([(id_, run)], in_front=True)
+        return True
 
-    def admit_all_limited(self) -> None:
-        """Look after what limits hold without need, as where they have been changed."""
-        at = ("", "")
-        for _ in range(PAGE):  # from one tenant to the next, however many of each wait
-            found = self._rows("next_capped_tenant", at)
-            if not found:
-                break
-            job, tenant = at = found[0]
-            row = self._connection.execute(statement("limits_of"), (job,)).fetchone()
-            per_tenant = None if row is None else row[1]
-            if per_tenant is None or self._count("slots_of_tenant", (job, tenant)) < per_tenant:
-                self._uncap(job, tenant)
+    def admit_all_limited(self, after: tuple[str, str] = FIRST) -> tuple[str, str] | None:
+        """Look after what limits hold without need, as where they have been changed, from one tenant to the next.
+
+        That is a page of what waits for its tenant's limit, `after` the job and tenant that the page before came to;
+        give what this one came to, None after the last.
+        """
+        more = self._uncap_page(after)
         last = ""
         while found := self._rows("next_limited_job", (last,)):
             last = found[0][0]
-            self.admit_limited(last)
+            if self.admit_limited(last):
+                more = more or after
+        return more
 
-    def _uncap(self, job: str, tenant: str) -> None:
-        found = self._rows("first_capped", (job, tenant))
-        if found:
-            self._connection.execute(statement("uncap"), found[0])
+    def _uncap_page(self, after: tuple[str, str]) -> tuple[str, str] | None:
+        at, left = after, PAGE
+        for _ in range(PAGE):
+            found = self._rows("next_capped_tenant", at)
+            if not found:
+                return None
+            job, tenant = found[0]
+            row = self._connection.execute(statement("limits_of"), (job,)).fetchone()
+            free = left
+            if row is not None and row[1] is not None:
+                free = min(left, row[1] - self._count("slots_of_tenant", (job, tenant)))
+            if free > 0:
+                left -= self._uncap(job, tenant, free)
+            if not left:
+                return at  # there may be more of that tenant
+            at = job, tenant
+        return at
+
+    def _uncap(self, job: str, tenant: str, most: int = 1) -> int:
+        self._connection.execute(statement("uncap"), {"job": job, "tenant": tenant, "most": most})
+        return self._connection.changes()
 
     # Guards: of a schedule's executions for a tenant, one is unfinished at a time.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
 from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing
-from pinstripe.ledgers.sqlite.admission import Admission
+from pinstripe.ledgers.sqlite.admission import FIRST, Admission
 from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs, read_queued_run
 from pinstripe.ledgers.sqlite.owners import host
 from pinstripe.ledgers.sqlite.settling import settle_works
@@ -46,6 +47,7 @@ class SQLiteQueue:
         self._store = store
         self._concurrency: int | None = None
         self._mended_at = float("-inf")
+        self._capped_after = FIRST
 
     async def enqueue(self, works: Sequence[NewWork]) -> list[Run]:
         """Put runs in, all or none of them; give them in order, or those that have their keys already."""
@@ -200,12 +202,12 @@ class SQLiteQueue:
         """Keep the limits of jobs; what they hold without need from now on is admitted."""
 
         def change(tx: apsw.Connection) -> bool:
-            changed = [job for job, each in limits.items() if enqueueing.set_limits(tx, job, each)]
-            if changed:
-                Admission(tx, self._store.engine, self._store.clock.now()).admit_all_limited()
-            return bool(changed)
+            return sum(enqueueing.set_limits(tx, job, each) for job, each in limits.items()) > 0
 
         if await self._store.write(change):
+            after: tuple[str, str] | None = FIRST
+            while after is not None:
+                after = await self._store.write(partial(self._admit_limited, after=after), long=True)
             self._store.engine.wake()
 
     async def stopping(self, pid: int | None = None) -> None:
@@ -257,6 +259,9 @@ class SQLiteQueue:
             cancelled += page
         return cancelled
 
+    def _admit_limited(self, connection: apsw.Connection, *, after: tuple[str, str]) -> tuple[str, str] | None:
+        return Admission(connection, self._store.engine, self._store.clock.now()).admit_all_limited(after)
+
     def _admit_resumed(self, connection: apsw.Connection) -> bool:
         return Admission(connection, self._store.engine, self._store.clock.now()).admit_resumed()
 
@@ -266,7 +271,7 @@ class SQLiteQueue:
     def _mend(self, connection: apsw.Connection) -> None:
         """Look after what is held without need, and forget of the flows what says nothing any more."""
         admission = Admission(connection, self._store.engine, self._store.clock.now())
-        admission.admit_all_limited()
+        self._capped_after = admission.admit_all_limited(self._capped_after) or FIRST
         admission.admit_resumed()
         if self._is_time_to_mend():
             self._mended_at = self._store.clock.monotonic()

@@ -35,15 +35,13 @@ insert or ignore into slots(execution, job, tenant) values (?, ?, ?)
 -- name: first_limited
 select id, run, tenant from executions where state = 'queued' and held = 'limit' and job = ? order by band, tag limit 1
 
--- name: first_capped
-select id from executions where state = 'queued' and held = 'tenant_limit' and job = ? and tenant = ?
-order by band, tag limit 1
-
 -- name: cap
 update executions set held = 'tenant_limit' where id = ? and state = 'queued'
 
 -- name: uncap
-update executions set held = 'limit' where id = ? and state = 'queued'
+update executions set held = 'limit' where id in (
+  select id from executions where state = 'queued' and held = 'tenant_limit' and job = :job and tenant = :tenant
+  order by band, tag limit :most)
 
 -- name: next_limited_job
 select job from executions where state = 'queued' and held = 'limit' and job > ? order by job limit 1
