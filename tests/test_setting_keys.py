@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pinstripe.setting_keys import KEYS, TABLES, hide_secrets
+from pinstripe.setting_keys import KEYS, TABLES, hide_passwords, hide_secrets
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,14 @@ from pinstripe.setting_keys import KEYS, TABLES, hide_secrets
 )
 def test_passwords_of_urls_are_hidden(text: str, shown: str) -> None:
     assert hide_secrets(text) == shown
+
+
+def test_passwords_of_urls_in_a_text_are_hidden_and_no_more() -> None:
+    told = "no answer from 'postgresql://app:pa55@db/shop?password=w0rd&sslmode=off', so ask ada@example.org?token=x"
+    assert hide_passwords(told) == (
+        "no answer from 'postgresql://app:***@db/shop?password=***&sslmode=off', so ask ada@example.org?token=***"
+    )
+    assert hide_passwords("what is your password=?password=x") == "what is your password=?password=x"
 
 
 def test_every_default_is_what_its_kind_accepts() -> None:

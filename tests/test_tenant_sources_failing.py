@@ -39,6 +39,16 @@ def fails_at_once() -> list[str]:
     raise OSError("no route to host")
 
 
+def fails_with_a_password() -> list[str]:
+    raise ConnectionError("no answer from postgresql://app:pa55@db/shop?password=w0rd")
+
+
+async def test_the_password_of_a_url_that_a_source_failed_by_is_shown_nowhere() -> None:
+    words = r"ConnectionError: no answer from postgresql://app:\*\*\*@db/shop\?password=\*\*\*$"
+    with pytest.raises(TenantSourceFailed, match=words):
+        await ids(Tenants(fails_with_a_password))
+
+
 def fails_half_way() -> Iterator[str]:
     yield "a"
     yield "b"

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib import import_module, invalidate_caches
 from typing import TYPE_CHECKING
 
+from pinstripe.setting_keys import hide_passwords
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -95,7 +97,7 @@ def same_file(filename: str, path: Path) -> bool:
 def summarise(failure: BaseException) -> str:
     """Write an exception as its class and the first line of its message, at most 500 characters of it."""
     try:
-        text = str(failure)
+        text = hide_passwords(str(failure))
     except Exception:  # noqa: BLE001 - the author's own `__str__` may do anything
         text = "its message can't be shown"
     first = text.strip().partition("\n")[0]

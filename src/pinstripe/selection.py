@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pinstripe.errors import ConfigurationError, InvalidArguments, TenantSourceFailed, UnknownTenant
+from pinstripe.setting_keys import hide_passwords
 from pinstripe.tenant_sources import filter_of
 from pinstripe.tenants import Tenant
 from pinstripe.text_values import TextValue
@@ -217,7 +218,7 @@ async def find_tenants(source: TenantSource, ids: Sequence[str]) -> Mapping[str,
 
 
 def _failed(error: Exception) -> TenantSourceFailed:
-    return TenantSourceFailed(f"the tenant source failed: {type(error).__name__}: {error}")
+    return TenantSourceFailed(f"the tenant source failed: {type(error).__name__}: {hide_passwords(str(error))}")
 
 
 def _tenants(ids: Sequence[str]) -> str:

@@ -218,12 +218,19 @@ TABLES = frozenset(key.name.partition(".")[0] for key in KEYS if "." in key.name
 """The names of the tables under `[tool.pinstripe]`."""
 
 
+_HIDDEN = "password|passwd|pwd|secret|token"
+"""What the name of a URL's parameter has in it whose value is to be hidden."""
+
+
 def hide_secrets(text: str) -> str:
     """Put `***` where a URL has a password: `postgresql://user:***@host/db`."""
     text = re.sub(r"(://[^:@/\s]*:).*@", r"\1***@", text)
-    return re.sub(r"(?i)([?&;][^=&;]*(?:password|passwd|pwd|secret|token)[^=&;]*=)[^&;\s]*", r"\1***", text)
+    return re.sub(rf"(?i)([?&;][^=&;]*(?:{_HIDDEN})[^=&;]*=)[^&;\s]*", r"\1***", text)
 
 
 def hide_passwords(text: str) -> str:
     """Put `***` for the password of every URL that stands in a text, such as an error's."""
-    return re.sub(r"(://[^:@/\s'\"]*:)[^\s'\"]*@", r"\1***@", text) if "://" in text else text
+    if "://" not in text:
+        return text
+    text = re.sub(r"(://[^:@/\s'\"]*:)[^\s'\"]*@", r"\1***@", text)
+    return re.sub(rf"(?i)([?&;][^=&;\s'\"]*(?:{_HIDDEN})[^=&;\s'\"]*=)[^&;\s'\"]*", r"\1***", text)

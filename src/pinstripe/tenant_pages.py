@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pinstripe.errors import PinstripeError, TenantSourceFailed
+from pinstripe.setting_keys import hide_passwords
 from pinstripe.tenant_readers import NotTenants, open_reader
 
 if TYPE_CHECKING:
@@ -55,4 +56,5 @@ def _failure(name: str, error: BaseException, count: int) -> TenantSourceFailed:
         return error
     where = f" after {count:,} items" if count else ""
     kind = "" if isinstance(error, NotTenants) else type(error).__name__
-    return TenantSourceFailed(f"tenant source {name} failed{where}: {': '.join(filter(None, (kind, str(error))))}")
+    told = hide_passwords(": ".join(filter(None, (kind, str(error)))))
+    return TenantSourceFailed(f"tenant source {name} failed{where}: {told}")

@@ -12,6 +12,7 @@ from pinstripe.clock import SystemClock
 from pinstripe.comparisons import Checks, Lookup, read_lookups
 from pinstripe.errors import ConfigurationError
 from pinstripe.references import import_reference
+from pinstripe.setting_keys import hide_passwords
 from pinstripe.tenant_items import Selector
 from pinstripe.tenant_pages import read_pages
 from pinstripe.tenant_readers import NotTenants, check_source
@@ -227,7 +228,7 @@ def filter_of(
         narrowed: object = tenants_filter(source)
     except Exception as error:
         reason = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
-        message = f"tenants_filter of {job} failed: {reason}"
+        message = f"tenants_filter of {job} failed: {hide_passwords(reason)}"
         raise ConfigurationError(message) from error
     if not isinstance(narrowed, TenantSource) or isinstance(narrowed, type):
         if iscoroutine(narrowed):

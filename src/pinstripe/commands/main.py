@@ -167,8 +167,9 @@ def _is_no_room(error: BaseException) -> bool:
 
 def _lines(error: BaseException) -> Iterator[str]:
     from pinstripe.commands.screen import visible
+    from pinstripe.setting_keys import hide_passwords
 
-    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    message = hide_passwords(error.format_message() if isinstance(error, click.ClickException) else str(error))
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         yield message
         return

@@ -15,6 +15,7 @@ from pinstripe.database.column_values import plain_type, python_type
 from pinstripe.database.conditions import column_of, condition, find_column
 from pinstripe.database.outages import reason
 from pinstripe.errors import PinstripeError, TenantSourceFailed, UnknownColumn
+from pinstripe.setting_keys import hide_passwords
 from pinstripe.tenant_items import Selector
 
 if TYPE_CHECKING:
@@ -301,4 +302,5 @@ def _canonical(kind: Callable[[str], Any], ids: list[str]) -> list[Any]:
 def _failure(name: str, error: Exception, count: int) -> TenantSourceFailed:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     where = f" after {count:,} items" if count else ""
-    return TenantSourceFailed(f"tenant source {name} failed{where}: {type(cause).__name__}: {reason(cause)}")
+    told = hide_passwords(str(reason(cause)))
+    return TenantSourceFailed(f"tenant source {name} failed{where}: {type(cause).__name__}: {told}")
