@@ -23,6 +23,8 @@ from tests.attempts import assign, executor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pinstripe.executor import Executor
+
 pytestmark = pytest.mark.anyio
 
 
@@ -128,6 +130,28 @@ async def test_a_loop_that_runs_is_left_in_peace(heard: Heard) -> None:
             await asyncio.to_thread(beats.acquire)
         pulse.stop()
     assert heard.messages.empty()
+
+
+def test_a_loop_that_is_not_run_for_a_while_is_blocked_by_nobody(heard: Heard) -> None:
+    with asyncio.Runner() as runner:  # as in a job's process, which runs it for each job
+        each = runner.run(opened())
+        beaten = threading.Semaphore(0)
+        pulse = Pulse(each, beaten.release, beat_every=0.01, blocked_after=0.05)
+        runner.run(start(pulse))
+        for _ in range(12):
+            assert beaten.acquire(timeout=10)
+        runner.run(asyncio.sleep(0))
+        pulse.stop()
+    assert heard.messages.empty()
+
+
+async def opened() -> Executor:
+    async with executor() as each:
+        return each
+
+
+async def start(pulse: Pulse) -> None:
+    pulse.start()
 
 
 @pytest.mark.parametrize(("used", "warned"), [(0.0, False), (3.0, True)])

@@ -110,6 +110,9 @@ class Pulse:
 
     def _watch(self, now: float, blockage: _Blockage | None) -> _Blockage | None:
         """One look at the event loop: warn when it is blocked for too long, once, and when that is over."""
+        loop = self._loop
+        if blockage is None and loop is not None and not loop.is_running():
+            self._ticked = now  # nothing waits for it, as in a job's process between two jobs
         ticked = self._ticked
         if blockage is None:
             if now - ticked < self._blocked_after + self._tick_every:
