@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     times = given.pop("times")
     first = given.pop("seed")
     first = secrets.randbelow(1_000_000) if first is None else first
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that workers end with this
     violated = 0
     for seed in range(first, first + times):
         print(f"seed {seed}…", file=sys.stderr)
