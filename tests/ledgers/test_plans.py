@@ -99,7 +99,7 @@ HOT = {
 }
 
 # These sort a few numbers that they were given, or what waits.
-SORTING = {"succeeded", "held_counts", "pauses"}
+SORTING = {"succeeded", "lesser_of_job", "lesser_of_tenant", "held_counts", "pauses"}
 
 # A scan of these is a walk over all that was ever kept. `r`, `o`, `x`, `y` and `l` are what statements call them.
 # What waits, runs or is to be stopped has indexes of its own, which hold nothing of what is only kept.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe.limits import Limits
 from tests.ledgers.queue.moves import SECOND, claim, drain, enqueue, enqueue_each, enqueue_selecting, new_work
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ async def test_a_sweep_does_not_look_at_all_that_is_paused(worker: Ledger) -> No
     assert await claim(worker) == []
     await worker.queue.resume(None, "c")
     assert len(await claim(worker)) == 1
+
+
+async def test_a_sweep_does_not_look_at_all_that_a_limit_holds(worker: Ledger) -> None:
+    await enqueue_each(worker, [f"t{n}" for n in range(MANY)], job="narrow", limits=Limits(total=1))
+    await enqueue_each(worker, ["a"] * MANY, job="narrow_each", limits=Limits(per_tenant=1))
+    assert len(await claim(worker)) == 2
+    for _ in range(MANY // 1_000 + 1):  # it forgets so many flows at a time
+        await worker.queue.sweep()
+    assert await steps(worker, worker.queue.sweep()) < MOST
 
 
 async def test_a_sweep_does_not_look_at_what_has_ended_of_a_cancelled_run(worker: Ledger) -> None:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinstripe.limits import Limits
+from pinstripe.priority import Priority
 from pinstripe.run import RunStatus
 from tests.ledgers.conftest import HandClock, Store
 from tests.ledgers.queue.moves import claim, claim_one, ended, enqueue, enqueue_each, new_work, settle, tenants_of
@@ -282,3 +283,65 @@ async def test_those_who_share_a_limit_take_turns(worker: Ledger, fan_outs: bool
         started = await claim(worker, 1, [ended(one) for one in started])
     assert len(served) == 20
     assert abs(served.count("a") - served.count("b")) <= BOUND
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fan_out", [True, False])
+async def test_who_shares_a_limit_waits_for_no_backlog_that_its_band_has_left_behind(
+    worker: Ledger, fan_out: bool
+) -> None:
+    if fan_out:
+        await enqueue(worker, *(f"a{n:03}" for n in range(200)), job="narrow", limits=ONE)
+    else:
+        await enqueue_each(worker, ["a"] * 200, job="narrow", limits=ONE)
+    started = await claim(worker, 1)
+    assert await claim(worker, 1) == []
+    await enqueue_each(worker, ["c"] * 1_000)
+    await settle(worker, *(ended(one) for one in await claim(worker, 1_000)))
+    served = Counter[str]()
+    await enqueue_each(worker, ["b"] * 5, job="narrow")
+    assert await claim(worker, 1) == []
+    for number in range(40):  # and one comes whenever one of its own ends
+        (one,) = started = await claim(worker, 1, [ended(one) for one in started])
+        served[one.tenant[0]] += 1
+        if number % 7 == 0:
+            await enqueue(worker, "b", job="narrow")
+    assert min(served["a"], served["b"]) >= 10
+
+
+@pytest.mark.anyio
+async def test_newcomers_to_a_limit_starve_nobody_who_waits_for_it(worker: Ledger) -> None:
+    await enqueue_each(worker, ["a"] * 50, job="narrow", limits=ONE)
+    started = await claim(worker, 1)
+    assert await claim(worker, 1) == []
+    await enqueue_each(worker, ["d"] * 1_000)
+    await settle(worker, *(ended(one) for one in await claim(worker, 1_000)))
+    await enqueue_each(worker, "bc", job="narrow")
+    assert await claim(worker, 1) == []
+    served = Counter[str]()
+    for _ in range(60):
+        (one,) = started = await claim(worker, 1, [ended(one) for one in started])
+        served[one.tenant] += 1
+        if one.tenant != "a":
+            await enqueue(worker, one.tenant, job="narrow")
+            assert await claim(worker, 1) == []
+    assert min(served[tenant] for tenant in "abc") >= 15
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("limits", [ONE, Limits(per_tenant=1), Limits(total=1, per_tenant=1)])
+async def test_who_is_urgent_does_not_wait_for_a_slot_that_a_low_band_has_not_used(
+    worker: Ledger, limits: Limits
+) -> None:
+    await enqueue_each(worker, "aa", job="narrow", limits=limits, priority=Priority.BULK)
+    first = await claim_one(worker)
+    assert await claim(worker) == []
+    await enqueue_each(worker, ["c"] * 20)
+    await settle(worker, ended(first))  # so that the other one has its slot, and its turn when nothing else waits
+    urgent = await enqueue(worker, "a", job="narrow", priority=Priority.INTERACTIVE)
+    started = await claim_one(worker)
+    assert started.run.id == urgent.id
+    rest = await claim(worker, 100)
+    assert tenants_of(rest) == ["c"] * 20
+    last = await claim(worker, 100, [ended(started)])
+    assert tenants_of(last) == ["a"]

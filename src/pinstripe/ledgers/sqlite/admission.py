@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.ledgers.sqlite.pausing import Pauses
 from pinstripe.ledgers.sqlite.settling import following
 from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.priority import Priority
 from pinstripe.queue import Held
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from pinstripe.engine import Engine
+    from pinstripe.engine import Engine, Ticket
 
 PAGE = 500
 """How many executions are admitted, held back or given back in one transaction: some milliseconds."""
+
+_LAST_BAND = len(Priority) - 1
 
 FIRST = ("", "")
 """Before all jobs and tenants."""
@@ -33,6 +36,7 @@ class Admission:
         self._engine = engine
         self._now = now
         self.minted = False
+        self._firm: set[tuple[str, str, int]] = set()
 
     def admit_due(self) -> bool:
         """Make ready what was held until now; tell whether there may be more of it."""
@@ -88,8 +92,11 @@ class Admission:
 
     # Limits: an execution of a limited job takes up a slot from when it is admitted, or started, to when it ends.
 
-    def take_slot(self, execution: int, job: str, tenant: str) -> Held | None:
-        """Take a slot for an execution; where there is none, tell by which limit."""
+    def take_slot(self, execution: int, job: str, tenant: str, band: int) -> Held | None:
+        """Take a slot for an execution of a `band`; where there is none, tell by which limit.
+
+        One that a lower band has and doesn't use yet is taken from it: who is urgent doesn't wait with it for its turn.
+        """
         connection = self._connection
         if connection.execute(statement("slot_of"), (execution,)).fetchone() is not None:
             return None
@@ -97,12 +104,36 @@ class Admission:
         if row is None:
             return None
         total, per_tenant = row
-        if per_tenant is not None and self._count("slots_of_tenant", (job, tenant)) >= per_tenant:
+        full = per_tenant is not None and self._count("slots_of_tenant", (job, tenant)) >= per_tenant
+        if full and not self._take_over("lesser_of_tenant", job, tenant, band):
             return Held.TENANT_LIMIT
-        if total is not None and self._count("slots_of_job", (job,)) >= total:
+        full = total is not None and self._count("slots_of_job", (job,)) >= total
+        if full and not self._take_over("lesser_of_job", job, "", band):
             return Held.LIMIT
         connection.execute(statement("take_slot"), (execution, job, tenant))
         return None
+
+    def hold_limited(self, execution: int, job: str, tenant: str, ticket: Ticket, tag: int) -> None:
+        """Let a ready execution wait for a slot of its job; `tag` is its own in the order of its `ticket`'s band."""
+        values = {"id": execution, "job": job, "tenant": tenant, "band": ticket.band, "tag": tag}
+        name = "limit_of_run" if ticket.flow.startswith("r:") else "limit_of_tenant"
+        self._connection.execute(statement(name), values)
+
+    def _take_over(self, name: str, job: str, tenant: str, band: int) -> bool:
+        """Let one of a lower band that is ready wait again, and its slot be free."""
+        key = job, tenant, band
+        if band == _LAST_BAND or key in self._firm:
+            return False
+        found = self._rows(name, {"job": job, "tenant": tenant, "band": band})
+        if not found:
+            self._firm.add(key)
+            return False
+        id_, chunk, its_band, tag = found[0]
+        values = {"id": id_, "held": str(Held.LIMIT), "band": its_band, "tag": tag}
+        self._connection.execute(statement("hold"), values)
+        self._connection.execute(statement("free_slots"), {"ids": json.dumps([id_])}).fetchall()
+        self._connection.execute(statement("empty_chunks"), {"chunks": json.dumps([chunk])})  # it was alone there
+        return True
 
     def free_slots(self, ids: str) -> None:
         """Give back the slots of executions (ids as a JSON list), and admit whom they kept waiting."""
@@ -138,24 +169,25 @@ class Admission:
             if row is not None:
                 self._connection.execute(statement("take_slot"), (id_, job, tenant))
             self.make_ready([(id_, run)], in_front=True)
+            self._firm.clear()
         return True
 
-    def admit_all_limited(self, after: tuple[str, str] = FIRST) -> tuple[str, str] | None:
+    def admit_all_limited(self, first: tuple[str, str] = FIRST) -> tuple[str, str] | None:
         """Look after what limits hold without need, as where they have been changed, from one tenant to the next.
 
-        That is a page of what waits for its tenant's limit, `after` the job and tenant that the page before came to;
-        give what this one came to, None after the last.
+        That is a page of what waits for its tenant's limit, from the job and tenant `first` on; give where the next
+        page begins, None after the last.
         """
-        more = self._uncap_page(after)
+        more = self._uncap_page(first)
         last = ""
         while found := self._rows("next_limited_job", (last,)):
             last = found[0][0]
             if self.admit_limited(last):
-                more = more or after
+                more = more or first
         return more
 
-    def _uncap_page(self, after: tuple[str, str]) -> tuple[str, str] | None:
-        at, left = after, PAGE
+    def _uncap_page(self, first: tuple[str, str]) -> tuple[str, str] | None:
+        at, left = first, PAGE
         for _ in range(PAGE):
             found = self._rows("next_capped_tenant", at)
             if not found:
@@ -169,7 +201,7 @@ class Admission:
                 left -= self._uncap(job, tenant, free)
             if not left:
                 return at  # there may be more of that tenant
-            at = job, tenant
+            at = job, following(tenant)
         return at
 
     def _uncap(self, job: str, tenant: str, most: int = 1) -> int:

@@ -92,9 +92,11 @@ class Claim:
             for place, (id_, *facts) in enumerate(rows):
                 verdict = rules.judge(*facts)
                 if verdict is None:
-                    verdict = self._admission.take_slot(id_, facts[1], facts[0])
+                    verdict = self._admission.take_slot(id_, facts[1], facts[0], ticket.band)
                 if verdict is None:
                     to_start.append(id_)
+                elif verdict is Held.LIMIT:
+                    self._admission.hold_limited(id_, facts[1], facts[0], ticket, ticket.tag + place)
                 elif isinstance(verdict, Held):
                     self._hold(id_, verdict, ticket.band, ticket.tag + place)
                 else:

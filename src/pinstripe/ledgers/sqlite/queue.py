@@ -47,7 +47,7 @@ class SQLiteQueue:
         self._store = store
         self._concurrency: int | None = None
         self._mended_at = float("-inf")
-        self._capped_after = FIRST
+        self._capped_from = FIRST
 
     async def enqueue(self, works: Sequence[NewWork]) -> list[Run]:
         """Put runs in, all or none of them; give them in order, or those that have their keys already."""
@@ -205,9 +205,9 @@ class SQLiteQueue:
             return sum(enqueueing.set_limits(tx, job, each) for job, each in limits.items()) > 0
 
         if await self._store.write(change):
-            after: tuple[str, str] | None = FIRST
-            while after is not None:
-                after = await self._store.write(partial(self._admit_limited, after=after), long=True)
+            first: tuple[str, str] | None = FIRST
+            while first is not None:
+                first = await self._store.write(partial(self._admit_limited, first=first), long=True)
             self._store.engine.wake()
 
     async def stopping(self, pid: int | None = None) -> None:
@@ -259,8 +259,8 @@ class SQLiteQueue:
             cancelled += page
         return cancelled
 
-    def _admit_limited(self, connection: apsw.Connection, *, after: tuple[str, str]) -> tuple[str, str] | None:
-        return Admission(connection, self._store.engine, self._store.clock.now()).admit_all_limited(after)
+    def _admit_limited(self, connection: apsw.Connection, *, first: tuple[str, str]) -> tuple[str, str] | None:
+        return Admission(connection, self._store.engine, self._store.clock.now()).admit_all_limited(first)
 
     def _admit_resumed(self, connection: apsw.Connection) -> bool:
         return Admission(connection, self._store.engine, self._store.clock.now()).admit_resumed()
@@ -271,7 +271,7 @@ class SQLiteQueue:
     def _mend(self, connection: apsw.Connection) -> None:
         """Look after what is held without need, and forget of the flows what says nothing any more."""
         admission = Admission(connection, self._store.engine, self._store.clock.now())
-        self._capped_after = admission.admit_all_limited(self._capped_after) or FIRST
+        self._capped_from = admission.admit_all_limited(self._capped_from) or FIRST
         admission.admit_resumed()
         if self._is_time_to_mend():
             self._mended_at = self._store.clock.monotonic()

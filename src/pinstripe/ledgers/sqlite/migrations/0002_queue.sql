@@ -29,10 +29,11 @@ alter table executions add column tag integer;
 drop index executions_held;
 create index executions_due on executions(due_at) where state = 'queued' and held = 'due';
 create index executions_limited on executions(job, band, tag) where state = 'queued' and held = 'limit';
+create index executions_limited_each on executions(job, tenant, band, tag) where state = 'queued' and held = 'limit';
 create index executions_capped on executions(job, tenant, band, tag) where state = 'queued' and held = 'tenant_limit';
 create index executions_paused on executions(job, tenant) where state = 'queued' and held = 'paused';
 create index executions_overlapping on executions(job, tenant) where state = 'queued' and held = 'overlap';
-create index executions_held on executions(run, held, due_at) where state = 'queued' and held is not null;
+create index executions_held on executions(run, held, due_at, tag) where state = 'queued' and held is not null;
 
 create table chunks(            -- ready executions; it goes with the last of them
   id integer primary key,

@@ -39,16 +39,55 @@ select id, run, tenant from executions where state = 'queued' and held = 'limit'
 update executions set held = 'tenant_limit' where id = ? and state = 'queued'
 
 -- name: uncap
-update executions set held = 'limit' where id in (
-  select id from executions where state = 'queued' and held = 'tenant_limit' and job = :job and tenant = :tenant
-  order by band, tag limit :most)
+update executions set held = 'limit', tag = iif(:most = 1, min(tag, coalesce({next_round}, tag)), tag) where id in (
+  select id from executions indexed by executions_capped
+  where state = 'queued' and held = 'tenant_limit' and job = :job and tenant = :tenant order by band, tag limit :most)
+
+-- name: next_round
+(select h.tag + 1 from executions h indexed by executions_limited
+  where h.state = 'queued' and h.held = 'limit' and h.job = :job and h.band = executions.band order by h.tag limit 1)
+
+-- name: limit_of_tenant
+-- Behind what its tenant has waiting, or in the next round of those that share the limit: their band may have gone far
+-- beyond them meanwhile, so that by its tag there it would wait for all of them.
+update executions set held = 'limit', chunk = null, band = :band, tag = min(:tag, coalesce(
+  (select w.tag + 1 from executions w indexed by executions_limited_each
+    where w.state = 'queued' and w.held = 'limit' and w.job = :job and w.tenant = :tenant and w.band = :band
+    order by w.tag desc limit 1),
+  (select h.tag + 1 from executions h indexed by executions_limited
+    where h.state = 'queued' and h.held = 'limit' and h.job = :job and h.band = :band order by h.tag limit 1),
+  :tag))
+where id = :id and state = 'queued'
+
+-- name: limit_of_run
+-- The same for a run of several tenants, which is served as one.
+update executions set held = 'limit', chunk = null, band = :band, tag = min(:tag, coalesce(
+  (select w.tag + 1 from executions w indexed by executions_held
+    where w.run = executions.run and w.state = 'queued' and w.held = 'limit' and w.due_at is null
+    order by w.tag desc limit 1),
+  (select h.tag + 1 from executions h indexed by executions_limited
+    where h.state = 'queued' and h.held = 'limit' and h.job = :job and h.band = :band order by h.tag limit 1),
+  :tag))
+where id = :id and state = 'queued'
+
+-- name: lesser
+select x.id, x.chunk, c.band, c.tag
+from slots s cross join executions x on x.id = s.execution cross join chunks c on c.id = x.chunk
+where s.job = :job and x.state = 'queued' and c.band > :band
+
+-- name: lesser_of_job
+{lesser} order by c.band desc, c.tag desc limit 1
+
+-- name: lesser_of_tenant
+{lesser} and s.tenant = :tenant order by c.band desc, c.tag desc limit 1
 
 -- name: next_limited_job
 select job from executions where state = 'queued' and held = 'limit' and job > ? order by job limit 1
 
 -- name: next_capped_tenant
-select job, tenant from executions where state = 'queued' and held = 'tenant_limit' and (job, tenant) > (?, ?)
-order by job, tenant limit 1
+-- At or after: SQLite would look at all that come before the first of those that are after.
+select job, tenant from executions indexed by executions_capped
+where state = 'queued' and held = 'tenant_limit' and (job, tenant) >= (?, ?) order by job, tenant limit 1
 
 -- name: stale_slots
 delete from slots where execution in (
