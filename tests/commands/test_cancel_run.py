@@ -24,7 +24,9 @@ def test_one_that_waits_for_its_time_is_cancelled_too(pinstripe: Command) -> Non
 
 def test_a_run_whose_tenants_are_not_selected_yet_is_cancelled(pinstripe: Command, process: Command) -> None:
     pinstripe("run-background-job", "greet", "--enqueue")
-    assert pinstripe("cancel-run", "last").code == 0
+    answer = pinstripe("cancel-run", "last")
+    assert answer.code == 0
+    assert answer.out.splitlines()[0].endswith(" of greet: its tenants will not be selected.")
     process("start-worker", "--drain")
     run = pinstripe("show-run", "last", "--json").json
     assert (run["status"], run["executions"]["total"]) == ("cancelled", 0)

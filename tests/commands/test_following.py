@@ -58,6 +58,7 @@ def test_ctrl_c_ends_the_following_and_not_the_run(
     pinstripe("run-background-job", *options, "--enqueue")
     follower = started("show-run", "last", "--follow")
     follower.wait_for(reason)
+    assert "selecting tenants" not in follower.seen
     follower.process.send_signal(signal.SIGINT)
     assert follower.end() == 130
     assert "No longer following; run " in follower.seen

@@ -74,6 +74,8 @@ def _lines(before: Run, after: Run, folder: str | None, *, again: bool) -> Itera
         parts.append(f"{_number(after.executions.queued, 'waits', 'wait')} about to be cancelled")
     if after.selecting:
         parts.append("its tenants are selected no further")
+    if before.selecting and after.finished:
+        parts.append("its tenants will not be selected")
     yield f"{name}: {', '.join(parts) or 'it had nothing left to cancel'}."
     if not after.finished:
         yield f"Follow it:  {command_line('show-run', short(after.id), '--follow', project=folder)}"

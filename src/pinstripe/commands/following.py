@@ -55,7 +55,8 @@ async def _look_until_finished(project: Project, run: Run, screen: Progress) -> 
     selecting = True
     while not run.finished:
         if run.selecting:
-            screen.selecting(run, run.executions.total)
+            if run.executions.total:  # before there are any, it may be that nobody selects them yet
+                screen.selecting(run, run.executions.total)
         elif selecting:
             selecting = False
             screen.selected(run, run.executions.total)
