@@ -47,6 +47,11 @@ def test_controls_are_shown_as_their_escapes(text: str, shown: str) -> None:
     assert screen.visible(text) == shown
 
 
+def test_a_value_is_written_as_json_with_its_letters_as_they_are() -> None:
+    assert screen.as_json_line({"city": "zürich 東京"}) == '{"city": "zürich 東京"}'
+    assert screen.as_json_line("\x1b[31mred\u202e") == r'"\u001b[31mred\u202e"'
+
+
 def test_lines_stay_lines() -> None:
     assert screen.visible_lines("a\n\tb\x1b[2J\r\nc") == "a\n    b\\x1b[2J\nc"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from pinstripe.commands.filters import filter_in_force
-from pinstripe.commands.screen import aside, visible, write_json
+from pinstripe.commands.screen import as_json_line, aside, visible, write_json
 from pinstripe.commands.summary import NOTHING_RAN
 from pinstripe.opening import open_project
 
@@ -57,9 +57,7 @@ async def _show(request: Request, folder: str | None, answer: TextIO, *, as_json
 
 def written(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Write arguments as they stand in a call, each as JSON: `"weekly", minutes=5`."""
-    import json
-
-    return ", ".join([*map(json.dumps, args), *(f"{name}={json.dumps(value)}" for name, value in kwargs.items())])
+    return ", ".join([*map(as_json_line, args), *(f"{name}={as_json_line(value)}" for name, value in kwargs.items())])
 
 
 def _filter(own: str, request: Request) -> str:

@@ -126,6 +126,13 @@ def aside() -> Iterator[TextIO]:
         yield answer
 
 
+def as_json_line(value: Any) -> str:
+    """Write a value as JSON for a reader: letters of any script as they are, and the rest made `visible`."""
+    import json
+
+    return visible(json.dumps(value, ensure_ascii=False))
+
+
 def write_json(value: Any, answer: TextIO | None = None) -> None:
     """Print one JSON value on standard output, in ASCII: no terminal can be misled by it, and no encoding stops it."""
     import json

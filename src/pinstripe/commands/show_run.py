@@ -13,6 +13,7 @@ from pinstripe.commands.dry_run import written
 from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.progress import harmless
 from pinstripe.commands.screen import (
+    as_json_line,
     moment,
     span,
     styled_status,
@@ -104,7 +105,7 @@ def _of_run(run: Run, execution: Execution | None, folder: str | None, reason: s
     yield from _fields(
         status=styled_status(run.status),
         trigger=str(run.trigger),
-        arguments=visible(written(run.args, run.kwargs)),
+        arguments=written(run.args, run.kwargs),
         executions=tally_of(run),
         waiting=reason if reason is None or run.executions.total > 1 else of_one(reason),
         attempts=None if execution is None or run.finished else _attempts(execution),
@@ -166,9 +167,7 @@ def _outcome(execution: Execution) -> Iterator[str]:
 
 def _result(result: Any) -> Iterator[str]:
     if result is not None:
-        import json
-
-        yield from _fields(result=json.dumps(result))
+        yield from _fields(result=as_json_line(result))
 
 
 def _fields(**values: str | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pinstripe.commands.screen import (
     SHOWN_FAILURES,
+    as_json_line,
     command_line,
     one_line,
     short,
@@ -52,9 +53,7 @@ def summary(run: Run, project: str | None, pauses: Sequence[Pause] = ()) -> Iter
     if run.executions.skipped:
         yield from _paused(run, pauses)
     if run.result is not None:
-        import json
-
-        yield f"Result: {json.dumps(run.result)}"
+        yield f"Result: {as_json_line(run.result)}"
     yield from retry_advice(run, project)
 
 
