@@ -37,6 +37,7 @@ class Admission:
         self._now = now
         self.minted = False
         self._firm: set[tuple[str, str, int]] = set()
+        self._places: dict[tuple[str, int, str], int] = {}
 
     def admit_due(self) -> bool:
         """Make ready what was held until now; tell whether there may be more of it."""
@@ -115,9 +116,16 @@ class Admission:
 
     def hold_limited(self, execution: int, job: str, tenant: str, ticket: Ticket, tag: int) -> None:
         """Let a ready execution wait for a slot of its job; `tag` is its own in the order of its `ticket`'s band."""
-        values = {"id": execution, "job": job, "tenant": tenant, "band": ticket.band, "tag": tag}
-        name = "limit_of_run" if ticket.flow.startswith("r:") else "limit_of_tenant"
-        self._connection.execute(statement(name), values)
+        key = job, ticket.band, ticket.flow
+        place = self._places.get(key)
+        if place is None:
+            name = "place_of_run" if ticket.flow.startswith("r:") else "place_of_tenant"
+            values = {"job": job, "tenant": tenant, "run": ticket.run, "band": ticket.band}
+            place = self._rows(name, values)[0][0]
+        tag = tag if place is None else min(tag, place)
+        self._places[key] = tag + 1
+        change = {"id": execution, "held": str(Held.LIMIT), "band": ticket.band, "tag": tag}
+        self._connection.execute(statement("hold"), change)
 
     def _take_over(self, name: str, job: str, tenant: str, band: int) -> bool:
         """Let one of a lower band that is ready wait again, and its slot be free."""

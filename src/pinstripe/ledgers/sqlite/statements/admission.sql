@@ -47,28 +47,25 @@ update executions set held = 'limit', tag = iif(:most = 1, min(tag, coalesce({ne
 (select h.tag + 1 from executions h indexed by executions_limited
   where h.state = 'queued' and h.held = 'limit' and h.job = :job and h.band = executions.band order by h.tag limit 1)
 
--- name: limit_of_tenant
+-- name: place_of_tenant
 -- Behind what its tenant has waiting, or in the next round of those that share the limit: their band may have gone far
 -- beyond them meanwhile, so that by its tag there it would wait for all of them.
-update executions set held = 'limit', chunk = null, band = :band, tag = min(:tag, coalesce(
-  (select w.tag + 1 from executions w indexed by executions_limited_each
-    where w.state = 'queued' and w.held = 'limit' and w.job = :job and w.tenant = :tenant and w.band = :band
-    order by w.tag desc limit 1),
-  (select h.tag + 1 from executions h indexed by executions_limited
-    where h.state = 'queued' and h.held = 'limit' and h.job = :job and h.band = :band order by h.tag limit 1),
-  :tag))
-where id = :id and state = 'queued'
+select coalesce(
+  (select tag + 1 from executions indexed by executions_limited_each
+    where state = 'queued' and held = 'limit' and job = :job and tenant = :tenant and band = :band
+    order by tag desc limit 1),
+  {first_place})
 
--- name: limit_of_run
+-- name: place_of_run
 -- The same for a run of several tenants, which is served as one.
-update executions set held = 'limit', chunk = null, band = :band, tag = min(:tag, coalesce(
-  (select w.tag + 1 from executions w indexed by executions_held
-    where w.run = executions.run and w.state = 'queued' and w.held = 'limit' and w.due_at is null
-    order by w.tag desc limit 1),
-  (select h.tag + 1 from executions h indexed by executions_limited
-    where h.state = 'queued' and h.held = 'limit' and h.job = :job and h.band = :band order by h.tag limit 1),
-  :tag))
-where id = :id and state = 'queued'
+select coalesce(
+  (select tag + 1 from executions indexed by executions_held
+    where run = :run and state = 'queued' and held = 'limit' and due_at is null order by tag desc limit 1),
+  {first_place})
+
+-- name: first_place
+(select tag + 1 from executions indexed by executions_limited
+  where state = 'queued' and held = 'limit' and job = :job and band = :band order by tag limit 1)
 
 -- name: lesser
 select x.id, x.chunk, c.band, c.tag
