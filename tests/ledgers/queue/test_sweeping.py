@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from pinstripe.errors import LedgerError
+from pinstripe.priority import Priority
 from pinstripe.queue import Swept
 from pinstripe.run import Counts, RunStatus
-from tests.ledgers.moves import select, start
+from tests.ledgers.moves import new_run, select, start
 from tests.ledgers.queue.moves import (
     FAILED,
+    SECOND,
     SUCCEEDED,
     claim,
     claim_one,
@@ -235,3 +239,34 @@ async def test_a_dead_workers_many_are_all_given_back(worker: Ledger, second: Le
     assert await second.queue.sweep() == Swept(owners=1, rescued=1_500)
     assert len(await drain(second, 1_500)) == 1_500
     assert {(await second.find_run(run.id)).status for run in runs[::100]} == {RunStatus.SUCCEEDED}
+
+
+async def test_what_is_due_is_admitted_whether_or_not_anybody_has_a_slot(worker: Ledger, clock: HandClock) -> None:
+    due = clock.microseconds + 60 * SECOND
+    await enqueue_each(worker, ["loud"] * 1_200, due_at=due, priority=Priority.BULK)
+    await enqueue(worker, "urgent", due_at=due + 1, priority=Priority.INTERACTIVE)
+    clock.advance(timedelta(minutes=2))
+    worker.beat()
+    await worker.queue.sweep()
+    assert tenants_of(await claim(worker, 1)) == ["urgent"]
+
+
+async def test_who_was_taken_for_dead_goes_on_as_one_however_often_it_finds_out(
+    worker: Ledger, second: Ledger, store: Store
+) -> None:
+    """Each request that found the row gone took a new number, and took from the others the one that they had got."""
+    await die(worker, store, second)
+    with closing(apsw.Connection(str(store.path))) as connection:
+        connection.execute("begin immediate")  # so that all of them are on their way together
+        creating = [asyncio.create_task(worker.create(new_run())) for _ in range(3)]
+        turning = asyncio.create_task(worker.queue.turn([], 1))
+        await asyncio.sleep(0)
+        connection.execute("rollback")
+        runs = await asyncio.gather(*creating)
+        assert (await turning).lost
+    for run in runs:
+        await worker.add(run.id, ["a"])
+        await worker.end_selection(run.id)
+        assert len(await start(worker, run.id, "a")) == 1
+    assert len((await second.queue.status()).processes) == 2
+    assert [one.concurrency for one in (await second.queue.status()).processes].count(None) == 0

@@ -131,7 +131,7 @@ class SQLiteLedger:
             created = await self._store.write(create)
             if created is not None:
                 return created
-            owners.forget()  # taken for dead meanwhile: it goes on under a new number
+            owners.forget(values["owner"])  # taken for dead meanwhile: it goes on under a new number
 
     async def add(self, run: str, tenants: Sequence[str], *, retry_of: str | None = None) -> int:
         """Add queued executions, one per tenant not yet in the run nor, in a retry, done elsewhere; give how many."""

@@ -81,8 +81,13 @@ class Owners:
         self.name = name
         return self._id
 
-    def forget(self) -> None:
-        """Take a new number and lock file the next time: a row that is gone is never revived."""
+    def forget(self, number: int | None = None) -> None:
+        """Take a new number and lock file the next time: a row that is gone is never revived.
+
+        Where a `number` is given, only if that is still this process's: another request may have found out first.
+        """
+        if number is not None and number != self._id:
+            return
         self._id = self.name = None
         if self._lock is not None:
             self._lock.remove()

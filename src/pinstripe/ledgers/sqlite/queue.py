@@ -77,7 +77,7 @@ class SQLiteQueue:
             values = {"owner": self._store.register(), "concurrency": concurrency}
             if await self._store.write(lambda tx: _changes(tx, "join_owner", values)):  # noqa: B023 - awaited here
                 break
-            owners.forget()  # taken for dead meanwhile: it goes on under a new number
+            owners.forget(values["owner"])  # taken for dead meanwhile: it goes on under a new number
         self._store.engine.open(owners.name)
 
     async def turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
@@ -90,7 +90,7 @@ class SQLiteQueue:
             if settlements:
                 settle_works(tx, admission, settlements, now)
             more = admission.admit_due()
-            lost = tx.execute(statement("owner_row"), {"owner": owner}).fetchone() is None
+            lost = tx.execute(statement("worker_row"), {"owner": owner}).fetchone() is None
             claim = Claim(tx, self._store.engine, admission, owner, now)
             if slots > 0 and not lost:
                 claim.take(slots)
@@ -100,7 +100,6 @@ class SQLiteQueue:
 
         taken, minted = await self._store.write(turn, long=len(settlements) + slots > _INLINE)
         if taken.lost:
-            self._store.ours().forget()
             await self.join(self._concurrency or 1)
         if minted:
             self._store.engine.wake()  # it may be more than this process has slots for
@@ -225,6 +224,10 @@ class SQLiteQueue:
         cancelled = 0
         for number, reason in self._store.rows("stopped_queued_runs"):
             cancelled += await self._cancel_queued(number, reason)
+        # A turn admits a page of what is due, and claims; among more than that the urgent ones might be the last.
+        while self._store.rows("due_executions", {"now": self._store.clock.now(), "limit": 1}):
+            if not await self._store.write(self._admit_due, long=True):
+                break
         if self._store.rows("needs_mending")[0][0] or self._is_time_to_mend():
             await self._store.write(self._mend)
         return Swept(found.owners, found.given_back, found.failed, cancelled)
@@ -258,6 +261,9 @@ class SQLiteQueue:
             page, first = await self._store.write(cancel)
             cancelled += page
         return cancelled
+
+    def _admit_due(self, connection: apsw.Connection) -> bool:
+        return Admission(connection, self._store.engine, self._store.clock.now()).admit_due()
 
     def _admit_limited(self, connection: apsw.Connection, *, first: tuple[str, str]) -> tuple[str, str] | None:
         return Admission(connection, self._store.engine, self._store.clock.now()).admit_all_limited(first)

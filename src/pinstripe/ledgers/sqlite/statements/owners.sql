@@ -11,6 +11,9 @@ select id, name, host, boot_id, pid, beat, worker, stopping from owners where id
 -- name: owner_row
 select 1 from owners where id = :owner
 
+-- name: worker_row
+select 1 from owners where id = :owner and worker = 1
+
 -- name: may_start
 -- Whether the run is selected; no row where it isn't this process's (any more), or this process was taken for dead.
 select r.selected from owners o join runs r on r.owner = o.id where o.id = :owner and r.n = :run
