@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +78,16 @@ JOB = """
         def hold(self, where: str) -> str:
             print(os.getpid())
             return Path(where).read_text()
+
+        def leave_a_fork(self, where: str) -> int:
+            if os.fork() == 0:  # it holds all that this process has open, until the test lets it go
+                Path(where).read_text()
+                os._exit(0)
+            return 7
+
+        def die_and_leave_a_fork(self, where: str) -> None:
+            self.leave_a_fork(where)
+            os._exit(3)
 
         def stop_when_told(self, where: str) -> None:
             while not self.attempt.cancelled:
@@ -218,6 +230,39 @@ async def test_a_signal_to_end_that_others_send_it_is_its_parents_to_heed(
         await asyncio.to_thread(line.write_text, "all well")
         outcome = await task
         assert (outcome.status, outcome.value) == (SUCCEEDED, "all well")
+
+
+async def test_what_a_job_has_forked_and_left_is_not_waited_for(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.processes.NEWS_LIMIT", 0.05)
+    line = project.path / "line"
+    os.mkfifo(line)
+    async with bench(project, monkeypatch) as each:
+        try:
+            done = await asyncio.wait_for(each.execute("leave_a_fork", str(line)), 20)
+            died = await asyncio.wait_for(each.execute("die_and_leave_a_fork", str(line)), 20)
+        finally:
+            await asyncio.to_thread(line.write_text, "")
+    assert (done.status, done.value) == (SUCCEEDED, 7)
+    assert (died.error, died.crashed) == ("the process died: exit code 3", True)
+
+
+async def test_jobs_that_fill_the_event_loops_executor_keep_no_process_from_starting_and_ending(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    executor = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(executor)
+    stuck = asyncio.get_running_loop().run_in_executor(None, release.wait)
+    try:
+        async with asyncio.timeout(30):
+            async with bench(project, monkeypatch) as each:
+                assert (await each.execute()).status is SUCCEEDED
+    finally:
+        release.set()
+        await stuck
+        executor.shutdown()
 
 
 async def test_output_comes_over_as_it_is_made(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:

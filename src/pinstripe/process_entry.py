@@ -82,6 +82,8 @@ class _Line:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        with suppress(OSError):  # the parent is gone
+            self._socket.shutdown(socket.SHUT_RDWR)  # also where a process that the job has forked still holds it
         self._socket.close()
 
     def told_to_go(self) -> bool:

@@ -21,6 +21,7 @@ from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
 from pinstripe.outcome import error_text, failed
 from pinstripe.process_messages import GO, HEADER, read_answer, read_header
+from pinstripe.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ class Processes:
             call = self._calls[token] = _Call(assignment, started, asyncio.get_running_loop())
             pool, future = self._pool, self._schedule(token, request)
             ended = asyncio.wrap_future(future)
-            ended.add_done_callback(_is_failed)  # what the pool says after the answer, such as at its stop, is no news
+            ended.add_done_callback(call.hear_of_end)
             try:
                 return await call.wait(ended, pool)
             except asyncio.CancelledError:
@@ -93,7 +94,7 @@ class Processes:
         while self._pools:
             pool = self._pools.pop()
             pool.stop()
-            await asyncio.get_running_loop().run_in_executor(None, pool.join)
+            await _in_thread(pool.join)
         if server is not None:
             server.close()
             if self._listening:  # the children are gone, so each of these is about to see the end of its line
@@ -132,7 +133,7 @@ class Processes:
                 self._pool = _new_pool(self._size)
                 self._pools.append(self._pool)
                 # To ask is to start: it takes a moment for each process, and the event loop has other things to do.
-                await asyncio.get_running_loop().run_in_executor(None, lambda: self._pool.active)
+                await _in_thread(lambda: self._pool.active)
             if self._server is None:
                 context = copy_context()
                 context.run(CURRENT.set, None)  # the server's tasks are no job's
@@ -199,6 +200,14 @@ class _Call:
             case b"r":
                 self._answer = read_answer(body)
 
+    def hear_of_end(self, ended: asyncio.Future[None]) -> None:
+        """Take what the pool says; after the answer, as at the pool's stop, it is no news.
+
+        Where the process has died, its line ends too, unless one that the job has forked there holds it open.
+        """
+        if _is_failed(ended) and not ended.cancelled():
+            self._loop.call_later(NEWS_LIMIT, self.gone.set)
+
     async def wait(self, ended: asyncio.Future[None], pool: Any) -> Outcome:
         """Wait for the outcome, or find out why there is none."""
         deadline = self._loop.time() + START_LIMIT
@@ -246,6 +255,13 @@ class _Call:
             how = f"signal {_signal(-code)}" if code < 0 else f"exit code {code}"
             return f"the process died: {how}"
         return f"the process died before it could tell{'' if exception is None else f': {error_text(exception)}'}"
+
+
+async def _in_thread(call: Callable[[], object]) -> None:
+    """Call something in a thread of its own: jobs may have filled the event loop's executor with what never ends."""
+    _, raised = await start_thread(asyncio.get_running_loop(), "pinstripe processes", call)
+    if raised is not None:
+        raise raised
 
 
 def _exit_code(ended: asyncio.Future[None]) -> int | None:
