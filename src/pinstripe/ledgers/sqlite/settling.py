@@ -53,7 +53,7 @@ def settle_works(
     Slots and guards that this frees go to who waits for them.
     """
     ended: list[tuple[int, ExecutionStatus]] = []
-    plain: dict[tuple[ExecutionStatus, int], list[int]] = {}
+    plain: dict[tuple[ExecutionStatus, int], list[tuple[int, int]]] = {}
     final: list[int] = []
     freed: list[int] = []  # of none whose epoch has passed: what it holds is for its next start
     for each in settlements:
@@ -63,7 +63,7 @@ def settle_works(
             if _requeue(connection, settlement, now):
                 freed.append(settlement.id)
         elif settlement.error is None and settlement.result is None and settlement.log is None:
-            plain.setdefault((status, settlement.epoch), []).append(settlement.id)
+            plain.setdefault((status, settlement.epoch), []).append((settlement.id, settlement.run))
         elif _settle_one(connection, settlement.run, settlement, now, "settle_worker"):
             final.append(settlement.id)
             ended.append((settlement.run, status))
@@ -162,6 +162,7 @@ def _requeue(connection: apsw.Connection, settlement: Settlement, now: int) -> b
     """Queue a running execution again, held until it is due (at once is due now); tell whether it was still its."""
     values = {
         "id": settlement.id,
+        "run": settlement.run,
         "epoch": settlement.epoch,
         "due_at": now if settlement.due_at is None else settlement.due_at,
         "uncounted": int(not settlement.counted),

@@ -63,16 +63,17 @@ from runs where n in (select value from json_each(:runs))
 update executions set state = 'queued', held = 'due', due_at = :due_at, chunk = null, owner = null,
   attempts = attempts - :uncounted, crashes = crashes + :crash, solo = max(solo, :crash), error = :error,
   traceback = :traceback
-where id = :id and epoch = :epoch and state = 'running'
+where id = :id and run = :run and epoch = :epoch and state = 'running'
 
 -- name: last_crash
 select 1 from executions x join runs r on r.n = x.run where x.id = :id and x.crashes >= r.crashes
 
 -- name: settle_mixed
--- As settle_plain, of many runs.
+-- As settle_plain, of many runs. An execution's number alone could be another's by now, if its run has been removed.
 update executions set state = :state, owner = null, held = null, chunk = null, finished_at = :now, error = null,
   traceback = null
-where id in (select value from json_each(:ids)) and epoch = :epoch and epoch > 0 and state in ('running', 'queued')
+where id in (select value ->> 0 from json_each(:ids)) and (id, run) in (select value ->> 0, value ->> 1 from json_each(:ids))
+  and epoch = :epoch and epoch > 0 and state in ('running', 'queued')
 returning id, run
 
 -- name: settle_worker
