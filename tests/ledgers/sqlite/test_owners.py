@@ -199,3 +199,14 @@ def test_a_machine_that_names_no_boot(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert len(boot_id()) in {0, 36}
     monkeypatch.setattr(owners, "_BOOT_ID", tmp_path / "no such file")
     assert boot_id() == ""
+
+
+def test_a_worker_without_a_lock_file_lives_as_long_as_it_beats(watching: Owners, clock: HandClock) -> None:
+    worker = row(clock, worker=1)  # of that number is a process, but it may be another one by now
+    assert watching.seize(worker) is False
+    clock.advance(LEASE * 2)
+    assert watching.seize(worker._replace(beat=clock.microseconds)) is False
+    clock.advance(LEASE * 2)
+    assert watching.seize(worker._replace(beat=worker.beat)) is False
+    clock.advance(LEASE * 2)
+    assert watching.seize(worker) is True

@@ -126,8 +126,9 @@ class Owners:
         near = owner.host == host()  # in another container its process id means nothing here
         try:
             lock = locks.take(path)
-        except FileNotFoundError:  # as in a copy of a ledger
-            return owner.boot_id != boot_id() or (_is_gone(owner.pid) if near else silent)
+        except FileNotFoundError:  # as in a copy of a ledger; its number may be another process's by now
+            gone = _is_gone(owner.pid) if near else silent
+            return owner.boot_id != boot_id() or gone or (bool(owner.worker) and self._is_unheard(owner))
         if lock is not None:
             return lock
         # Someone holds it: the process itself, or a child that inherited it. A run by hand is its process's, however
