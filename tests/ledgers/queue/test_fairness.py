@@ -341,7 +341,20 @@ async def test_who_is_urgent_does_not_wait_for_a_slot_that_a_low_band_has_not_us
     urgent = await enqueue(worker, "a", job="narrow", priority=Priority.INTERACTIVE)
     started = await claim_one(worker)
     assert started.run.id == urgent.id
+    status = await worker.queue.status()
+    assert (sum(band.ready for band in status.waiting), sum(status.held.values())) == (20, 1)
     rest = await claim(worker, 100)
     assert tenants_of(rest) == ["c"] * 20
     last = await claim(worker, 100, [ended(started)])
     assert tenants_of(last) == ["a"]
+
+
+@pytest.mark.anyio
+async def test_those_that_a_limit_lets_go_together_take_turns_with_others(worker: Ledger) -> None:
+    await enqueue_each(worker, ["a"] * 20, job="narrow", limits=Limits(total=5))
+    first = await claim(worker)
+    assert await claim(worker) == []
+    await enqueue_each(worker, ["b"] * 20)
+    await settle(worker, *(ended(one) for one in first))
+    served = Counter(tenants_of([await claim_one(worker) for _ in range(7)]))
+    assert abs(served["a"] - served["b"]) <= BOUND

@@ -185,6 +185,15 @@ async def test_a_late_result_frees_a_slot_once(worker: Ledger, second: Ledger, s
     assert len(await claim(second)) == 0
 
 
+async def test_a_slot_of_one_that_was_paused_before_it_started_is_anothers(worker: Ledger) -> None:
+    await enqueue_each(worker, "abc", job="narrow", limits=Limits(total=1))
+    a = await claim_one(worker)
+    assert await claim(worker) == []
+    await settle(worker, ended(a))  # which lets b go
+    await worker.queue.pause(None, "b")
+    assert tenants_of(await claim(worker)) == ["c"]
+
+
 async def test_limits_may_change(worker: Ledger) -> None:
     await enqueue(worker, *"abcdefgh", job="narrow", limits=TWO)
     first = await claim(worker)

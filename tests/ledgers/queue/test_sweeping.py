@@ -270,3 +270,16 @@ async def test_who_was_taken_for_dead_goes_on_as_one_however_often_it_finds_out(
         assert len(await start(worker, run.id, "a")) == 1
     assert len((await second.queue.status()).processes) == 2
     assert [one.concurrency for one in (await second.queue.status()).processes].count(None) == 0
+
+
+async def test_what_runs_alone_does_so_after_an_end_by_intent_too(worker: Ledger, second: Ledger, store: Store) -> None:
+    await enqueue(worker, "a")
+    await claim_one(worker)
+    await die(worker, store, second)
+    assert (await claim_one(second)).solo
+    third = store.ledger()
+    await third.open()
+    await third.queue.join(1)
+    await second.queue.stopping()
+    await die(second, store, third)
+    assert (await claim_one(third)).solo
