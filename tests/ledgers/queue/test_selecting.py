@@ -205,6 +205,8 @@ async def test_a_selection_that_fails_is_not_begun_again_half_cancelled(
         with pytest.raises(LedgerError):
             await worker.queue.end_selection(taken, error="OSError: no tenants")
         connection.execute("drop trigger refuse")
+    await worker.queue.leave_selection(taken)
+    assert await second.queue.take_selection() is None
     await die(worker, store, second)
     assert await second.queue.take_selection() is None
     found = await second.find_run(run.id)
