@@ -11,6 +11,7 @@ from pinstripe.background_job import BackgroundJob
 from pinstripe.commands.summary import exit_code
 from pinstripe.errors import PinstripeError, RunCancelled
 from pinstripe.opening import open_project
+from pinstripe.selection import PAGE
 from tests.jobs import FailsForSome, Waits
 from tests.shop import Begun, Recorder, in_global_workspace, many, open_shop
 
@@ -45,6 +46,26 @@ async def test_a_run_hears_that_another_process_asked_for_its_end(project_folder
         assert (run.status, run.executions.cancelled, exit_code(run)) == ("cancelled", 3, 1)
         reasons = [(await shop.execution(run, id_)).error for id_ in ("acme", "birch", "cedar")]
         assert reasons == ["not needed"] * 3
+
+
+async def test_a_run_hears_that_also_while_its_tenants_are_selected(project_folder: ProjectFolder) -> None:
+    reading, stays = asyncio.Event(), asyncio.Event()
+
+    async def hear(number: int) -> None:
+        if number == PAGE:  # the first page is read, so the run is in the ledger
+            reading.set()
+            await stays.wait()
+
+    async with open_shop(project_folder, many(PAGE + 1)) as shop, open_project(project_folder.path) as other:
+        shop.on_reading(hear)
+        task = asyncio.create_task(shop.run(Waits))
+        await reading.wait()
+        (begun,) = await shop.runs()
+        await other.ledger.open()
+        await other.ledger.queue.cancel(begun.id, "not needed")
+        run = await asyncio.wait_for(task, 10)
+        assert (run.status, run.executions.cancelled, exit_code(run)) == ("cancelled", PAGE, 1)
+        assert await shop.none_is_open()
 
 
 async def test_what_code_awaits_raises_where_another_process_asked_for_its_end(project_folder: ProjectFolder) -> None:

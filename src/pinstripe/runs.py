@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe import arguments
 from pinstripe.enqueueing import bind_calls, make_retry, make_works
-from pinstripe.errors import ConfigurationError, TenantSourceFailed
+from pinstripe.errors import ConfigurationError, LedgerError, TenantSourceFailed
 from pinstripe.ledger import NO_TENANT, NewRun
 from pinstripe.run import Run, Trigger, new_run_id
 from pinstripe.selection import PAGE, Choice, Selection, choose
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pinstripe.tenant_contexts import TenantContext
     from pinstripe.tenants import Tenant, TenantSource
     from pinstripe.watcher import Watcher
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks whether another process asked for the end of a run whose tenants are selected here."""
 
 KEPT = 10_000
 """How many selected tenants are held in memory until they start; a larger selection is read once more."""
@@ -294,7 +297,10 @@ class Runs:
 
     @asynccontextmanager
     async def _selecting(self, run: Run, watcher: Watcher) -> AsyncIterator[None]:
-        """Leave no run behind that selects for ever, whatever happens inside."""
+        """Leave no run behind that selects for ever, whatever happens inside, and stop where its end is asked for."""
+        selecting = asyncio.current_task()
+        assert selecting is not None  # noqa: S101 - for the type checker: this is a coroutine
+        listener = asyncio.create_task(self._listen(run, selecting))
         try:
             yield
         except ConfigurationError as error:
@@ -307,6 +313,17 @@ class Runs:
                 watcher.finished(abandoned)
                 raise Interrupted(abandoned) from None
             raise
+        finally:
+            listener.cancel()
+
+    async def _listen(self, run: Run, selecting: asyncio.Task[Any]) -> None:
+        """Cancel the task that selects a run's tenants once another process has asked for the run's end."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            with suppress(LedgerError):  # who selects finds the same
+                if await self._ledger.queue.cancelled([run.id]):
+                    selecting.cancel()
+                    return
 
     async def _not_succeeded(self, run: str, page: list[Tenant]) -> list[Tenant]:
         succeeded = await self._ledger.succeeded(run, [tenant.id for tenant in page])
