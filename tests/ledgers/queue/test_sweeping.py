@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from pinstripe.errors import LedgerError
+from pinstripe.limits import Limits
 from pinstripe.priority import Priority
 from pinstripe.queue import Swept
 from pinstripe.run import Counts, RunStatus
@@ -283,3 +284,30 @@ async def test_what_runs_alone_does_so_after_an_end_by_intent_too(worker: Ledger
     await second.queue.stopping()
     await die(second, store, third)
     assert (await claim_one(third)).solo
+
+
+async def test_what_nobody_has_any_more_is_found(
+    worker: Ledger, second: Ledger, store: Store, clock: HandClock
+) -> None:
+    """Slots, guards and executions whose holder has gone by an accident, as where rows were removed by hand."""
+    await second.queue.set_limits({"narrow": Limits(total=1)})
+    first = await enqueue(worker, "a", job="narrow", schedule="hourly", scheduled_for=1, overlap="queue")
+    await claim_one(worker)
+    await enqueue(worker, "b", job="narrow")
+    await enqueue(worker, "a", job="narrow", schedule="hourly", scheduled_for=2, overlap="queue")
+    assert await claim(worker) == []
+    with closing(apsw.Connection(str(store.path))) as connection:
+        connection.execute("delete from executions where run = (select n from runs where id = ?)", (first.id,))
+    clock.advance(timedelta(minutes=2))
+    second.beat()
+    await second.queue.sweep()
+    assert sorted(tenants_of(await drain(second))) == ["a", "b"]
+
+
+async def test_what_runs_for_an_owner_without_a_row_runs_again(worker: Ledger, second: Ledger, store: Store) -> None:
+    await enqueue(worker, "a")
+    await claim_one(worker)
+    with closing(apsw.Connection(str(store.path))) as connection:
+        connection.execute("delete from owners where id = (select owner from executions)")
+    assert (await second.queue.sweep()).rescued == 1
+    assert (await claim_one(second)).solo
