@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -55,3 +56,21 @@ async def test_an_answer_is_no_warning(project_folder: ProjectFolder, caplog: py
     told = [record for record in caplog.records if "unneeded" in record.getMessage()]
     assert [record.levelno for record in told] == [logging.INFO]
     assert "the invoice is paid" in told[0].getMessage()
+
+
+async def test_logging_that_raises_loses_no_execution(project_folder: ProjectFolder) -> None:
+    class Raises(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            raise LookupError("no request goes on")
+
+    handler = Raises()
+    logging.getLogger("pinstripe").addHandler(handler)
+    try:
+        async with told_shop(project_folder) as (shop, _):
+            run = await enqueue(shop, Unlucky)
+            async with asyncio.timeout(10):
+                worker = await drain(shop)
+            assert worker.left == []
+            assert (await shop.execution(run)).status == "queued"
+    finally:
+        logging.getLogger("pinstripe").removeHandler(handler)

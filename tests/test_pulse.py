@@ -121,6 +121,29 @@ async def test_what_blocks_the_loop_and_is_no_job_is_told_too(heard: Heard) -> N
     assert message.startswith("something that is no job has blocked the event loop")
 
 
+async def test_logging_that_raises_does_not_stop_the_heart() -> None:
+    class Raises(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            raise LookupError("no request goes on")
+
+    beaten = threading.Semaphore(0)
+
+    def beat() -> None:
+        beaten.release()
+        raise OSError("this is logged, too")
+
+    handler = Raises()
+    logging.getLogger("pinstripe").addHandler(handler)
+    try:
+        async with executor() as each:
+            pulse = Pulse(each, beat, beat_every=0.01, blocked_after=0.02)
+            pulse.start()
+            assert all(beaten.acquire(timeout=10) for _ in range(10))  # which blocks the event loop
+            pulse.stop()
+    finally:
+        logging.getLogger("pinstripe").removeHandler(handler)
+
+
 async def test_a_loop_that_runs_is_left_in_peace(heard: Heard) -> None:
     async with executor() as each:
         beats = threading.Semaphore(0)

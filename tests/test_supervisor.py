@@ -280,3 +280,17 @@ def test_the_number_of_a_signal_without_a_name_is_told() -> None:
 
     assert _how(-signal.SIGTERM) == "signal SIGTERM"
     assert _how(-99) == "signal 99"
+
+
+async def test_it_goes_on_when_nobody_listens_to_it_any_more(tmp_path: Path) -> None:
+    def broken(_: str) -> None:
+        raise BrokenPipeError
+
+    async with shift(tmp_path, 2) as each:
+        each.supervisor._tell = broken  # noqa: SLF001 - as where standard error is a pipe that nobody reads
+        first, other = await each.next(), await each.next()
+        first.tell("die")
+        assert (await each.next()).pid not in {first.pid, other.pid}
+        each.supervisor.stop()
+        assert await other.line() == "SIGTERM"
+        await each.end()

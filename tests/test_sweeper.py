@@ -149,3 +149,33 @@ async def test_a_pass_that_fails_is_not_the_last(
         assert caplog.text.count("sweeping the ledger failed") == 1
         clock.now = tell  # type: ignore[method-assign]
         assert await sweeper.sweep(2.0)
+
+
+async def test_logging_that_raises_ends_no_sweeping(project_folder: ProjectFolder) -> None:
+    again = asyncio.Event()
+    passes = 0
+
+    def now() -> int:
+        nonlocal passes
+        passes += 1
+        if passes > 2:  # the first pass tries to sweep and to prune
+            again.set()
+        raise RuntimeError("a bug")
+
+    class Raises(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            raise LookupError("no request goes on")
+
+    handler = Raises()
+    async with told_shop(project_folder) as (shop, clock):
+        await shop.run(Sums, 1)
+        tell, clock.now = clock.now, now  # type: ignore[method-assign]
+        logging.getLogger("pinstripe").addHandler(handler)
+        sweeping = asyncio.create_task(Sweeper(shop.project.ledger).go_on(clock))
+        try:
+            async with asyncio.timeout(10):
+                await again.wait()
+        finally:
+            logging.getLogger("pinstripe").removeHandler(handler)
+            sweeping.cancel()
+            clock.now = tell  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pinstripe.retry import Retry
@@ -65,7 +66,8 @@ class Going:
             _log.exception("%s: its retries can't be told, so that it is not tried again", self.definition.name)
             settlement = settlement_of(started, outcome, NO_RETRIES, now=clock.now, jitter=_jitter)
         if settlement.error is not None:
-            self._tell(settlement)
+            with suppress(Exception):  # a logging handler of the application's may raise
+                self._tell(settlement)
         self.settle(settlement)
 
     def _tell(self, settlement: Settlement) -> None:

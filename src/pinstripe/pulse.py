@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 import time
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,8 @@ class Pulse:
         try:
             self._beat()
         except Exception:  # noqa: BLE001 - one beat that fails must not be the last
-            _log.exception("the heartbeat failed; it is tried again in %gs", self._beat_every)
+            with suppress(Exception):  # a logging handler of the application's may raise
+                _log.exception("the heartbeat failed; it is tried again in %gs", self._beat_every)
 
     def _watch(self, now: float, blockage: _Blockage | None) -> _Blockage | None:
         """One look at the event loop: warn when it is blocked for too long, once, and when that is over."""
@@ -149,7 +151,8 @@ class _Blockage:
         """Log a warning as if the execution itself did, so that it is shown and kept with its output."""
         who = "something that is no job" if self._executing is None else str(self._executing)
         context = copy_context()
-        context.run(_log_for, self._executing, message, who, seconds, self._place)
+        with suppress(Exception):  # a logging handler of the application's may raise, and must not stop the heart
+            context.run(_log_for, self._executing, message, who, seconds, self._place)
 
 
 def _log_for(executing: Executing | None, message: str, *facts: object) -> None:

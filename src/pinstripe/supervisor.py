@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from pinstripe.errors import LedgerError
@@ -98,7 +99,8 @@ class Supervisor:
             if self._timer is not None:
                 self._timer.cancel()
             for process in self._processes:  # something went wrong here: nobody would look after them
-                process.kill()
+                with suppress(ProcessLookupError):
+                    process.kill()
                 await process.wait()
             if self._killing is not None:
                 await self._killing
@@ -132,7 +134,7 @@ class Supervisor:
                     return
                 reason = f"the worker's process {process.pid} ended: {_how(code)}"
             wait = next_wait(wait, time.monotonic() - begun)
-            self._tell(f"{reason}; another one starts in {wait:g}s.")
+            self._say(f"{reason}; another one starts in {wait:g}s.")
             try:
                 async with asyncio.timeout(wait):
                     await self._stopped.wait()
@@ -167,8 +169,12 @@ class Supervisor:
         await asyncio.gather(*(self._note(self._queue.stopping(process.pid)) for process in self._processes))
         for process in self._processes:
             if process.returncode is None:
-                self._tell(f"the worker's process {process.pid} did not end, and was killed.")
                 process.kill()
+                self._say(f"the worker's process {process.pid} did not end, and was killed.")
+
+    def _say(self, sentence: str) -> None:
+        with suppress(OSError):  # nobody listens any more: the processes go on all the same
+            self._tell(sentence)
 
     async def _note(self, noting: Awaitable[object]) -> None:
         """Have the ledger note something. Where it can't, other processes find that out by themselves."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pinstripe.errors import LedgerError
@@ -50,7 +51,8 @@ class Sweeper:
     async def go_on(self, clock: Clock) -> None:
         """Sweep each second, until this is cancelled."""
         while True:
-            await self.sweep(clock.monotonic())
+            with suppress(Exception):  # what a logging handler of the application's raises must not be the end
+                await self.sweep(clock.monotonic())
             await asyncio.sleep(SWEEP_EVERY * random.uniform(0.9, 1.1))  # noqa: S311 - it hides nothing
 
     async def _sweep(self) -> None:
