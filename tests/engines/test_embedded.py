@@ -219,3 +219,9 @@ async def test_a_forked_child_leaves_the_socket_to_its_parent(office: EmbeddedOf
     assert len(sockets(office)) == 1
     office.engine(listens=False).wake()
     assert await engine.wait(PATIENCE)
+
+
+async def test_a_file_that_can_not_be_read_is_looked_at_again(office: EmbeddedOffice) -> None:
+    engine = office.engine()
+    office.readers[0].close()
+    assert not await engine.wait(0.3)  # it has looked, and what is wrong is told by whoever uses the file

@@ -126,7 +126,7 @@ class EmbeddedEngine:
     def _look(self) -> bool:
         """Tell whether another connection has written into the file since the last look; see sqlite.org/pragma.html."""
         before = self._version
-        with suppress(apsw.BusyError):  # the next look will tell
+        with suppress(apsw.Error):  # the next look will tell; what is wrong with the file is told to who uses it
             self._version = self._reader.execute("pragma data_version").get
         return self._version != before
 
