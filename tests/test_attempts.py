@@ -252,6 +252,25 @@ async def test_a_source_that_fails_skips_nobody(
     assert "no route to host" in caplog.text
 
 
+async def test_a_bug_in_looking_for_tenants_skips_nobody_and_is_not_met_again_at_once(
+    project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise AttributeError("a bug")
+
+    async with told_shop(project_folder) as (shop, clock):
+        run = await enqueue(shop, Greets, tenants=["acme"])
+        with monkeypatch.context() as patch:
+            patch.setattr("pinstripe.tenant_lookup.TenantLookup.find", fail)
+            async with asyncio.timeout(10):
+                await drain(shop)
+        assert (await shop.execution(run, "acme")).status == "queued"
+        clock.advance(timedelta(seconds=5))
+        await drain(shop)
+        assert (await seen(shop, run)).status == "succeeded"
+    assert caplog.text.count("greets: looking for its tenants failed") == 1
+
+
 @pytest.mark.parametrize(
     ("tenants", "multi_tenant", "error"),
     [(None, True, "has become multi-tenant"), (["acme"], False, "is no longer multi-tenant")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import apsw
@@ -14,6 +15,7 @@ from pinstripe import shutdown
 from pinstripe.background_job import BackgroundJob
 from pinstripe.run import Counts
 from pinstripe.shutdown import Shutdown
+from pinstripe.worker import LOOK_AGAIN
 from tests.jobs import Sums
 from tests.shop import FOUR, Recorder, open_shop
 from tests.working import Gate, drain, enqueue, gated, seen, told_shop, working
@@ -215,6 +217,54 @@ async def test_what_can_not_be_stopped_is_left_and_told(
             assert (await seen(shop, run)).executions == Counts(1, running=1)
             end.set()
     assert "left behind and still running: deaf" in caplog.text
+
+
+async def test_it_sleeps_through_the_grace_whatever_has_come_due(
+    project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    async with told_shop(project_folder) as (shop, clock):
+        await enqueue(shop, gated(gate), "a")
+        await enqueue(shop, "gated", "later", delay="1m")
+        waits: list[float] = []
+        queue, slept = shop.project.ledger.queue, asyncio.Event()
+        wait = queue.wait
+
+        async def heard(timeout: float) -> bool:  # noqa: ASYNC109 - as the queue has it
+            waits.append(timeout)
+            if len(waits) == 3:
+                slept.set()
+            return await wait(timeout)
+
+        async with working(shop, 2) as (worker, _):
+            await gate.has(1)
+            worker.stop()
+            clock.advance(timedelta(minutes=2))
+            monkeypatch.setattr(queue, "wait", heard)
+            await slept.wait()
+            gate.open.set()
+    assert min(waits) >= LOOK_AGAIN
+
+
+async def test_what_is_cancelled_with_its_worker_is_left_as_by_a_crash(project_folder: ProjectFolder) -> None:
+    gate = Gate()
+    async with open_shop(project_folder) as shop:
+        run = await enqueue(shop, gated(gate), "a")
+        task = asyncio.create_task(shop.project.worker(watcher=Recorder()).work())
+        await gate.has(1)
+        for each in asyncio.all_tasks() - {asyncio.current_task()}:
+            if each is task or each.get_name() == "pinstripe worker":
+                each.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        execution = await shop.execution(run)
+        assert (execution.status, execution.attempts) == ("running", 1)
+    async with open_shop(project_folder) as shop:
+        queue = shop.project.ledger.queue
+        await shop.project.ledger.open()
+        await queue.sweep()
+        await queue.join(1)
+        assert [started.solo for started in (await queue.turn([], 1)).started] == [True]
 
 
 # The ledger fails, or takes this process for dead.

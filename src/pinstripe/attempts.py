@@ -117,13 +117,21 @@ class Attempts:
         """Give the ids of the runs of which something runs."""
         return {going.started.run.id for going in self.running.values()}
 
-    async def close(self) -> None:
-        """Look for no more tenants."""
+    @property
+    def left(self) -> list[str]:
+        """What still runs, as `job for tenant`; with what others have started here, and can't be stopped."""
+        names = {str(going.execution or going.definition.name): None for going in self.running.values()}
+        if hasattr(self, "executor"):
+            names |= {str(stuck): None for stuck in self.executor.stuck()}
+        return [*names]
+
+    async def close(self, limit: float) -> None:
+        """Look for no more tenants; a source that doesn't end within `limit` seconds is left behind."""
         for task in self._lookups:
             task.cancel()
         if self._lookups:
-            await asyncio.wait(self._lookups)
-        await self._lookup.close()
+            await asyncio.wait(self._lookups, timeout=limit)
+        await self._lookup.close(limit)
 
     def _find(self, job: str) -> Definition | None:
         """Find a job; None, with a warning, where this process can't load it: another one may, or a later one."""
@@ -157,9 +165,11 @@ class Attempts:
                 going.settle(hand_back(going.started, due_at))
             return
         except BaseException as error:
+            is_bug = isinstance(error, Exception)  # or else this is cancelled
+            again = self.clock.now() + SOURCE_AGAIN * 1_000_000 if is_bug else None
             for going in group:
-                going.settle(hand_back(going.started))
-            if isinstance(error, Exception):
+                going.settle(hand_back(going.started, again))
+            if is_bug:
                 _log.exception("%s: looking for its tenants failed", job)
                 return
             raise

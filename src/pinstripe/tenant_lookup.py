@@ -59,12 +59,12 @@ class TenantLookup:
         asked = self._asked(definition, run)
         return await (asked.find(ids, as_of) if isinstance(asked, TenantReading) else find_tenants(asked, ids))
 
-    async def close(self) -> None:
-        """End what is being read."""
+    async def close(self, limit: float | None = None) -> None:
+        """End what is being read, and wait for that for at most `limit` seconds."""
         while self._sources:
             self._forget(next(iter(self._sources)))
         if self._closing:
-            await asyncio.wait(self._closing)
+            await asyncio.wait(self._closing, timeout=limit)
 
     def _asked(self, definition: Definition, run: QueuedRun) -> TenantSource | TenantReading:
         key, now = self.key(run), self._clock.monotonic()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pinstripe.definition import BrokenJob
 from pinstripe.errors import LedgerError, PinstripeError
 from pinstripe.redirection import redirected, shown
-from pinstripe.shutdown import Shutdown
+from pinstripe.shutdown import END_LIMIT, Shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,7 +88,7 @@ class Worker:
     @property
     def left(self) -> list[str]:
         """What still runs, as `job for tenant`; after `work` what could not be stopped, and needs the process's end."""
-        return [str(going.execution or going.definition.name) for going in self._attempts.running.values()]
+        return self._attempts.left
 
     def stop(self, reason: str = "the worker was stopped") -> None:
         """Stop: claim no more, and let what runs go on for the grace; a second call stops that at once too.
@@ -107,7 +107,8 @@ class Worker:
         """Work until `stop`; with `drain` until nothing is ready any more, and nothing runs here.
 
         Cancelling this stops what runs at once. Raises `LedgerError` where the ledger can't be opened; one that fails
-        later is tried again until it works.
+        later is tried again until it works. Where a job cancels the worker's own tasks, this raises `CancelledError`
+        and leaves what runs as a crash would, so that each of it runs alone the next time.
         """
         if self._task is not None:
             message = "this worker has worked; expected a new one, by project.worker()"
@@ -224,14 +225,16 @@ class Worker:
             tasks = [task for task in (sweeping, self._selection) if task is not None]
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=END_LIMIT)
             await self._selector.close()
-            await self._attempts.close()
+            await self._attempts.close(END_LIMIT)
             self._warn_of_the_end()
 
     async def _go_through(self, *, drain: bool) -> None:
         try:
             await self._go_on(drain=drain)
+        except asyncio.CancelledError:
+            raise  # a job has done that: were it given back as if it hadn't run, it would end each worker in turn
         except BaseException:
             self._shutdown.tell("the worker failed")
             self._shutdown.hurry()
@@ -273,12 +276,12 @@ class Worker:
     async def _wait(self) -> None:
         """Wait until something has ended, is heard or due, or until it is time to look."""
         timeout = LOOK_AGAIN if self._heard else LOOK_EVERY
-        if self._next_due is not None and len(self._attempts.running) < self._concurrency:
-            timeout = min(timeout, (self._next_due - self._clock.now()) / 1_000_000)
-        timeout = min(timeout, self._shutdown.time_left)
+        claims = self._shutdown.reason is None and len(self._attempts.running) < self._concurrency
         if self._backoff:
             timeout = self._try_at - asyncio.get_running_loop().time()
-        timeout = max(timeout, SHORTEST_WAIT)
+        elif self._next_due is not None and claims:
+            timeout = min(timeout, (self._next_due - self._clock.now()) / 1_000_000)
+        timeout = max(min(timeout, self._shutdown.time_left), SHORTEST_WAIT)
         self._waiting = True
         try:
             heard = await self._ledger.queue.wait(timeout)

@@ -52,6 +52,43 @@ STICK = """
 """
 
 
+NESTS = """
+    from pinstripe import BackgroundJob
+
+    class Nests(BackgroundJob):
+        timeout = "200ms"
+
+        async def run(self):
+            await self.run_background_job("stick")
+"""
+
+MEDDLES = """
+    import asyncio, sys
+    from pinstripe import BackgroundJob
+
+    class Meddles(BackgroundJob):
+        async def run(self, how: str):
+            print("meddling")
+            await getattr(self, how)()
+
+        async def cancels(self):
+            for task in asyncio.all_tasks():
+                task.cancel()
+            await asyncio.sleep(0)
+
+        async def stops(self):
+            asyncio.get_running_loop().stop()
+            await asyncio.Event().wait()
+
+        async def exits(self):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.exit())
+
+        async def exit(self):
+            sys.exit(0)
+"""
+
+
 def enqueue(pinstripe: Command, *words: str) -> None:
     answer = pinstripe("run-background-job", *words, "--enqueue")
     assert answer.code == 0, answer.err
@@ -198,6 +235,37 @@ def test_a_thread_that_does_not_end_keeps_nothing_from_ending(
     assert again.end() == 0
     assert "survived" in again.seen
     assert last_run(pinstripe)["status"] == "succeeded"
+
+
+def test_a_thread_that_outlives_the_job_that_waited_for_it_keeps_nothing_from_ending(
+    shop: ProjectFolder, pinstripe: Command, started: Start
+) -> None:
+    shop.configure(SETTINGS.format("50ms"))
+    shop.job("stick", STICK)
+    shop.job("nests", NESTS)
+    enqueue(pinstripe, "nests")
+    worker = started("start-worker")
+    worker.wait_for("nests failed")
+    send(worker, signal.SIGTERM)
+    assert worker.end() == 143
+
+
+@pytest.mark.parametrize(("how", "status"), [("cancels", "cancelled"), ("stops", "failed"), ("exits", "failed")])
+def test_a_job_that_meddles_with_the_event_loop_ends_one_worker_and_no_further_one(
+    shop: ProjectFolder, pinstripe: Command, process: Command, how: str, status: str
+) -> None:
+    shop.job("meddles", MEDDLES)
+    enqueue(pinstripe, "wait")
+    enqueue(pinstripe, "meddles", how)
+    shop.configure(SETTINGS.format("50ms"))
+    answer = process("start-worker", "--drain")
+    assert answer.code == 1
+    assert answer.err.endswith("runs again, each alone in a process of its own.\n")
+    assert "Traceback" not in answer.err
+    assert pinstripe("pause", "--job", "wait").code == 0
+    answer = process("start-worker", "--drain")
+    assert answer.code == 0
+    assert last_run(pinstripe)["status"] == status
 
 
 def test_a_signal_while_the_project_is_set_up_is_heard(shop: ProjectFolder, pinstripe: Command, started: Start) -> None:

@@ -35,6 +35,13 @@ HELD = {
 """How what is held is told of, by the reason."""
 
 
+MEDDLED = (
+    "Error: a job cancelled tasks of the event loop that all jobs share, or ended it (as sys.exit does in a task that "
+    "a job starts), so this worker ends as by a crash. What it ran runs again, each alone in a process of its own."
+)
+"""What is said of a job that ended its worker."""
+
+
 class _Options(NamedTuple):
     """What the command was given."""
 
@@ -65,7 +72,8 @@ def command(*, concurrency: int | None, processes: int | None, drain: bool, proj
     The first SIGTERM or Ctrl-C lets what runs go on for the grace (the setting worker.shutdown_grace), then cancels it;
     the second cancels it at once. What didn't end is queued again, for other workers, its attempt not counted.
 
-    Exit codes: 0 drained, 2 wrong usage or configuration, 4 the ledger can't be used, 130 and 143 interrupted.
+    Exit codes: 0 drained, 1 a job ended the worker, 2 wrong usage or configuration, 4 the ledger can't be used, 130 and
+    143 interrupted.
     """
     return asyncio.run(_start(_Options(concurrency, processes, drain, project)))
 
@@ -102,6 +110,10 @@ async def _work(project: Project, signals: StopSignals, supervisor: int | None, 
     watch = None if supervisor is None else asyncio.create_task(end_with(supervisor, worker.stop))
     try:
         await worker.work(drain=drain)
+    except asyncio.CancelledError:  # which nobody else does, for signals go another way
+        with suppress(OSError):
+            click.echo(MEDDLED, err=True)
+        _end(signals.code or 1)
     finally:
         if watch is not None:
             watch.cancel()
