@@ -37,6 +37,23 @@ def test_a_signal_stops_cleanly_and_retry_carries_on(
     assert (retried.code, "2 failed of 2" in retried.out) == (1, True)
 
 
+def test_a_job_that_cancels_itself_says_why(shop: ProjectFolder, pinstripe: Command) -> None:
+    shop.job(
+        "refuse",
+        """
+        from pinstripe import BackgroundJob, Cancel
+
+        class Refuse(BackgroundJob):
+            async def run(self):
+                raise Cancel("the card has expired")
+        """,
+    )
+    answer = pinstripe("run-background-job", "refuse")
+    first, second, *_ = answer.out.splitlines()
+    assert (answer.code, second) == (1, "the card has expired")
+    assert first.startswith("refuse cancelled in ")
+
+
 def test_a_signal_is_in_the_json_too(started: Start) -> None:
     run = started("run-background-job", "wait", "--json")
     run.wait_for("waiting")

@@ -119,9 +119,10 @@ class _HandRun:
             if run is None:
                 return NOTHING_RAN
             pauses = await project.ledger.queue.pauses() if run.executions.skipped else []
+            reason = await self._reason(project, run)
             # Whoever no longer reads (`| head`), or has no room for it, still gets the true exit code.
             try:
-                self._tell(run, pauses)
+                self._tell(run, pauses, reason)
             except OSError as error:
                 with suppress(OSError):  # what stands in the buffer fails no second time, at the process's end
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -130,9 +131,16 @@ class _HandRun:
                         click.echo(f"Warning: what became of the run can't be written: {error.strerror}", err=True)
             return exit_code(run)
 
-    def _tell(self, run: Run, pauses: list[Pause]) -> None:
+    async def _reason(self, project: Project, run: Run) -> str | None:
+        """Find why the only execution of a run was cancelled, unless it was by a signal, whose sender knows."""
+        if run.executions.cancelled != run.executions.total or self._signal is not None:
+            return None
+        execution = await project.ledger.find_execution(run.id, None)
+        return None if execution is None else execution.error
+
+    def _tell(self, run: Run, pauses: list[Pause], reason: str | None) -> None:
         if self._answer is None:
-            for line in summary(run, self._folder, pauses):
+            for line in summary(run, self._folder, pauses, reason):
                 click.echo(line)
             return
         import json

@@ -38,12 +38,15 @@ def exit_code(run: Run) -> int:
     return NOTHING_RAN if run.executions.skipped == run.executions.total else 0
 
 
-def summary(run: Run, project: str | None, pauses: Sequence[Pause] = ()) -> Iterator[str]:
+def summary(run: Run, project: str | None, pauses: Sequence[Pause] = (), reason: str | None = None) -> Iterator[str]:
     """Give the lines that end a run by hand: what happened, what failed, and the command that tries that again.
 
-    Of the `pauses` there are, those are named for which something of it may have been skipped.
+    Of the `pauses` there are, those are named for which something of it may have been skipped. The `reason` tells why
+    its only execution was cancelled.
     """
     yield _headline(run)
+    if reason is not None:
+        yield visible_lines(reason)
     if run.error is not None:
         yield f"Error: {one_line(run.error, 2_000)}"
     if run.executions.total == 1 and not run.error:
