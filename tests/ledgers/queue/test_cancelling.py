@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from pinstripe.errors import UnknownRun
@@ -23,6 +25,7 @@ from tests.ledgers.queue.moves import (
     drain,
     ended,
     enqueue,
+    enqueue_selecting,
     execution,
     runs_of,
     settle,
@@ -175,3 +178,22 @@ async def test_a_foreground_run_hears_of_it_too(ledger: Ledger, other: Ledger) -
     await ledger.turn(run.id, [ended_here(claimed["a"], CANCELLED, error="not needed")], [])
     found = await ledger.end(run.id, CANCELLED, "not started")
     assert (found.status, found.executions) == (RunStatus.CANCELLED, Counts(2, cancelled=2))
+
+
+@pytest.mark.parametrize("tenants", [[], ["a", "b"]])
+async def test_what_somebody_began_to_cancel_is_cancelled_by_a_sweep(
+    worker: Ledger, second: Ledger, store: Store, tenants: list[str]
+) -> None:
+    """Whoever asked for the end was killed before anything of the run was cancelled."""
+    selecting = await enqueue_selecting(worker)
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.add(taken, tenants)
+    whole = await enqueue(worker, "a", "b")
+    with closing(apsw.Connection(str(store.path))) as connection:
+        connection.execute("update runs set stop = 'not needed'")
+    await second.queue.sweep()
+    for run, total in ((selecting, len(tenants)), (whole, 2)):
+        found = await second.find_run(run.id)
+        assert (found.status, found.executions) == (RunStatus.CANCELLED, Counts(total, cancelled=total))
+    assert await drain(second) == []
