@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,13 @@ class Noted:
     stopped: list[int | None] = field(default_factory=list)
     sweeps: int = 0
     trouble: Exception | None = None
+    locked: asyncio.Event | None = None
 
     async def stopping(self, pid: int | None = None) -> None:
         self.stopped.append(pid)
+        while self.locked is not None and not self.locked.is_set():
+            with suppress(asyncio.CancelledError):  # as a write is waited for that has begun
+                await self.locked.wait()
 
     async def sweep(self) -> None:
         self.sweeps += 1
@@ -170,6 +174,19 @@ async def test_who_does_not_end_within_the_grace_is_killed_without_blame(tmp_pat
         await going.end()
         assert sorted(map(str, going.noted.stopped)) == sorted(str(process.pid) for process in both)
         assert going.noted.sweeps == 2
+
+
+async def test_a_ledger_that_is_locked_delays_no_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pinstripe.supervisor.LEDGER_LIMIT", 0.05)
+    async with shift(tmp_path, 1, "stubborn", grace=0.05) as going:
+        process = await going.next()
+        unlocked = going.noted.locked = asyncio.Event()
+        try:
+            going.supervisor.stop()
+            await going.end()
+            assert going.noted.stopped == [process.pid]
+        finally:
+            unlocked.set()
 
 
 async def test_a_stop_before_the_processes_are_there_ends_them_too(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ class Supervisor:
         self._stopped = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._killing: asyncio.Task[None] | None = None
+        self._noting: set[asyncio.Future[object]] = set()
 
     async def supervise(self) -> None:
         """Start the processes and keep them alive; return when all have ended, as `stop` or `drains` has them do."""
@@ -177,16 +178,24 @@ class Supervisor:
             self._tell(sentence)
 
     async def _note(self, noting: Awaitable[object]) -> None:
-        """Have the ledger note something. Where it can't, other processes find that out by themselves."""
-        try:
-            async with asyncio.timeout(LEDGER_LIMIT):
-                await noting
-        except TimeoutError:
+        """Have the ledger note something. Where it can't, other processes find that out by themselves.
+
+        What takes too long goes on, and isn't waited for: to cancel it would be to wait for it.
+        """
+        task = asyncio.ensure_future(noting)
+        self._noting.add(task)
+        task.add_done_callback(self._noted)
+        await asyncio.wait([task], timeout=LEDGER_LIMIT)
+        if not task.done():
             _log.warning("the end of a worker's process can't be noted now: the ledger takes too long")
-        except LedgerError as error:
-            _log.warning("the end of a worker's process can't be noted now: %s", error)
-        except Exception:  # noqa: BLE001 - the other processes must not end for it
-            _log.exception("the end of a worker's process can't be noted now")
+
+    def _noted(self, task: asyncio.Future[object]) -> None:
+        self._noting.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if isinstance(failure, LedgerError):
+            _log.warning("the end of a worker's process can't be noted now: %s", failure)
+        elif failure is not None:  # the other processes must not end for it
+            _log.error("the end of a worker's process can't be noted now", exc_info=failure)
 
 
 def next_wait(wait: float, lived: float) -> float:
