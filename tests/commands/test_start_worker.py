@@ -237,6 +237,18 @@ def test_a_thread_that_does_not_end_keeps_nothing_from_ending(
     assert last_run(pinstripe)["status"] == "succeeded"
 
 
+def test_a_stream_that_a_job_has_closed_keeps_nothing_from_ending(
+    shop: ProjectFolder, pinstripe: Command, started: Start
+) -> None:
+    shop.configure(SETTINGS.format("50ms"))
+    shop.job("stick", STICK.replace("print(", "import sys; sys.__stdout__.close(); print("))
+    enqueue(pinstripe, "stick")
+    worker = started("start-worker")
+    worker.wait_for("I/O operation on closed file")
+    send(worker, signal.SIGTERM)
+    assert worker.end() == 143
+
+
 def test_a_thread_that_outlives_the_job_that_waited_for_it_keeps_nothing_from_ending(
     shop: ProjectFolder, pinstripe: Command, started: Start
 ) -> None:

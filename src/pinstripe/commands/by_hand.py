@@ -186,6 +186,6 @@ async def leave(code: int, former: frozenset[threading.Thread]) -> None:
                 f"Warning: left behind by a job and still running, abandoned: {kind} {', '.join(names)}", err=True
             )
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(Exception):  # whatever a job has made of it
             stream.flush()
     os._exit(code)

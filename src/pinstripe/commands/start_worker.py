@@ -192,6 +192,6 @@ def _counted(number: int, what: str) -> str:
 def _end(code: int) -> None:
     """End the process as it is."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(Exception):  # whatever a job has made of it
             stream.flush()
     os._exit(code)
