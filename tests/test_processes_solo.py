@@ -77,6 +77,11 @@ POST = """
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
 
+        async def stop(self, where: str) -> None:
+            asyncio.get_running_loop().stop()
+            await asyncio.sleep(0)
+            Path(where).write_text("it went on")
+
         async def die(self, _: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -148,6 +153,20 @@ async def test_a_plain_def_has_a_thread_there(project: ProjectFolder, monkeypatc
         pid, *rest = outcome.value
         assert pid != os.getpid()
         assert rest == [False, "acme", "acme"]
+
+
+async def test_what_has_stopped_the_event_loop_of_its_process_goes_on_beside_nothing(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = project.path / "where"
+    monkeypatch.setattr("pinstripe.processes.os.cpu_count", lambda: 1)
+    async with bench(project, monkeypatch) as each:
+        stopped = await each.execute("stop", str(where), job="post", solo=True)
+        assert (stopped.status, stopped.crashed) == (FAILED, False)
+        assert stopped.error == "RuntimeError: Event loop stopped before Future completed."
+        for _ in range(4):  # there are two processes
+            assert (await each.execute(job="post", solo=True)).status is SUCCEEDED
+    assert not where.exists()
 
 
 async def test_two_at_once_are_in_two_processes(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pinstripe.config import Settings
     from pinstripe.definition import Definition
+    from pinstripe.executor import Executor
     from pinstripe.opening import Opening
     from pinstripe.project import Project
 
@@ -48,6 +49,8 @@ def perform(address: str, token: str, request: bytes) -> None:
         except BaseException as exception:  # noqa: BLE001 - whatever it is, the parent waits for an answer
             outcome = failed(exception)
         line.send(b"r", write_answer(outcome))
+    if _child is not None and _child.is_at_work:
+        os._exit(1)  # what has its answer must not go on beside the next request
 
 
 @contextmanager
@@ -125,6 +128,12 @@ class _Child:
         self._runner = asyncio.Runner()
         self._opening: Opening | None = None
         self._project: Project | None = None
+        self._executor: Executor | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether something is still executed: after an answer only where a job has ended the event loop under it."""
+        return self._executor is not None and bool(self._executor.executions)
 
     def execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
         """Execute one attempt in a workspace of this process, as anywhere: on the event loop, or in a thread."""
@@ -152,7 +161,7 @@ class _Child:
             _Told(line) if facts["captures"] else None,
             lambda done, total: line.send(b"p", json.dumps([done, total]).encode()),
         )
-        executor = (await project._started()).executor  # noqa: SLF001 - the project in this process is ours
+        executor = self._executor = (await project._started()).executor  # noqa: SLF001 - the project in this process is ours
         line.send(b"s")
         with redirected() if facts["captures"] else nullcontext():
             return await executor.execute(assignment)
