@@ -15,9 +15,12 @@ class Priority(StrEnum):
     @property
     def band(self) -> int:
         """The band's number in the ledger: the lowest goes first."""
-        return tuple(Priority).index(self)
+        return _BANDS[self]
 
     @classmethod
     def of_band(cls, band: int) -> Priority:
         """Give the priority whose band has that number."""
         return tuple(cls)[band]
+
+
+_BANDS = {priority: band for band, priority in enumerate(Priority)}

@@ -32,7 +32,7 @@ HOT = {
     "run_number": "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id=?)",
     "run_by_id": "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id=?)",
     "runs_by_end_of_id": "SEARCH runs USING INDEX sqlite_autoindex_runs_2 (reversed_id>? AND reversed_id<?)",
-    "last_run": "SCAN runs USING INDEX runs_on_top",  # from its end, and no further than the first
+    "last_run": "SCAN runs",  # from its end, and no further than the first that no job has started
     "last_run_of_job": "SEARCH runs USING INDEX runs_by_job (job=?)",
     "failures": "SEARCH executions USING INDEX executions_failed (run=?)",
     "failures_without_tracebacks": "SEARCH executions USING INDEX executions_failed (run=?)",

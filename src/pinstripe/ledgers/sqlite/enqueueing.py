@@ -14,7 +14,7 @@ from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import apsw
 
@@ -47,6 +47,7 @@ class Enqueueing:
         self._executions: list[tuple[Any, ...]] = []
         self._chunks: list[tuple[Any, ...]] = []
         self._guarded: list[tuple[int, NewWork, list[int]]] = []
+        self._selection: tuple[Mapping[str, Any], str] = ({}, "{}")
 
     def add(self, work: NewWork) -> tuple[int, bool]:
         """Put a run in; give its number, and whether it is new: one of that key may be there already."""
@@ -85,7 +86,7 @@ class Enqueueing:
                 str(run.trigger),
                 args,
                 kwargs,
-                json.dumps(dict(run.selection)),
+                self._write(run.selection),
                 run.origin or run.id,
                 run.retry_of,
                 run.parent,
@@ -111,6 +112,14 @@ class Enqueueing:
         if tenants and flow is not None:
             self._add_executions(n, work, tenants, flow, band)
         return n, True
+
+    def _write(self, selection: Mapping[str, Any]) -> str:
+        """Write a selection as JSON: once, where many runs have the same."""
+        known, written = self._selection
+        if selection is not known:
+            written = json.dumps(dict(selection))
+            self._selection = selection, written
+        return written
 
     def _add_executions(self, n: int, work: NewWork, tenants: Sequence[str], flow: str, band: int) -> None:
         job, chunk, held, due = work.run.job, None, None, None

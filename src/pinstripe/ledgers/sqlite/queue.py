@@ -288,7 +288,8 @@ class SQLiteQueue:
 def _queued(work: NewWork, created_at: datetime) -> Run:
     """Make the run that has just been written, without reading it back."""
     run = work.run
-    total = 0 if work.tenants is None else len(set(work.tenants))
+    tenants = work.tenants
+    total = 0 if tenants is None else len(tenants) if len(tenants) < 2 else len(set(tenants))  # noqa: PLR2004
     is_empty = work.tenants is not None and not total
     return Run(
         id=run.id,

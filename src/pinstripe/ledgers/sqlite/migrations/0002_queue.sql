@@ -21,6 +21,7 @@ create unique index runs_by_key on runs(job, key_tenant, key) where key is not n
 create index runs_to_select on runs(band, due_at) where queued = 1 and selected = 0 and state = 'queued';
 create index runs_stopping on runs(n) where stop is not null and finished_at is null;
 
+drop index runs_on_top;           -- the last that no job has started is found from the end, past a few that one has
 drop index runs_open;             -- what is queued has no owner, and need not be in it
 create index runs_open on runs(owner) where owner is not null and state in ('queued', 'running');
 
