@@ -219,6 +219,25 @@ async def test_what_can_not_be_stopped_is_left_and_told(
     assert "left behind and still running: deaf" in caplog.text
 
 
+async def test_told_twice_it_stops_what_runs_also_while_the_ledger_is_locked(project_folder: ProjectFolder) -> None:
+    gate = Gate()
+    async with open_shop(project_folder) as shop:
+        await enqueue(shop, gated(gate), "a")
+        async with working(shop) as (worker, _):
+            await gate.has(1)
+            other = apsw.Connection(str(shop.project.settings.ledger_path))
+            other.execute("begin immediate")
+            worker.stop()
+            try:
+                for _turn in range(10):  # it now waits until it can note that it stops
+                    await asyncio.sleep(0)
+                worker.stop()
+                async with asyncio.timeout(10):
+                    await gate.has(0)
+            finally:
+                other.close()
+
+
 async def test_it_sleeps_through_the_grace_whatever_has_come_due(
     project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,9 +263,9 @@ class Worker:
         idle = not (self._attempts.running or self._attempts.ended)
         if self._shutdown.reason is not None:
             if not self._shutdown.begun:
+                self._shutdown.begin()  # first: the ledger may be locked for a while
                 with suppress(LedgerError):
                     await self._ledger.queue.stopping()
-                self._shutdown.begin()
             return idle or self._shutdown.time_left <= 0
         if not drain or not idle or self._backoff or self._found:
             return False
