@@ -84,6 +84,26 @@ async def test_arguments_that_no_longer_fit_fail_the_execution(project_folder: P
     assert run.failures[0].error.startswith("InvalidArguments: an argument doesn't fit sums(*numbers: int)")
 
 
+class Grown(BackgroundJob):
+    retries = 3
+
+    async def run(self, number: int) -> None:
+        raise AssertionError(number)
+
+
+async def test_arguments_that_the_job_has_got_since_are_missing_once(project_folder: ProjectFolder) -> None:
+    async with open_shop(project_folder) as shop:
+        shop.add(Grown)
+        id_ = new_run_id(shop.project.clock.now())
+        await shop.project.ledger.open()
+        await shop.project.ledger.queue.enqueue([NewWork(NewRun(id_, "grown", Trigger.CODE, (), {}, {}), [""])])
+        await drain(shop)
+        run = await shop.project.ledger.find_run(id_)
+    assert (run.executions.failed, run.failures[0].attempts) == (1, 1)
+    assert run.failures[0].error.startswith("InvalidArguments: ")
+    assert "number" in run.failures[0].error
+
+
 # Retries.
 
 

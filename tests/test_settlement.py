@@ -122,5 +122,6 @@ def test_the_time_is_asked_only_where_it_matters() -> None:
 def test_what_never_began_is_handed_back_or_ended() -> None:
     assert hand_back(started(), NOW) == Settlement(11, 5, ExecutionStatus.QUEUED, run=7, due_at=NOW, counted=False)
     assert ended(started(), ExecutionStatus.SKIPPED, "gone") == Settlement(
-        11, 5, ExecutionStatus.SKIPPED, "gone", run=7
+        11, 5, ExecutionStatus.SKIPPED, "gone", run=7, counted=False
     )
+    assert hand_back(started(), error="not now").error == "not now"

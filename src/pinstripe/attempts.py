@@ -12,12 +12,13 @@ from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
 from pinstripe.clock import to_datetime
-from pinstripe.errors import ConfigurationError, TenantSourceFailed
+from pinstripe.errors import ConfigurationError, InvalidArguments, TenantSourceFailed
 from pinstripe.foreground_run import GONE
 from pinstripe.going import Going
 from pinstripe.ledger import NO_TENANT
-from pinstripe.outcome import failed
+from pinstripe.outcome import MAX_ERROR, cut, error_text, failed
 from pinstripe.run import ExecutionStatus
+from pinstripe.setting_keys import hide_passwords
 from pinstripe.settlement import ended, hand_back
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Attempts:
         restored: dict[int, Arguments] = {}
         for started in batch:
             definition = self._definitions.get(started.run.job) or self._find(started.run.job)
-            if definition is None:
-                self.settle(hand_back(started, self.clock.now() + UNKNOWN_AGAIN * 1_000_000))
+            if isinstance(definition, str):
+                self.settle(hand_back(started, self.clock.now() + UNKNOWN_AGAIN * 1_000_000, error=definition))
                 continue
             going = Going(self, started, definition)
             self.running[started.id] = going
@@ -133,13 +134,13 @@ class Attempts:
             await asyncio.wait(self._lookups, timeout=limit)
         await self._lookup.close(limit)
 
-    def _find(self, job: str) -> Definition | None:
-        """Find a job; None, with a warning, where this process can't load it: another one may, or a later one."""
+    def _find(self, job: str) -> Definition | str:
+        """Find a job; where this process can't load it, warn, and tell why: another one may, or a later one."""
         try:
             definition = self._definitions[job] = self._registry.find(job)
         except Exception as error:  # noqa: BLE001 - mostly UnknownJob and InvalidJob; nothing may lose what is claimed
             self._warn(job, "what is queued of it waits for a worker that has it", error)
-            return None
+            return f"waits for a worker that has the job: {cut(hide_passwords(str(error)), MAX_ERROR)}"
         return definition
 
     def _warn(self, job: str, what: str, error: Exception) -> None:
@@ -161,8 +162,9 @@ class Attempts:
         except (TenantSourceFailed, ConfigurationError) as error:
             self._warn(job, "its tenants can't be found now, so that what is queued of it waits", error)
             due_at = self.clock.now() + SOURCE_AGAIN * 1_000_000
+            reason = f"waits for its tenant to be found: {cut(hide_passwords(str(error)), MAX_ERROR)}"
             for going in group:
-                going.settle(hand_back(going.started, due_at))
+                going.settle(hand_back(going.started, due_at, error=reason))
             return
         except BaseException as error:
             is_bug = isinstance(error, Exception)  # or else this is cancelled
@@ -188,7 +190,8 @@ class Attempts:
             if misfit is not None:
                 going.settle(ended(started, ExecutionStatus.FAILED, misfit))
                 return
-            args, kwargs = _restored(definition, run, restored) if run.args or run.kwargs else ((), {})
+            takes_any = run.args or run.kwargs or definition.signature.parameters
+            args, kwargs = _restored(definition, run, restored) if takes_any else ((), {})
             key = f"{run.origin}/{started.tenant}"
             scheduled_for = None if run.scheduled_for is None else to_datetime(run.scheduled_for)
             assignment = Assignment(
@@ -204,7 +207,9 @@ class Attempts:
                 started.solo,
             )
             going.execution = self.executor.start(assignment, going.end)
-        except Exception as error:  # noqa: BLE001 - such as arguments that no longer fit: it ends one execution
+        except InvalidArguments as error:  # those of its run no longer fit, and will not by being tried again
+            going.settle(ended(started, ExecutionStatus.FAILED, error_text(error)))
+        except Exception as error:  # noqa: BLE001 - it ends one execution
             going.end(None, failed(error))
 
     def _capture(self, job: str, tenant: str) -> Capture | None:

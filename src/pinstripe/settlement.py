@@ -58,14 +58,21 @@ def settlement_of(  # noqa: PLR0911 - one for each case, in their order
     return _final(started, outcome)
 
 
-def hand_back(started: Started, due_at: int | None = None) -> Settlement:
-    """Give the settlement that queues an execution again, until `due_at`, as if its attempt had not been."""
-    return Settlement(started.id, started.epoch, _QUEUED, run=started.run.n, due_at=due_at, counted=False)
+def hand_back(started: Started, due_at: int | None = None, *, error: str | None = None) -> Settlement:
+    """Give the settlement that queues an execution again, until `due_at`, as if its attempt had not been.
+
+    `error` tells whoever looks at it meanwhile what kept it from being done.
+    """
+    return Settlement(started.id, started.epoch, _QUEUED, error, run=started.run.n, due_at=due_at, counted=False)
 
 
 def ended(started: Started, status: ExecutionStatus, reason: str) -> Settlement:
-    """Give the settlement of an execution that ends without an attempt of its job, with the `reason`."""
-    return Settlement(started.id, started.epoch, status, reason, run=started.run.n)
+    """Give the settlement of an execution that ends without its job being called, with the `reason`.
+
+    That counts as an attempt where it has failed.
+    """
+    is_failed = status is ExecutionStatus.FAILED
+    return Settlement(started.id, started.epoch, status, reason, run=started.run.n, counted=is_failed)
 
 
 def _final(started: Started, outcome: Outcome) -> Settlement:

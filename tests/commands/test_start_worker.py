@@ -135,6 +135,16 @@ def test_what_is_due_later_is_left_and_told(pinstripe: Command, process: Command
     assert executions(pinstripe) == {"queued": 1}
 
 
+def test_a_run_whose_tenants_nobody_can_select_is_told(
+    shop: ProjectFolder, pinstripe: Command, process: Command
+) -> None:
+    enqueue(pinstripe, "greet")
+    (shop.path / "lib/background_jobs/greet.py").unlink()
+    answer = process("start-worker", "--drain", "--without-bot")
+    assert answer.code == 0
+    assert answer.out.endswith("Left: 1 run whose tenants are to be selected\n")
+
+
 def test_broken_files_are_told_and_keep_no_other_from_working(
     shop: ProjectFolder, pinstripe: Command, process: Command
 ) -> None:

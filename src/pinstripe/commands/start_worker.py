@@ -64,9 +64,17 @@ class _Options(NamedTuple):
 @click.option(
     "--processes", metavar="N", type=click.IntRange(min=1), help="How many processes; one that dies is replaced."
 )
+@click.option("--without-bot", is_flag=True, help="Let no schedule fire from here; none fires by itself yet.")
 @click.option("--drain", is_flag=True, help="End when nothing is ready any more, instead of waiting for more.")
 @project_option
-def command(*, concurrency: int | None, processes: int | None, drain: bool, project: str | None) -> int:
+def command(
+    *,
+    concurrency: int | None,
+    processes: int | None,
+    without_bot: bool,  # noqa: ARG001 - there is no bot to leave out yet: what it asks for is so
+    drain: bool,
+    project: str | None,
+) -> int:
     """Execute what is queued, until told to stop.
 
     The first SIGTERM or Ctrl-C lets what runs go on for the grace (the setting worker.shutdown_grace), then cancels it;
@@ -178,6 +186,8 @@ def _rest(status: QueueStatus) -> Iterator[str]:
     from pinstripe.commands.screen import moment
 
     held = [f"{count:,} {HELD[reason]}" for reason, count in status.held.items() if count]
+    if status.selecting:
+        held.append(f"{_counted(status.selecting, 'run')} whose tenants are to be selected")
     if not held:
         yield "Nothing is left."
         return

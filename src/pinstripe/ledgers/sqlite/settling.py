@@ -155,7 +155,8 @@ def _judge_crash(connection: apsw.Connection, settlement: Settlement) -> Settlem
     """Let an execution fail whose process died once more than it survives."""
     if connection.execute(statement("last_crash"), {"id": settlement.id}).fetchone() is None:
         return settlement
-    return settlement._replace(status=ExecutionStatus.FAILED, error=settlement.error or "its process died")
+    error = settlement.error or "its process died"
+    return settlement._replace(status=ExecutionStatus.FAILED, error=error, counted=True)
 
 
 def _requeue(connection: apsw.Connection, settlement: Settlement, now: int) -> bool:
@@ -190,6 +191,7 @@ def _settle_one(
         "traceback": settlement.traceback,
         "result": settlement.result,
         "now": now,
+        "uncounted": int(not settlement.counted),
     }
     connection.execute(statement(name), values)
     changed = connection.changes()

@@ -78,7 +78,7 @@ returning id, run
 
 -- name: settle_worker
 update executions set state = :state, owner = null, held = null, chunk = null, finished_at = :now, error = :error,
-  traceback = :traceback, result = :result
+  traceback = :traceback, result = :result, attempts = attempts - :uncounted
 where id = :id and run = :run and epoch = :epoch and epoch > 0 and state in ('running', 'queued')
 
 -- name: free_slots
