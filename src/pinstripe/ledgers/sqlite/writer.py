@@ -31,7 +31,7 @@ MAX_BATCH = 200
 MAX_BATCH_TIME = 0.003
 """Seconds after which a transaction takes no further request, so that other processes get their turn."""
 
-CHECKPOINT_PAGES = 2_000
+CHECKPOINT_PAGES = 8_000
 """Pages of 2 KiB in the write-ahead log after which it is copied into the file, between two requests."""
 
 
