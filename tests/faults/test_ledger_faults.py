@@ -200,7 +200,7 @@ def test_a_network_file_system_is_refused(project: Faulty) -> None:
     mounts.write_text(f"36 35 98:0 / {project.path} rw,noatime - nfs4 server:/export rw\n")
     program = f"""
         import pinstripe.ledgers.sqlite.connection as connection
-        import functools, pinstripe.ledgers.sqlite.ledger as ledger
+        import functools, pinstripe.ledgers.sqlite.store as store
         ledger.refuse_network = functools.partial(connection.refuse_network, mounts=pathlib.Path({str(mounts)!r}))
         from pinstripe.commands.main import main
         main(["run-background-job", "innocent"])
