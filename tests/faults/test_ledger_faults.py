@@ -201,7 +201,7 @@ def test_a_network_file_system_is_refused(project: Faulty) -> None:
     program = f"""
         import pinstripe.ledgers.sqlite.connection as connection
         import functools, pinstripe.ledgers.sqlite.store as store
-        ledger.refuse_network = functools.partial(connection.refuse_network, mounts=pathlib.Path({str(mounts)!r}))
+        store.refuse_network = functools.partial(connection.refuse_network, mounts=pathlib.Path({str(mounts)!r}))
         from pinstripe.commands.main import main
         main(["run-background-job", "innocent"])
     """
