@@ -235,7 +235,7 @@ async def test_a_signal_to_end_that_others_send_it_is_its_parents_to_heed(
 async def test_what_a_job_has_forked_and_left_is_not_waited_for(
     project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pinstripe.processes.NEWS_LIMIT", 0.05)
+    monkeypatch.setattr("pinstripe.process_call.NEWS_LIMIT", 0.05)
     line = project.path / "line"
     os.mkfifo(line)
     async with bench(project, monkeypatch) as each:

@@ -20,6 +20,7 @@ FAILED = failed(ValueError("bad"))
 CANCELLED = Outcome(ExecutionStatus.CANCELLED, "not needed")
 STOPPED = Outcome(ExecutionStatus.CANCELLED, "asked to", stopped=True)
 CRASHED = Outcome(ExecutionStatus.FAILED, "the process died: signal SIGKILL", crashed=True)
+UNSTARTED = Outcome(ExecutionStatus.FAILED, "its process could not be started: no memory", unstarted=True)
 LATER = Outcome(ExecutionStatus.FAILED, "run again in 5m", retry_after=300.0)
 DONE = Outcome(ExecutionStatus.SUCCEEDED, result="3", log="hello\n")
 THRICE = Retry(3, wait="1m")
@@ -46,6 +47,10 @@ def settle(what: Started, outcome: Outcome, retry: Retry = THRICE, **options: An
         (
             CRASHED,
             Settlement(11, 5, ExecutionStatus.QUEUED, str(CRASHED.error), run=7, counted=False, crash=True),
+        ),
+        (
+            UNSTARTED,
+            Settlement(11, 5, ExecutionStatus.QUEUED, UNSTARTED.error, run=7, due_at=NOW + 5 * SECOND, counted=False),
         ),
         (LATER, Settlement(11, 5, ExecutionStatus.QUEUED, run=7, due_at=NOW + 300 * SECOND, counted=False)),
         (
@@ -74,7 +79,8 @@ def test_each_outcome_has_its_settlement(outcome: Outcome, expected: Settlement)
         (started(attempt=9, crashes=1), CRASHED, NEVER, "queued"),
         (started(crashes=2), CRASHED, THRICE, "failed"),
         (started(survives=0), CRASHED, THRICE, "failed"),
-        (started(), Outcome(ExecutionStatus.FAILED, "its process could not start"), THRICE, "failed"),
+        (started(attempt=9, survives=0, retry_until=NOW), UNSTARTED, NEVER, "queued"),
+        (started(), Outcome(ExecutionStatus.FAILED, "it did not start within 60s"), THRICE, "failed"),
     ],
 )
 def test_what_is_tried_again(what: Started, outcome: Outcome, retry: Retry, status: str) -> None:

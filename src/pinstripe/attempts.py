@@ -134,16 +134,7 @@ class Attempts:
             await asyncio.wait(self._lookups, timeout=limit)
         await self._lookup.close(limit)
 
-    def _find(self, job: str) -> Definition | str:
-        """Find a job; where this process can't load it, warn, and tell why: another one may, or a later one."""
-        try:
-            definition = self._definitions[job] = self._registry.find(job)
-        except Exception as error:  # noqa: BLE001 - mostly UnknownJob and InvalidJob; nothing may lose what is claimed
-            self._warn(job, "what is queued of it waits for a worker that has it", error)
-            return f"waits for a worker that has the job: {cut(hide_passwords(str(error)), MAX_ERROR)}"
-        return definition
-
-    def _warn(self, job: str, what: str, error: Exception) -> None:
+    def warn(self, job: str, what: str, error: Exception) -> None:
         """Log a warning, once in a while for each job."""
         now = self.clock.monotonic()
         if now - self._warned.get((job, what), float("-inf")) < WARN_EVERY:
@@ -151,6 +142,15 @@ class Attempts:
         self._warned = {key: at for key, at in self._warned.items() if now - at < WARN_EVERY}
         self._warned[job, what] = now
         _log.warning("%s: %s (%s)", job, what, error)
+
+    def _find(self, job: str) -> Definition | str:
+        """Find a job; where this process can't load it, warn, and tell why: another one may, or a later one."""
+        try:
+            definition = self._definitions[job] = self._registry.find(job)
+        except Exception as error:  # noqa: BLE001 - mostly UnknownJob and InvalidJob; nothing may lose what is claimed
+            self.warn(job, "what is queued of it waits for a worker that has it", error)
+            return f"waits for a worker that has the job: {cut(hide_passwords(str(error)), MAX_ERROR)}"
+        return definition
 
     async def _begin_for_tenants(self, group: list[Going], restored: dict[int, Arguments]) -> None:
         """Find the tenants of executions that are looked for in the same way, and begin them."""
@@ -160,7 +160,7 @@ class Attempts:
             as_of = max(going.started.run.created_at for going in group)
             found = await self._lookup.find(group[0].definition, group[0].started.run, ids, as_of)
         except (TenantSourceFailed, ConfigurationError) as error:
-            self._warn(job, "its tenants can't be found now, so that what is queued of it waits", error)
+            self.warn(job, "its tenants can't be found now, so that what is queued of it waits", error)
             due_at = self.clock.now() + SOURCE_AGAIN * 1_000_000
             reason = f"waits for its tenant to be found: {cut(hide_passwords(str(error)), MAX_ERROR)}"
             for going in group:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import random
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
+from pinstripe.executing import CURRENT
 from pinstripe.retry import Retry
 from pinstripe.run import ExecutionStatus
 from pinstripe.settlement import ended, hand_back, settlement_of
@@ -67,7 +69,12 @@ class Going:
             settlement = settlement_of(started, outcome, NO_RETRIES, now=clock.now, jitter=_jitter)
         if settlement.error is not None:
             with suppress(Exception):  # a logging handler of the application's may raise
-                self._tell(settlement)
+                if outcome.unstarted and outcome.exception is not None:
+                    context = copy_context()
+                    context.run(CURRENT.set, None)  # or else it would be a line of the execution's output
+                    context.run(self._attempts.warn, started.run.job, "what is queued of it waits", outcome.exception)
+                else:
+                    self._tell(settlement)
         self.settle(settlement)
 
     def _tell(self, settlement: Settlement) -> None:

@@ -34,7 +34,8 @@ class Outcome:
     `error` is the error of a failed one and the reason of a cancelled one; `result` is `value` as JSON text, where it
     can be written so. `exception` is the job's own, wrapped where it isn't an `Exception`; `log` is the captured output
     to keep. `retry_after` is in how many seconds the job asked to run again, None where it didn't; `stopped` says that
-    `Execution.cancel` ended the attempt, and not the job itself; `crashed` that its process died, and nobody killed it.
+    `Execution.cancel` ended the attempt, and not the job itself; `crashed` that its process died, and nobody killed it;
+    `unstarted` that its process could not be started, so that nothing of the job has run.
     """
 
     status: ExecutionStatus
@@ -47,6 +48,7 @@ class Outcome:
     retry_after: float | None = None
     stopped: bool = False
     crashed: bool = False
+    unstarted: bool = False
 
     @property
     def succeeded(self) -> bool:

@@ -49,7 +49,10 @@ def perform(address: str, token: str, request: bytes) -> None:
         except BaseException as exception:  # noqa: BLE001 - whatever it is, the parent waits for an answer
             outcome = failed(exception)
         line.send(b"r", write_answer(outcome))
-    if _child is not None and _child.is_at_work:
+        is_at_work = _child is not None and _child.is_at_work
+        if is_at_work:
+            line.send(b"e")
+    if is_at_work:
         os._exit(1)  # what has its answer must not go on beside the next request
 
 

@@ -32,7 +32,7 @@ def write_answer(outcome: Outcome) -> bytes:
 
 
 def message(kind: bytes, body: bytes) -> bytes:
-    """Write a message: `h` who it is, `s` started, `o` output, `p` progress, `r` the result."""
+    """Write a message: `h` who it is, `s` started, `o` output, `p` progress, `r` the result, `e` its end after that."""
     return kind + len(body).to_bytes(HEADER - 1) + body
 
 

@@ -10,38 +10,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import logging
 import os
 import pickle
-import signal
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.child_process import EXIT_LIMIT, ChildProcess, told
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
-from pinstripe.outcome import error_text, failed
-from pinstripe.process_messages import GO, HEADER, read_answer, read_header
+from pinstripe.outcome import error_text
+from pinstripe.process_call import Call, unstarted
+from pinstripe.process_messages import HEADER, read_header
 from pinstripe.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from pinstripe.assignment import Assignment
     from pinstripe.config import Settings
     from pinstripe.outcome import Outcome
 
-MAX_TASKS = 100
-"""How many executions a process serves before it makes room for a new one, so that what leaks has an end."""
+IDLE_LIMIT = 10.0
+"""After how many seconds without a call a process is ended, where there are more than are kept."""
 
-START_LIMIT = 60.0
-"""How many seconds a new process may take to say that it is there."""
-
-EXIT_LIMIT = 5.0
-"""How many seconds to wait until a process that was told to go is gone."""
-
-NEWS_LIMIT = 1.0
-"""How many seconds to wait until the pool, which looks ten times a second, tells how a process ended."""
+_log = logging.getLogger("pinstripe")
 
 
 class Processes:
@@ -50,51 +44,50 @@ class Processes:
     def __init__(self, settings: Settings) -> None:
         """Take the project's `settings`, for the children to open it by the same ones.
 
-        There are at most as many processes as executions at once, and as processors (or two); the rest waits its turn.
+        There are as many processes as calls at once: what is said to run does run. Of those that have nothing to do, as
+        many as processors (or two) are kept.
         """
         self._settings = settings
-        self._size = min(settings.worker.concurrency, max(2, os.cpu_count() or 1))
-        self._room = asyncio.Semaphore(self._size)
-        self._calls: dict[str, _Call] = {}
-        self._pool: Any = None
-        self._pools: list[Any] = []  # with those that broke, whose other processes go on until the close
+        self._kept = max(2, os.cpu_count() or 1)
+        self._calls: dict[str, Call] = {}
+        self._children: set[ChildProcess] = set()
+        self._idle: list[ChildProcess] = []  # the one that was used last is the last, and used next
+        self._ending: set[asyncio.Future[Any]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
         self._opening = asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._listening: set[asyncio.Task[Any]] = set()
         self._address = ""
+        self._context = copy_context()
+        self._context.run(CURRENT.set, None)  # what serves all is no job's
 
     async def call(self, assignment: Assignment, started: Callable[[], None]) -> Outcome:
         """Execute an assignment in a process; `started` is called when the job is about to start there.
 
-        Where the process dies by itself, the outcome says so. Cancelling this kills it, and waits until it is gone.
-        Raises `PinstripeError` where the arguments can't be sent.
+        Where the process dies by itself, or can't be started, the outcome says so. Cancelling this kills it, and waits
+        until it is gone. Raises `PinstripeError` where the arguments can't be sent.
         """
         request = self._pack(assignment)
-        async with self._room:
-            await self._open()
-            token = os.urandom(16).hex()
-            call = self._calls[token] = _Call(assignment, started, asyncio.get_running_loop())
-            pool, future = self._pool, self._schedule(token, request)
-            ended = asyncio.wrap_future(future)
-            ended.add_done_callback(call.hear_of_end)
+        while True:
             try:
-                return await call.wait(ended, pool)
-            except asyncio.CancelledError:
-                call.tell_to_go()
-                future.cancel()
-                await call.end()
-                raise
-            finally:
-                del self._calls[token]
+                child = self._take()
+            except Exception as problem:  # noqa: BLE001 - such as too many open files
+                return unstarted(told(problem))
+            outcome = await self._call(child, assignment, started, request)
+            if outcome is not None:
+                return outcome
 
     async def close(self) -> None:
         """End all processes, and what goes on in them."""
         server, self._server = self._server, None
-        self._pool = None
-        while self._pools:
-            pool = self._pools.pop()
-            pool.stop()
-            await _in_thread(pool.join)
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._idle.clear()
+        for child in tuple(self._children):
+            self._end(child, at_once=True)
+        if self._ending:
+            await asyncio.wait(tuple(self._ending))
         if server is not None:
             server.close()
             if self._listening:  # the children are gone, so each of these is about to see the end of its line
@@ -119,36 +112,126 @@ class Processes:
         }
         return pickle.dumps((self._settings, facts, written))
 
-    def _schedule(self, token: str, request: bytes) -> Future[None]:
-        from importlib import import_module
+    async def _call(
+        self, child: ChildProcess, assignment: Assignment, started: Callable[[], None], request: bytes
+    ) -> Outcome | None:
+        """Execute it in this child; None where that one was used before, and died before this could begin."""
+        token = os.urandom(16).hex()
+        call = Call(assignment, started, child, asyncio.get_running_loop())
+        used, keep = child.calls > 0, False
+        try:
+            try:
+                obstacle = None if used else await self._start(child)
+                if obstacle is not None:
+                    return unstarted(obstacle)
+                future = child.schedule(self._address, token, request)
+            except Exception as problem:  # noqa: BLE001 - such as no more threads
+                return None if used else unstarted(told(problem))
+            self._calls[token] = call
+            ended = asyncio.wrap_future(future)
+            ended.add_done_callback(call.hear_of_end)
+            try:
+                outcome = await call.wait(ended, self._shares)
+                keep = call.answer is not None and not call.is_last and not child.is_worn
+            except asyncio.CancelledError:
+                call.tell_to_go()
+                future.cancel()
+                await call.end()
+                raise
+            return None if used and call.missed else outcome
+        finally:
+            self._calls.pop(token, None)
+            if keep:
+                self._keep(child)
+            else:
+                self._end(child)
 
-        # It stands above this module, with the project that it opens, and is found by its name here as in the child.
-        perform = import_module("pinstripe.process_entry").perform
-        future: Future[None] = self._pool.schedule(perform, args=(self._address, token, request))
-        return future
+    def _take(self) -> ChildProcess:
+        """Give a process that has nothing to do, or one that is still to be started."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.is_there:
+                return child
+            self._end(child)
+        child = ChildProcess()
+        self._children.add(child)
+        return child
 
-    async def _open(self) -> None:
+    def _keep(self, child: ChildProcess) -> None:
+        """Keep a process for the next call, for some time at least."""
+        if not child.ending:
+            child.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(child)
+            if len(self._idle) > self._kept and self._alarm is None:
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """End what has had nothing to do for a while and is more than is kept; look again later for the rest."""
+        loop = asyncio.get_running_loop()
+        self._alarm = None
+        while len(self._idle) > self._kept:
+            left = self._idle[0].idle_since + IDLE_LIMIT - loop.time()
+            if left > 0:
+                self._alarm = loop.call_later(left, self._tidy, context=self._context)
+                return
+            self._end(self._idle.pop(0))
+
+    def _end(self, child: ChildProcess, *, at_once: bool = False) -> None:
+        """End a process in a thread of its own, once; where there is no thread to be had, later, or else here."""
+        if child.ending:
+            return
+        loop = asyncio.get_running_loop()
+        child.ending = True
+        try:
+            ending = start_thread(loop, "pinstripe processes", child.end)
+        except RuntimeError:
+            if at_once:
+                child.end()
+                self._children.discard(child)
+            else:
+                child.ending = False
+                loop.call_later(IDLE_LIMIT, self._end, child, context=self._context)
+            return
+        self._ending.add(ending)
+        ending.add_done_callback(partial(self._ended, child), context=self._context)
+
+    def _ended(self, child: ChildProcess, ending: asyncio.Future[Any]) -> None:
+        self._ending.discard(ending)
+        self._children.discard(child)
+        raised = ending.result()[1]
+        if raised is not None:
+            _log.warning("a process could not be ended: %s", error_text(raised))
+
+    def _shares(self) -> int:
+        """Tell how many processes there are to start on each processor."""
+        starting = sum(not call.connected.is_set() for call in self._calls.values())
+        return -(-starting // (os.cpu_count() or 1))
+
+    async def _start(self, child: ChildProcess) -> str | None:
+        """Start a process, and the server that it calls; give what kept it from starting, or None."""
         async with self._opening:
-            if self._pool is None or not self._pool.active:
-                self._pool = _new_pool(self._size)
-                self._pools.append(self._pool)
-                # To ask is to start: it takes a moment for each process, and the event loop has other things to do.
-                await _in_thread(lambda: self._pool.active)
             if self._server is None:
-                context = copy_context()
-                context.run(CURRENT.set, None)  # the server's tasks are no job's
-                await asyncio.Task(self._serve(), loop=asyncio.get_running_loop(), context=context)
+                await asyncio.Task(self._serve(), loop=asyncio.get_running_loop(), context=self._context.copy())
+        # In a thread of its own: it takes a moment, and jobs may have filled the executor with what never ends.
+        obstacle, raised = await start_thread(asyncio.get_running_loop(), "pinstripe processes", child.start)
+        return obstacle if raised is None else told(raised)
 
     async def _serve(self) -> None:
         import tempfile
 
         folder = tempfile.mkdtemp(prefix="pinstripe-")  # only its owner may enter it
         self._address = os.path.join(folder, "socket")  # noqa: PTH118 - as above
-        self._server = await asyncio.start_unix_server(self._listen, self._address)
+        try:
+            self._server = await asyncio.start_unix_server(self._listen, self._address)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(self._address)  # noqa: PTH108 - as above
+            os.rmdir(folder)  # noqa: PTH106 - as above
+            raise
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hear one child through one call, until it has ended or is gone."""
-        call: _Call | None = None
+        call: Call | None = None
         listening = asyncio.current_task()
         if listening is not None:
             self._listening.add(listening)
@@ -160,8 +243,7 @@ class Processes:
                 if call is None:
                     token, _, pid = body.decode().partition(" ")
                     call = self._calls[token]
-                    call.pid, call.writer = int(pid), writer
-                    call.connected.set()
+                    call.begin(int(pid), writer)
                 else:
                     call.hear(kind, body)
         except (asyncio.IncompleteReadError, ConnectionError, KeyError):
@@ -174,109 +256,6 @@ class Processes:
                 await writer.wait_closed()
 
 
-class _Call:
-    """One execution in a child, as its parent hears of it."""
-
-    def __init__(self, assignment: Assignment, started: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
-        self._assignment = assignment
-        self._started = started
-        self._loop = loop
-        self._answer: Outcome | None = None
-        self.pid = 0
-        self.writer: asyncio.StreamWriter | None = None
-        self.connected = asyncio.Event()
-        self.gone = asyncio.Event()
-
-    def hear(self, kind: bytes, body: bytes) -> None:
-        """Take one message."""
-        capture, progress = self._assignment.capture, self._assignment.progress
-        match kind:
-            case b"s":
-                self._started()
-            case b"o" if capture is not None:
-                capture.write(body.decode("utf-8", "replace"))
-            case b"p" if progress is not None:
-                progress(*json.loads(body))
-            case b"r":
-                self._answer = read_answer(body)
-
-    def hear_of_end(self, ended: asyncio.Future[None]) -> None:
-        """Take what the pool says; after the answer, as at the pool's stop, it is no news.
-
-        Where the process has died, its line ends too, unless one that the job has forked there holds it open.
-        """
-        if _is_failed(ended) and not ended.cancelled():
-            self._loop.call_later(NEWS_LIMIT, self.gone.set)
-
-    async def wait(self, ended: asyncio.Future[None], pool: Any) -> Outcome:
-        """Wait for the outcome, or find out why there is none."""
-        deadline = self._loop.time() + START_LIMIT
-        while not self.connected.is_set() and self._loop.time() < deadline:
-            # The pool may tell of an end before the socket tells of the beginning; and one that broke tells nothing.
-            over = _is_failed(ended) or not pool.active
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.connected.wait(), NEWS_LIMIT)
-            if over:
-                break
-        if self.connected.is_set():
-            await self.gone.wait()
-        if self._answer is not None:
-            return self._answer
-        await asyncio.wait([ended], timeout=NEWS_LIMIT)
-        outcome = failed(PinstripeError(self._death(ended)))
-        outcome.crashed = self.connected.is_set() or _exit_code(ended) is not None
-        return outcome
-
-    def tell_to_go(self) -> None:
-        """Tell the process that the signal that it is about to get is meant."""
-        if self.writer is not None:
-            self.writer.write(GO)
-
-    async def end(self) -> None:
-        """Wait until the process that was told to go is gone; one that is not gone soon is killed."""
-        if not self.connected.is_set():
-            return
-        try:
-            await asyncio.wait_for(self.gone.wait(), NEWS_LIMIT)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError, TimeoutError):
-                os.kill(self.pid, signal.SIGKILL)
-                await asyncio.wait_for(self.gone.wait(), EXIT_LIMIT)
-
-    def _death(self, ended: asyncio.Future[None]) -> str:
-        """Tell how the process died."""
-        if not ended.done():
-            if self.connected.is_set():
-                return "the process died: exit code 0"  # the only one that the pool doesn't tell
-            return f"the process did not start within {START_LIMIT:g}s, or died before it could tell"
-        exception = None if ended.cancelled() else ended.exception()
-        code = _exit_code(ended)
-        if code is not None:
-            how = f"signal {_signal(-code)}" if code < 0 else f"exit code {code}"
-            return f"the process died: {how}"
-        return f"the process died before it could tell{'' if exception is None else f': {error_text(exception)}'}"
-
-
-async def _in_thread(call: Callable[[], object]) -> None:
-    """Call something in a thread of its own: jobs may have filled the event loop's executor with what never ends."""
-    _, raised = await start_thread(asyncio.get_running_loop(), "pinstripe processes", call)
-    if raised is not None:
-        raise raised
-
-
-def _exit_code(ended: asyncio.Future[None]) -> int | None:
-    """Give what the pool has told of how the process ended: its exit code, or less than 0 for a signal."""
-    if not ended.done() or ended.cancelled():
-        return None
-    code = getattr(ended.exception(), "exitcode", None)
-    return code if isinstance(code, int) else None
-
-
-def _is_failed(ended: asyncio.Future[None]) -> bool:
-    """Tell whether the pool has told of a failure, which is thereby taken notice of."""
-    return ended.done() and (ended.cancelled() or ended.exception() is not None)
-
-
 def _pickle(job: str, what: str, part: object) -> bytes:
     try:
         return pickle.dumps(part)
@@ -287,18 +266,3 @@ def _pickle(job: str, what: str, part: object) -> bytes:
             remedy = f"its {what} must be importable by name, or plain data"
         message = f"the {what} of {job} can't be sent to its process ({error_text(exception)}); {remedy}"
         raise PinstripeError(message) from exception
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
-
-
-def _new_pool(size: int) -> Any:
-    import multiprocessing
-
-    from pebble import ProcessPool
-
-    return ProcessPool(max_workers=size, max_tasks=MAX_TASKS, context=multiprocessing.get_context("spawn"))

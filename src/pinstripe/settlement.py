@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pinstripe.queue import Started
     from pinstripe.retry import Retry
 
+UNSTARTED_AGAIN = 5
+"""Seconds after which an execution is tried again whose process could not be started."""
+
 _MICROSECOND = timedelta(microseconds=1)
 _QUEUED = ExecutionStatus.QUEUED
 
@@ -34,6 +37,7 @@ def settlement_of(  # noqa: PLR0911 - one for each case, in their order
     - It was stopped: `cancelled` with the reason; where the worker `released` it instead, for its own sake, it is
       queued again at once, as if the attempt had not been.
     - Its own process died: queued again, to run alone at once; failed after more crashes than the run allows.
+    - Its own process could not be started: queued again for a moment later, as if the attempt had not been.
     - It asked to run later: queued again until then, and the attempt doesn't count.
     - It failed, and `retry` has it tried again: queued again until then, unless that is past the run's `retry_until`.
     - Else it ends as it is, failed or cancelled.
@@ -48,6 +52,8 @@ def settlement_of(  # noqa: PLR0911 - one for each case, in their order
         if started.crashes + 1 > started.run.crashes:
             return _final(started, outcome)._replace(crash=True)
         return _again(started, outcome, None, counted=False)._replace(crash=True)
+    if outcome.unstarted:
+        return hand_back(started, now() + UNSTARTED_AGAIN * 1_000_000, error=outcome.error)
     if outcome.retry_after is not None:
         due_at = now() + timedelta(seconds=outcome.retry_after) // _MICROSECOND
         return hand_back(started, due_at)._replace(log=outcome.log)
