@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.outcome import error_text
@@ -25,6 +26,7 @@ class ChildProcess:
 
         self._context = _Once()
         self._pool: Any = ProcessPool(max_workers=1, max_tasks=MAX_TASKS, context=self._context)
+        self._lock = threading.Lock()
         self.calls = 0
         """How many calls it was given."""
         self.idle_since = 0.0
@@ -38,8 +40,11 @@ class ChildProcess:
             _ = self._pool.active  # to ask is to start
         except Exception as problem:  # noqa: BLE001 - such as no more processes, memory, threads or open files
             # Told as text, for the exception would keep open what it came through, when there is none to be had.
-            return told(problem)
-        return None
+            obstacle = told(problem)
+        else:
+            return None
+        self.end()
+        return obstacle
 
     @property
     def is_there(self) -> bool:
@@ -68,14 +73,18 @@ class ChildProcess:
         return future
 
     def end(self) -> None:
-        """End the process, if there is one, and wait until it is gone: by itself, by SIGTERM or by SIGKILL."""
-        self._pool.stop()
-        if self.is_worn:
-            self._context.process.join(EXIT_LIMIT)  # it closes its project, and may have more to do at its exit
-        try:
-            self._pool.join()
-        finally:
-            self._context.close()
+        """End the process, if there is one, and wait until it is gone: by itself, by SIGTERM or by SIGKILL.
+
+        It may be called again, from any thread.
+        """
+        with self._lock:
+            self._pool.stop()
+            if self.is_worn:
+                self._context.process.join(EXIT_LIMIT)  # it closes its project, and may have more to do at its exit
+            try:
+                self._pool.join()
+            finally:
+                self._context.close()
 
 
 def told(problem: BaseException) -> str:
