@@ -51,7 +51,10 @@ def project(project_folder: ProjectFolder) -> ProjectFolder:
 
 
 def held() -> tuple[int, int]:
-    """Count the threads and the open files of this process."""
+    """Count the threads and the open files of this process, once those threads have ended that have told so."""
+    for thread in threading.enumerate():
+        if thread.name == "pinstripe processes":
+            thread.join(5)
     threads = [thread for thread in threading.enumerate() if not thread.name.startswith("asyncio")]
     return len(threads), len(os.listdir("/dev/fd"))  # noqa: PTH208
 
