@@ -70,7 +70,7 @@ async def meet(each: Bench, folder: Path, count: int) -> list[int]:
     def capture() -> Capture:
         return Capture(None, lambda _tenant, text: here.release() if text.strip() else None)
 
-    calls = [each.execute(str(line), job="meet", tenant=None, capture=capture()) for _ in range(count)]
+    calls = [each.execute(str(line), job="meet", tenant=None, capture=capture(), claimed=True) for _ in range(count)]
     tasks = [asyncio.create_task(call) for call in calls]
     for _ in tasks:
         await here.acquire()
@@ -92,6 +92,13 @@ async def test_there_are_as_many_processes_as_calls_at_once(
     for pid in first:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+async def test_calls_of_runs_by_hand_share_a_few(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pinstripe.processes.os.cpu_count", lambda: 1)
+    async with bench(project, monkeypatch) as each:
+        outcomes = await asyncio.gather(*(each.execute(job="meet", tenant=None) for _ in range(6)))
+        assert len({outcome.value for outcome in outcomes}) <= 2
 
 
 async def test_of_those_that_have_nothing_to_do_some_are_kept(

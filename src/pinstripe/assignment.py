@@ -19,7 +19,8 @@ class Assignment:
     """What to execute. `args` and `kwargs` are the values that `run` is called with; `timeout` is in seconds.
 
     `progress` hears, on the event loop's thread, what the job says by `self.progress(done, total)`. `solo` has the
-    attempt made in a process of its own, wherever its job runs else.
+    attempt made in a process of its own, wherever its job runs else. One that a worker has `claimed` waits for no
+    other's process: the ledger has it as running.
     """
 
     definition: Definition
@@ -32,3 +33,4 @@ class Assignment:
     capture: Capture | None = None
     progress: Callable[[float, float | None], None] | None = None
     solo: bool = False
+    claimed: bool = False

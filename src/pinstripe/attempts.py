@@ -205,6 +205,7 @@ class Attempts:
                 self._capture(definition.name, started.tenant),
                 None,
                 started.solo,
+                claimed=True,
             )
             going.execution = self.executor.start(assignment, going.end)
         except InvalidArguments as error:  # those of its run no longer fit, and will not by being tried again

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
 from pinstripe.executing import CURRENT
@@ -88,7 +88,8 @@ class Going:
             what = "failed and is tried again"
         elif settlement.status is not ExecutionStatus.FAILED:
             level, what = logging.INFO, f"was {settlement.status}"
-        _log.log(level, "%s %s (run %s, attempt %d): %s", who, what, started.run.id, started.attempt, settlement.error)
+        facts = (who, what, started.run.id, started.attempt, settlement.error)
+        Context().run(_log.log, level, "%s %s (run %s, attempt %d): %s", *facts)  # in no job's output
 
     def settle(self, settlement: Settlement) -> None:
         """End it by a settlement, unless it has one."""

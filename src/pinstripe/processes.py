@@ -44,11 +44,12 @@ class Processes:
     def __init__(self, settings: Settings) -> None:
         """Take the project's `settings`, for the children to open it by the same ones.
 
-        There are as many processes as calls at once: what is said to run does run. Of those that have nothing to do, as
-        many as processors (or two) are kept.
+        There are as many processes as a worker has calls at once: what it says that it runs does run. Calls of runs by
+        hand share as many as there are processors (or two), and of those that have nothing to do as many are kept.
         """
         self._settings = settings
         self._kept = max(2, os.cpu_count() or 1)
+        self._room = asyncio.Semaphore(self._kept)
         self._calls: dict[str, Call] = {}
         self._children: set[ChildProcess] = set()
         self._idle: list[ChildProcess] = []  # the one that was used last is the last, and used next
@@ -68,14 +69,15 @@ class Processes:
         until it is gone. Raises `PinstripeError` where the arguments can't be sent.
         """
         request = self._pack(assignment)
-        while True:
-            try:
-                child = self._take()
-            except Exception as problem:  # noqa: BLE001 - such as too many open files
-                return unstarted(told(problem))
-            outcome = await self._call(child, assignment, started, request)
-            if outcome is not None:
-                return outcome
+        async with contextlib.nullcontext() if assignment.claimed else self._room:
+            while True:
+                try:
+                    child = self._take()
+                except Exception as problem:  # noqa: BLE001 - such as too many open files
+                    return unstarted(told(problem))
+                outcome = await self._call(child, assignment, started, request)
+                if outcome is not None:
+                    return outcome
 
     async def close(self) -> None:
         """End all processes, and what goes on in them."""
