@@ -49,11 +49,11 @@ def perform(address: str, token: str, request: bytes) -> None:
         except BaseException as exception:  # noqa: BLE001 - whatever it is, the parent waits for an answer
             outcome = failed(exception)
         line.send(b"r", write_answer(outcome))
-        is_at_work = _child is not None and _child.is_at_work
-        if is_at_work:
+        if _child is not None and _child.is_at_work:
             line.send(b"e")
-    if is_at_work:
-        os._exit(1)  # what has its answer must not go on beside the next request
+            # What has its answer must not go on beside the next request, nor while this process is told to go: the line
+            # ends with it, so that nobody hears of its end before.
+            os._exit(1)
 
 
 @contextmanager
