@@ -51,7 +51,10 @@ def project(project_folder: ProjectFolder) -> ProjectFolder:
 
 
 def held() -> tuple[int, int]:
-    """Count the threads and the open files of this process, once those threads have ended that have told so."""
+    """Count the threads and the open files of this process, once those threads have ended that have told so.
+
+    Both may shrink at any time by what another test has left to the garbage collector.
+    """
     for thread in threading.enumerate():
         if thread.name == "pinstripe processes":
             thread.join(5)
@@ -132,7 +135,7 @@ async def test_a_process_that_has_served_its_time_makes_room_for_a_new_one(
         pids = [(await each.execute(job="meet", tenant=None)).value for _ in range(6)]
         assert pids[::2] == pids[1::2]
         assert len(set(pids)) == 3
-    assert held() == before
+    assert all(now <= then for now, then in zip(held(), before, strict=True))
 
 
 async def test_one_that_died_while_it_had_nothing_to_do_disturbs_no_call(
