@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pinstripe.fires import Fires
     from pinstripe.queue import Queue
     from pinstripe.run import Counts, Execution, ExecutionStatus, Run, RunStatus, Trigger
 
@@ -102,6 +103,11 @@ class Ledger(Protocol):
     @property
     def queue(self) -> Queue:
         """What it keeps for workers; it is open for as long as the ledger is."""
+        ...
+
+    @property
+    def fires(self) -> Fires:
+        """What it keeps of schedules; it is open for as long as the ledger is."""
         ...
 
     async def open(self, *, write: bool = True) -> None:

@@ -46,7 +46,9 @@ class NewWork(NamedTuple):
     started. `key` makes it unique: a run of the same job with the same `key` and `key_tenant` is given instead of a
     second one, for as long as it is kept. `crashes` is how many crashes each execution survives; no retry is put past
     `retry_until`. A run of a schedule has its `schedule`, its `scheduled_for` and the `overlap` that is to be kept:
-    `"skip"`, `"queue"`, or None for any number at once.
+    `"skip"`, `"queue"`, or None for any number at once. With a `spread` (microseconds) each execution of one whose
+    tenants are to be selected starts as much later as `pinstripe.schedule.offset` says. With a `local_time` no execution is made
+    for a tenant for whom the schedule has had it already, in another zone.
     """
 
     run: NewRun
@@ -61,6 +63,8 @@ class NewWork(NamedTuple):
     scheduled_for: int | None = None
     overlap: str | None = None
     retry_until: int | None = None
+    spread: int | None = None
+    local_time: str | None = None
 
 
 class QueuedRun(NamedTuple):
@@ -122,7 +126,8 @@ class Waiting(NamedTuple):
 class Process(NamedTuple):
     """A process of the ledger, as `status` shows it. Times are in microseconds UTC.
 
-    `running` is how many executions it runs, and `concurrency` how many it may; None where it is no worker.
+    `running` is how many executions it runs, and `concurrency` how many it may; None where it is no worker. `bot` says
+    that it lets schedules fire.
     """
 
     id: int
@@ -134,6 +139,7 @@ class Process(NamedTuple):
     running: int
     concurrency: int | None
     stopping: bool
+    bot: bool = False
 
 
 class Pause(NamedTuple):

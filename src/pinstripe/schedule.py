@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,6 +104,21 @@ class Schedule:
         message = f"schedule: expected a cron line or a Schedule, got {value!r}"
         raise ValueError(message)
 
+    def identity(self, zone: str) -> str:
+        """Write what the schedule is but for its name: its cron line, its zone and its arguments.
+
+        `zone` is the project's, in which it is where it names none.
+        """
+        parts = [self.cron, self.time_zone or zone]
+        if self.args or self.kwargs:
+            written = json.dumps([self.args, dict(self.kwargs)], sort_keys=True)
+            parts.append(hashlib.blake2b(written.encode(), digest_size=8).hexdigest())
+        return " ".join(parts)
+
+    def key(self, zone: str) -> str:
+        """Give what it is known by among the schedules of its job: its name, or else its `identity`."""
+        return self.identity(zone) if self.name is None else f"name:{self.name}"
+
     def in_words(self) -> str:
         """Say it in English: `At 09:00 on Monday, Europe/Paris time, spread over 30m`."""
         from pinstripe.cron import explain
@@ -134,6 +150,16 @@ class Schedule:
             message = "fires(): this schedule fires in each tenant's zone; give one, as zone='Europe/Paris'"
             raise ValueError(message)
         return fires(self.cron, after, find_zone(chosen) if isinstance(chosen, str) else chosen or UTC)
+
+
+def offset(job: str, tenant: str, spread: int) -> int:
+    """Give the place of a tenant in the window of a schedule of `job`: less than `spread`, in microseconds.
+
+    It is the same at each fire, on each machine: a hash of the job's name and the tenant's id. Whole seconds, unless
+    the window is shorter than one.
+    """
+    place = int.from_bytes(hashlib.blake2b(f"{job}\0{tenant}".encode(), digest_size=8).digest(), "big")
+    return place % (spread // 1_000_000) * 1_000_000 if spread >= 1_000_000 else place % spread
 
 
 def _json(cron: str, what: str, value: Any, kind: type) -> Any:

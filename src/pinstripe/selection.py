@@ -25,17 +25,30 @@ PAGE = 1_000
 _NAMED = 5
 
 
+class ZoneChoice(NamedTuple):
+    """The tenants of one time zone: `name` is its IANA name, `attribute` what holds a tenant's zone.
+
+    Those whose zone is missing or unknown count as in `default`.
+    """
+
+    name: str
+    attribute: str
+    default: str
+
+
 class Selection(NamedTuple):
     """What a caller asked for, on top of the job's own filter.
 
     `tenants` are the only ids wanted (None: all; empty: none), `exclude` those left out, `where` pairs of a lookup and
-    its value, of which all must hold. `force` also takes named tenants that the job's filter leaves out.
+    its value, of which all must hold. `force` also takes named tenants that the job's filter leaves out. `zone` takes those
+    of one time zone; it is a schedule's.
     """
 
     tenants: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     where: tuple[tuple[str, Any], ...] = ()
     force: bool = False
+    zone: ZoneChoice | None = None
 
     @property
     def narrows(self) -> bool:
@@ -44,22 +57,24 @@ class Selection(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Give the selection as the ledger keeps it; raises `InvalidArguments` where a value isn't JSON."""
-        return {
+        written = {
             "tenants": None if self.tenants is None else list(self.tenants),
             "exclude": list(self.exclude),
             "where": [[key, _written(key, value)] for key, value in self.where],
             "force": self.force,
         }
+        return written if self.zone is None else {**written, "zone": list(self.zone)}
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Selection:
         """Make the selection that `to_json` wrote."""
-        tenants = written["tenants"]
+        tenants, zone = written["tenants"], written.get("zone")
         return cls(
             tenants=None if tenants is None else tuple(tenants),
             exclude=tuple(written["exclude"]),
             where=tuple((key, _read(value)) for key, value in written["where"]),
             force=written["force"],
+            zone=None if zone is None else ZoneChoice(*zone),
         )
 
 
