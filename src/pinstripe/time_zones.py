@@ -16,13 +16,28 @@ def find_zone(name: str) -> tzinfo:
     """
     if name == "UTC":
         return UTC  # the common case, without the several milliseconds that importing zoneinfo takes
+    try:
+        return _zone(name)
+    except ValueError as error:
+        raise ValueError(_unknown(name)) from error
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether there is a time zone with the IANA name `name`, without looking for names that are like it."""
+    try:
+        return name == "UTC" or bool(_zone(name))
+    except ValueError:
+        return False
+
+
+def _zone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     try:
         return ZoneInfo(name)
     # A folder of the database ("Europe") is an OSError, a path out of it ("../x") a ValueError.
-    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
-        raise ValueError(_unknown(name)) from error
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _unknown(name: str) -> str:
