@@ -49,6 +49,16 @@ class ScheduleState(NamedTuple):
     gone: bool
 
 
+class Registered(NamedTuple):
+    """What the ledger keeps of the schedules that were registered.
+
+    `numbers` are its numbers for them, in their order; `states` has each in each of its zones, but for what is gone.
+    """
+
+    numbers: list[int]
+    states: list[ScheduleState]
+
+
 class Fire(NamedTuple):
     """A time at which a schedule is due: `at` in microseconds UTC, and the run that becomes of it.
 
@@ -62,7 +72,7 @@ class Fire(NamedTuple):
 
 
 class LateWork(NamedTuple):
-    """What a fire made and has not started: a job's execution for a `tenant`, or None for a run without its tenants yet.
+    """What a fire made and has not started: a job's execution for a `tenant`; None for a run without its tenants yet.
 
     `due_at` is when it should have started (microseconds UTC), `run` the run's id, and `reason` what it waits for.
     """
@@ -85,10 +95,8 @@ class Fires(Protocol):
         """Be a bot: this process gets an owner's row, and is shown as one that lets schedules fire. Idempotent."""
         ...
 
-    async def register(
-        self, schedules: Sequence[KnownSchedule], *, keep: Collection[str], now: int
-    ) -> list[ScheduleState]:
-        """Say what schedules the code of this process has; give what the ledger keeps of them, but for what is gone.
+    async def register(self, schedules: Sequence[KnownSchedule], *, keep: Collection[str], now: int) -> Registered:
+        """Say what schedules the code of this process has; give what the ledger keeps of them.
 
         Those that are new are known since `now`; so are those that come back after they were gone, and those of another
         edition than before. Those that this code doesn't have are gone, but for those of the jobs in `keep`, which

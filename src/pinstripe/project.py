@@ -14,6 +14,7 @@ from pinstripe.errors import LedgerError, PinstripeError, TenantRequired, Unknow
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
+from pinstripe.opening_workspace import OpeningWorkspace
 from pinstripe.options import NOTHING_SAID
 from pinstripe.project_database import ProjectDatabase, database_service, find_tenant_source
 from pinstripe.project_services import ProjectServices
@@ -24,12 +25,11 @@ from pinstripe.selection import find_tenants
 from pinstripe.services import Services
 from pinstripe.version import VERSION
 from pinstripe.watcher import Guarded, Watcher
-from pinstripe.workspace import Workspace
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from types import TracebackType
 
+    from pinstripe.bot import Bot
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
     from pinstripe.ledger import Ledger
@@ -68,6 +68,7 @@ class Project:
             package=settings.background_jobs_package,
             multi_tenant=settings.multi_tenant,
             services=self._services,
+            time_zone=settings.time_zone,
         )
         self._project_services = ProjectServices()
         self._tenants: TenantSource | None = UNSET
@@ -80,6 +81,7 @@ class Project:
         self._closed = False
         self._pulse: Pulse | None = None
         self._workers: list[Worker] = []
+        self._bots: list[Bot] = []
 
     @property
     def registry(self) -> Registry:
@@ -149,6 +151,8 @@ class Project:
         """Stop what still runs, close the services and the ledger."""
         self._closed = True
         try:
+            for bot in self._bots:
+                await bot.close()
             for worker in self._workers:
                 await worker.close()
             if self._foreground is not None:
@@ -246,6 +250,23 @@ class Project:
         )
         self._workers.append(worker)
         return worker
+
+    def bot(self, *, catch_up: bool = True) -> Bot:
+        """Make a bot, which lets the jobs' schedules fire once its `work` is awaited; one for a process will do.
+
+        Without `catch_up` nothing fires that was missed before. What fires is enqueued, for workers. Closing the
+        project stops it.
+        """
+        from pinstripe.bot import Bot
+        from pinstripe.timetable import Timetable
+        from pinstripe.zone_groups import ZoneGroups
+
+        tenants, zone = self.settings.tenants, self.settings.time_zone
+        groups = ZoneGroups(lambda: self.tenants, active=tenants.active, attribute=tenants.time_zone, default=zone)
+        timetable = Timetable(self.registry, groups, self.clock, time_zone=zone, zone_attribute=tenants.time_zone)
+        bot = Bot(self.ledger, timetable, self.clock, catch_up=catch_up, begin=self._started)
+        self._bots.append(bot)
+        return bot
 
     async def preview(self, request: Request) -> Preview:
         """Tell what `run` would do, and do nothing of it: no run is recorded."""
@@ -348,33 +369,3 @@ class Project:
         from pinstripe.processes import Processes  # only where a job runs in one
 
         return Processes(self.settings)
-
-
-class OpeningWorkspace:
-    """A workspace that is opened by `async with`."""
-
-    def __init__(self, project: Project, tenant: str | None) -> None:
-        """Take the tenant's id; None is the global workspace."""
-        self._project = project
-        self._tenant = tenant
-        self.enters_context = True
-        """Whether the tenant's context is entered here: not where the body runs elsewhere, in a plain project."""
-        self._workspace: Workspace | None = None
-
-    async def __aenter__(self) -> Workspace:
-        """Find the tenant and open its workspace; raises `UnknownTenant`."""
-        project = self._project
-        tenant = None if self._tenant is None else await project.find_tenant(self._tenant)
-        foreground = await project._ready()  # noqa: SLF001 - the other half of the project
-        workspace = self._workspace = await Workspace(tenant, foreground, databases=project.databases).__aenter__()
-        context = project.tenant_context if tenant is not None and self.enters_context else None
-        if context is not None and tenant is not None:
-            await workspace.enter(context.of(tenant))
-        return workspace
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
-    ) -> None:
-        """Close it."""
-        if self._workspace is not None:
-            await self._workspace.__aexit__(kind, error, frames)

@@ -12,6 +12,7 @@ from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Selected, Settlement,
 from pinstripe.ledgers.sqlite import listing, retention, schema, settling
 from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, translated
 from pinstripe.ledgers.sqlite.ending import INLINE, abandon, end_open
+from pinstripe.ledgers.sqlite.fires import SQLiteFires
 from pinstripe.ledgers.sqlite.owners import LEASE
 from pinstripe.ledgers.sqlite.pausing import skip_paused
 from pinstripe.ledgers.sqlite.queue import SQLiteQueue
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from pinstripe.clock import Clock
     from pinstripe.config import RetentionSettings
+    from pinstripe.ledger import Look
     from pinstripe.run import Execution, Run
 
 T = TypeVar("T")
@@ -63,12 +65,18 @@ class SQLiteLedger:
         self._clock = clock
         self._store = Store(path, clock, sync=sync, code_version=code_version, lock_wait=lock_wait, lease=lease)
         self._queue = SQLiteQueue(self._store)
+        self._fires = SQLiteFires(self._store)
         self._numbers: dict[str, tuple[int, str]] = {}
 
     @property
     def queue(self) -> SQLiteQueue:
         """What it keeps for workers."""
         return self._queue
+
+    @property
+    def fires(self) -> SQLiteFires:
+        """What it keeps of schedules."""
+        return self._fires
 
     async def open(self, *, write: bool = True) -> None:
         """Connect; with `write` create or migrate the schema, else only look at what is there."""
@@ -78,6 +86,10 @@ class SQLiteLedger:
         """Disconnect; this process's lock and row go, unless something of its is still open: that is up for rescue."""
         self._numbers.clear()
         self._store.close()
+
+    def look(self, lock_wait: float) -> Look:
+        """Look whether it can be used, as one who comes new would find it; from any thread."""
+        return self._store.look(lock_wait)
 
     def beat(self) -> None:
         """Say that this process lives; from any thread."""

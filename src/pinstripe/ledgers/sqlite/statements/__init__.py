@@ -9,7 +9,7 @@ from functools import cache
 _FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - a cold command need not import pathlib's machinery for this
 _FILES = (
     *("owners.sql", "runs.sql", "executions.sql", "listing.sql", "retention.sql"),
-    *("enqueueing.sql", "queue.sql", "admission.sql", "waiting.sql"),
+    *("enqueueing.sql", "queue.sql", "admission.sql", "waiting.sql", "fires.sql", "late_work.sql"),
 )
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _PART = re.compile(r"\{(\w+)\}")
