@@ -13,9 +13,9 @@ from pinstripe.errors import ConfigurationError, PinstripeError, TenantRequired
 from pinstripe.project import Project
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
-    from pinstripe.project import OpeningWorkspace
     from pinstripe.workspace import Workspace
 
 TenantOf = Callable[[Any], str | Awaitable[str | None] | None]
@@ -117,7 +117,7 @@ class OpeningForRequest:
         """Take what knows the tenant, and the request."""
         self._dependency = dependency
         self._connection = connection
-        self._opening: OpeningWorkspace | None = None
+        self._opening: AbstractAsyncContextManager[Workspace] | None = None
 
     async def __aenter__(self) -> Workspace:
         """Find the project and the tenant, and open the workspace."""
