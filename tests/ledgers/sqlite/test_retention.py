@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe.clock import to_datetime
 from pinstripe.config import RetentionSettings
 from pinstripe.ledgers.sqlite import retention
 from pinstripe.ledgers.sqlite.retention import ROWS, prune
@@ -129,3 +130,53 @@ async def test_how_long_a_run_is_kept(
     make(connection, "a", 1, state=state, days=days)
     assert await prune(writes, SETTINGS, HandClock()) == (0 if kept else 1)
     assert writes.rows()["runs"] == int(kept)
+
+
+def schedule(connection: apsw.Connection, key: str, *, gone: int | None = None, zones: dict[str, int | None]) -> int:
+    """Make a schedule that has been gone for so many days, and its zones for so many; None are there."""
+    moments = {days: None if days is None else START - days * 86_400_000_000 for days in (gone, *zones.values())}
+    connection.execute("insert into schedules values (null, 'greet', ?, '', '', 1, ?)", (key, moments[gone]))
+    number = connection.last_insert_rowid()
+    for zone, days in zones.items():
+        row = (number, zone, moments[days])
+        connection.execute("insert into schedule_zones(schedule, zone, since, gone_at) values (?, ?, 1, ?)", row)
+    return number
+
+
+def keep_local_times(connection: apsw.Connection, number: int, *days: int, tenants: int = 1) -> None:
+    """Note that tenants had the present time of the wall clock so many days ago."""
+    for day in days:
+        local_time = (to_datetime(START) - timedelta(days=day)).replace(tzinfo=None).isoformat()
+        rows = [(number, local_time, f"t{n}") for n in range(tenants)]
+        connection.executemany("insert into local_fires values (?, ?, ?)", rows)
+
+
+async def test_local_times_go_after_three_days(connection: apsw.Connection, writes: Writes) -> None:
+    for key in ("first", "second"):
+        number = schedule(connection, key, zones={"Europe/Paris": None})
+        keep_local_times(connection, number, 0, 1, 2)
+        keep_local_times(connection, number, 4, 200, tenants=40)
+    await prune(writes, SETTINGS, HandClock())
+    left = connection.execute("select count(*), substr(min(local_time), 1, 10) from local_fires group by schedule")
+    assert left.fetchall() == [(3, "2026-09-19")] * 2
+    assert len(writes.removed) == 160 // ROWS + 2  # in as small transactions
+    assert connection.execute("select count(*) from schedules").get == 2
+
+
+async def test_what_is_kept_of_schedules_goes_a_month_after_them(connection: apsw.Connection, writes: Writes) -> None:
+    schedule(connection, "there", zones={"Europe/Paris": None, "Asia/Tokyo": 29, "America/Lima": 31})
+    schedule(connection, "just gone", gone=29, zones={"Europe/Paris": None})
+    gone = schedule(connection, "gone", gone=31, zones={"Europe/Paris": None, "Asia/Tokyo": 3})
+    keep_local_times(connection, gone, 0)
+    schedule(connection, "empty", gone=31, zones={})
+    await prune(writes, SETTINGS, HandClock())
+    zones = "select key, zone from schedules s left join schedule_zones on schedule = s.id order by s.id, zone"
+    assert connection.execute(zones).fetchall() == [
+        ("there", "Asia/Tokyo"),
+        ("there", "Europe/Paris"),
+        ("just gone", "Europe/Paris"),
+        ("gone", None),  # for as long as it is kept who has had which time of it
+    ]
+    connection.execute("delete from local_fires")
+    await prune(writes, SETTINGS, HandClock())
+    assert connection.execute("select key from schedules order by id").fetchall() == [("there",), ("just gone",)]

@@ -1,16 +1,20 @@
-"""Retention: whole closed runs go once their time has passed, in transactions so short that nobody waits for them."""
+"""Retention: what the ledger keeps goes once its time has passed, in transactions so short that nobody waits for them.
+
+Whole closed runs, the output of executions, and of schedules what says nothing any more.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from pinstripe.clock import to_datetime
 from pinstripe.ledgers.sqlite.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import timedelta
 
     import apsw
 
@@ -18,6 +22,12 @@ if TYPE_CHECKING:
     from pinstripe.config import RetentionSettings
 
 T = TypeVar("T")
+
+LOCAL_FIRES = timedelta(days=3)
+"""How long it is kept which tenants have had which local time: nobody moves further than a day through the zones."""
+
+GONE = timedelta(days=30)
+"""How long a schedule is kept that no code has any more, and a zone that no tenant is in."""
 
 ROWS = 50
 """How many rows one transaction removes at most."""
@@ -38,22 +48,27 @@ class Write(Protocol):
 
 
 async def prune(write: Write, settings: RetentionSettings, clock: Clock) -> int:
-    """Remove closed runs and logs past their time, for at most `PASS_TIME`; give how many runs went."""
+    """Remove what is past its time, for at most `PASS_TIME`; give how many runs went."""
     now = clock.now()
     until = time.monotonic() + PASS_TIME
     marks = {"succeeded": _before(now, settings.succeeded), "failed": _before(now, settings.failed), "limit": ROWS}
-    logs = {"before": _before(now, settings.logs), "limit": ROWS}
+    others: dict[str, dict[str, Any]] = {
+        "old_logs": {"before": _before(now, settings.logs), "limit": ROWS},
+        "old_local_fires": {"before": _local_time(now), "limit": ROWS},
+        "old_zones": {"before": _before(now, GONE), "limit": ROWS},
+        "old_schedules": {"before": _before(now, GONE), "limit": ROWS},
+    }
     pruned = 0
     while time.monotonic() < until:
-        removed, finished = await write(lambda tx: _remove(tx, marks, logs))
+        removed, finished = await write(lambda tx: _remove(tx, marks, others))
         pruned += finished
         if not removed:
             break
     return pruned
 
 
-def _remove(connection: apsw.Connection, marks: dict[str, Any], logs: dict[str, Any]) -> tuple[int, int]:
-    """One transaction: some rows of pruned runs, or some logs. Gives how many rows and how many whole runs went."""
+def _remove(connection: apsw.Connection, marks: dict[str, Any], others: dict[str, dict[str, Any]]) -> tuple[int, int]:
+    """One transaction: some rows of pruned runs, or of another kind. Gives how many rows and whole runs went."""
     until = time.monotonic() + TRANSACTION_TIME
     if connection.execute(statement("next_pruned")).fetchone() is None:
         connection.execute(statement("mark_for_pruning"), marks)
@@ -73,10 +88,16 @@ def _remove(connection: apsw.Connection, marks: dict[str, Any], logs: dict[str, 
             connection.execute(statement("prune_run"), {"run": row[0]})
             finished += 1
         removed += len(ids) + 1
-    if not removed:
-        connection.execute(statement("old_logs"), logs)
-        removed = connection.changes()
+    for name, values in others.items():
+        if not removed:
+            connection.execute(statement(name), values)
+            removed = connection.changes()
     return removed, finished
+
+
+def _local_time(now: int) -> str:
+    """Write the time of the wall clock up to which it isn't kept any more who has had it."""
+    return to_datetime(_before(now, LOCAL_FIRES)).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _before(now: int, kept: timedelta) -> int:

@@ -29,3 +29,20 @@ delete from runs where n = :run
 -- name: old_logs
 delete from logs where execution in (
   select execution from logs where succeeded_at < :before order by succeeded_at limit :limit)
+
+-- name: old_local_fires
+delete from local_fires where (schedule, local_time, tenant) in (
+  select f.schedule, f.local_time, f.tenant from schedules s
+  cross join local_fires f on f.schedule = s.id and f.local_time < :before limit :limit)
+
+-- name: old_zones
+delete from schedule_zones where (schedule, zone) in (
+  select z.schedule, z.zone from schedules s cross join schedule_zones z on z.schedule = s.id
+  where s.gone_at < :before or z.gone_at < :before limit :limit)
+
+-- name: old_schedules
+-- What is kept of it has gone before it.
+delete from schedules where id in (
+  select id from schedules s where gone_at < :before
+    and not exists (select 1 from schedule_zones z where z.schedule = s.id)
+    and not exists (select 1 from local_fires f where f.schedule = s.id) limit :limit)
