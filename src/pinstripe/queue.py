@@ -46,9 +46,12 @@ class NewWork(NamedTuple):
     started. `key` makes it unique: a run of the same job with the same `key` and `key_tenant` is given instead of a
     second one, for as long as it is kept. `crashes` is how many crashes each execution survives; no retry is put past
     `retry_until`. A run of a schedule has its `schedule`, its `scheduled_for` and the `overlap` that is to be kept:
-    `"skip"`, `"queue"`, or None for any number at once. With a `spread` (microseconds) each execution of one whose
-    tenants are to be selected starts as much later as `pinstripe.schedule.offset` says. With a `local_time` no execution is made
-    for a tenant for whom the schedule has had it already, in another zone.
+    `"skip"`, `"queue"`, or None for any number at once.
+
+    Where the tenants are to be selected: with a `spread` (microseconds) each one's execution starts as much later than
+    `scheduled_for` as `pinstripe.schedule.offset` says. With a `local_time` none is made for a tenant for whom the
+    schedule, which must be registered, has had that time already, in another zone. Where the tenants are given, so is
+    who is due when, and both mean nothing.
     """
 
     run: NewRun
@@ -195,7 +198,8 @@ class Queue(Protocol):
 
         With tenants a run is selected, and its executions are ready, or held until due; a scheduled one that may not
         overlap becomes `skipped` or held where its predecessor for the tenant is unfinished. Without them it is
-        selecting, and `take_selection` gives it to a worker.
+        selecting, and `take_selection` gives it to a worker. Raises `LedgerError` for one with a `local_time` whose
+        schedule isn't registered.
         """
         ...
 
@@ -225,8 +229,9 @@ class Queue(Protocol):
     async def add(self, run: QueuedRun, tenants: Sequence[str]) -> int:
         """Add queued executions to a run that this process selects, one per tenant not yet in it. Idempotent.
 
-        None may start before `end_selection`. Gives how many were new. Raises `LedgerError` where the run isn't this
-        process's to select any more, as when this process was taken for dead, or the run was cancelled.
+        None may start before `end_selection`; of a run with a `spread`, none before its own time either. Who has had
+        the run's `local_time` in another run is left out. Gives how many were new. Raises `LedgerError` where the run
+        isn't this process's to select any more, as when this process was taken for dead, or the run was cancelled.
         """
         ...
 

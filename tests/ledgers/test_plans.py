@@ -57,9 +57,18 @@ HOT = {
     "prune_executions": f"SEARCH executions {BY_NUMBER}",
     "prune_logs": f"SEARCH logs {BY_NUMBER}",
     "prune_run": f"SEARCH runs {BY_NUMBER}",
+    "old_local_fires": "SEARCH local_fires USING PRIMARY KEY (schedule=? AND local_time=? AND tenant=?)",
+    "old_zones": "SEARCH schedule_zones USING PRIMARY KEY (schedule=? AND zone=?)",
+    "old_schedules": f"SEARCH schedules {BY_NUMBER}",
     # The queue's: enqueue, claim, settle, due, limits, guards, pauses, cancel, sweep and status.
     "run_of_key": "SEARCH runs USING COVERING INDEX runs_by_key (job=? AND key_tenant=? AND key=?)",
     "next_tag": f"SEARCH bands {BY_NUMBER}",
+    "unguarded": "SCAN json_each VIRTUAL TABLE INDEX 1:",
+    "select_executions": "SCAN json_each VIRTUAL TABLE INDEX 1:",
+    "select_spread": "SCAN json_each VIRTUAL TABLE INDEX 1:",
+    "note_local_time": "SCAN json_each VIRTUAL TABLE INDEX 1:",
+    "number_of_schedule": "SEARCH schedules USING COVERING INDEX sqlite_autoindex_schedules_1 (job=? AND key=?)",
+    "facts_of_run": f"SEARCH runs {BY_NUMBER}",
     "take_tickets": "SCAN chunks USING INDEX chunks_in_order",  # from its start, and no further than there are slots
     "start_chunks": "SEARCH executions USING COVERING INDEX executions_ready (chunk=?)",
     "start_some": f"SEARCH executions {BY_NUMBER}",
@@ -96,6 +105,14 @@ HOT = {
     "held_counts": "SCAN executions USING COVERING INDEX executions_held",  # and this only what is held
     "held_of_run": "SEARCH executions USING COVERING INDEX executions_held (run=? AND held>?)",
     "running_by_owner": "SCAN executions USING COVERING INDEX executions_running",
+    # What schedules should have let run: from the open runs of schedules, or from the schedules and their last fires.
+    "late_selecting": "SEARCH r USING INDEX runs_of_schedules (scheduled_for<?)",
+    "late_due": "SEARCH r USING INDEX runs_of_schedules (scheduled_for<?)",
+    "late_held": "SEARCH r USING INDEX runs_of_schedules (scheduled_for<?)",
+    "late_ready": "SEARCH r USING INDEX runs_of_schedules (scheduled_for<?)",
+    "late_ready_alone": "SEARCH r USING INDEX runs_of_schedules (scheduled_for<?)",
+    "troubled_fires": "SCAN s",
+    "unfinished_fires": "SEARCH runs USING INDEX runs_of_schedules (scheduled_for<?)",
 }
 
 # These sort a few numbers that they were given, or what waits.
@@ -105,7 +122,7 @@ SORTING = {"succeeded", "lesser_of_job", "lesser_of_tenant", "held_counts", "pau
 # What waits, runs or is to be stopped has indexes of its own, which hold nothing of what is only kept.
 _KEPT = re.compile(
     r"SCAN (runs|executions|logs|r|o|x|y|l)\b"
-    r"(?!.*INDEX (executions_(due|held|running|paused|limited|capped)|runs_(stopping|to_select))\b)"
+    r"(?!.*INDEX (executions_(due|held|running|paused|limited|capped)|runs_(stopping|to_select|of_schedules))\b)"
 )
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 _STATEMENT = re.compile(r"(select|insert|update|delete|with)\b")
@@ -180,9 +197,35 @@ def test_the_next_run_to_select_is_the_first_of_its_band(connection: apsw.Connec
     assert "SEARCH r USING INDEX runs_to_select (band=? AND due_at<?)" in plan(connection, "run_to_select")
 
 
+def test_who_is_unguarded_is_asked_of_the_guards_by_their_executions(connection: apsw.Connection) -> None:
+    steps = plan(connection, "unguarded")
+    assert "SEARCH guards USING COVERING INDEX sqlite_autoindex_guards_1 (execution=?)" in steps
+
+
+def test_old_local_times_are_found_by_their_schedules(connection: apsw.Connection) -> None:
+    steps = plan(connection, "old_local_fires")
+    assert "SEARCH f USING PRIMARY KEY (schedule=? AND local_time<?)" in steps
+
+
 def test_what_is_in_force_is_asked_of_what_is_small(connection: apsw.Connection) -> None:
     steps = [step for step in plan(connection, "restrictions") if step.startswith(("SCAN", "SEARCH"))]
     assert steps == ["SCAN CONSTANT ROW", "SCAN pauses", "SCAN limits", "SCAN runs USING INDEX runs_stopping"]
+
+
+def test_what_is_late_is_found_among_what_waits(connection: apsw.Connection) -> None:
+    waiting = {
+        "late_due": "SEARCH x USING INDEX executions_held (run=? AND held=? AND due_at<?)",
+        "late_held": "SEARCH x USING INDEX executions_held (run=? AND held=?)",
+        "late_ready": "SEARCH x USING INDEX executions_ready (chunk=?)",
+        "late_ready_alone": "SEARCH x USING INDEX executions_of_run (run=?)",  # which has one
+        "troubled_fires": "SEARCH r USING INDEX runs_by_fire (job=? AND schedule=? AND scheduled_for=?)",
+    }
+    for name, step in waiting.items():
+        assert step in plan(connection, name)
+    steps = plan(connection, "overlapped")
+    assert "SEARCH x USING INDEX executions_held (run=? AND held>?)" in steps
+    assert "SEARCH x USING INDEX executions_running (owner=? AND run=?)" in steps
+    assert "SEARCH x USING INDEX executions_ready (chunk=?)" in steps
 
 
 def test_what_nothing_asks_for_is_refused(connection: apsw.Connection) -> None:

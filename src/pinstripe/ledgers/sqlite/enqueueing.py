@@ -1,8 +1,9 @@
-"""Putting runs into the queue, and selecting the tenants of those that have none yet. Functions of a transaction."""
+"""Putting runs into the queue, with their executions or without. Functions of a transaction."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import LedgerError
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
     from pinstripe.engine import Engine
     from pinstripe.limits import Limits
-    from pinstripe.queue import NewWork, QueuedRun
+    from pinstripe.queue import NewWork
 
 OVERLAPS = "an earlier fire of its schedule is unfinished for this tenant"
 """Why a scheduled execution is skipped where `overlap` is `"skip"`."""
 
-GONE = "run {} is not this process's to select any more: it was cancelled, or this process was taken for dead"
+_UNKNOWN = (
+    "a run of {}'s schedule {!r} has the local time {}, but the ledger doesn't know that schedule; expected one that "
+    "was registered before it fires"
+)
 
 
 class Enqueueing:
@@ -37,7 +41,7 @@ class Enqueueing:
         self._engine = engine
         self._now = now
         tenants = first.tenants
-        key = first.priority.band, _flow(first.run.job, tenants[0]) if tenants and len(tenants) == 1 else ""
+        key = first.priority.band, flow_of(first.run.job, tenants[0]) if tenants and len(tenants) == 1 else ""
         ids: list[Any] = connection.execute(statement("last_ids"), key).fetchall()
         self._run, self._execution, self._chunk, tag = ids[0]
         self._ends: dict[tuple[int, str], int] = {key: tag}
@@ -46,11 +50,18 @@ class Enqueueing:
         self._runs: list[tuple[Any, ...]] = []
         self._executions: list[tuple[Any, ...]] = []
         self._chunks: list[tuple[Any, ...]] = []
-        self._guarded: list[tuple[int, NewWork, list[int]]] = []
+        self._skipped: list[tuple[Any, ...]] = []
+        self._guards: list[tuple[str, str, str, int]] = []
+        self._queueing: set[int] = set()
+        self.overlapping: set[int] = set()
+        """The runs, by number, of which something met an unfinished predecessor; filled by `write`."""
         self._selection: tuple[Mapping[str, Any], str] = ({}, "{}")
 
     def add(self, work: NewWork) -> tuple[int, bool]:
-        """Put a run in; give its number, and whether it is new: one of that key may be there already."""
+        """Put a run in; give its number, and whether it is new: one of that key may be there already.
+
+        Raises `LedgerError` for one with a `local_time` whose schedule the ledger doesn't know.
+        """
         run = work.run
         if work.key is not None:
             key = (run.job, work.key_tenant, work.key)
@@ -61,6 +72,8 @@ class Enqueueing:
             if known is not None:
                 return known, False
             self._keys[key] = self._run + 1
+        if work.local_time is not None:
+            self._check_schedule(work)
         self._run += 1
         n = self._run
         tenants, band = work.tenants, work.priority.band
@@ -69,7 +82,7 @@ class Enqueueing:
         total = 0 if tenants is None else len(tenants)
         flow: str | None = None
         if total:
-            flow = f"r:{n}" if total > 1 else _flow(run.job, tenants[0] if tenants else NO_TENANT)
+            flow = f"r:{n}" if total > 1 else flow_of(run.job, tenants[0] if tenants else NO_TENANT)
         is_empty = tenants is not None and not total
         due = work.due_at
         if tenants is None and due is None:
@@ -104,6 +117,8 @@ class Enqueueing:
                 work.scheduled_for,
                 work.overlap,
                 work.retry_until,
+                work.spread,
+                work.local_time,
                 self._now if is_empty else None,
             )
         )
@@ -133,16 +148,26 @@ class Enqueueing:
                 tag = next_tag(self._connection, band, flow)
             until = self._ends[band, flow] = tag + len(tenants)
             self._chunks.append((chunk, n, flow, band, tag, until, self._now))
-        first = self._execution + 1
+        schedule = work.schedule if work.overlap is not None else None
         for tenant in tenants:
             self._execution += 1
             self._executions.append((self._execution, n, tenant, job, chunk, held, due))
-        if work.overlap is not None and work.schedule is not None:
-            self._guarded.append((n, work, [*range(first, self._execution + 1)]))
+            if schedule is not None:
+                self._guards.append((job, schedule, tenant, self._execution))
+        if work.overlap == "queue":
+            self._queueing.add(n)
+
+    def _check_schedule(self, work: NewWork) -> None:
+        """Refuse what would have no place where it is kept that each tenant has a local time once."""
+        key = work.run.job, work.schedule
+        if self._connection.execute(statement("number_of_schedule"), key).fetchone() is None:
+            raise LedgerError(_UNKNOWN.format(work.run.job, work.schedule, work.local_time))
 
     def write(self) -> None:
         """Write all of it."""
         connection = self._connection
+        if self._guards:
+            self._take_guards()
         connection.executemany(statement("enqueue_run"), self._runs)
         connection.executemany(statement("enqueue_execution"), self._executions)
         if self._chunks:
@@ -150,22 +175,47 @@ class Enqueueing:
             self._engine.mint(connection, [row[0] for row in self._chunks])
         for job, limits in self._limits.items():
             set_limits(connection, job, limits)
-        for n, work, ids in self._guarded:
-            taken_out = guard(connection, n, work.schedule or "", work.overlap or "", ids, self._now)
-            if taken_out:
-                self._shrink(n, taken_out)
+        if self._skipped:
+            connection.executemany(statement("enqueue_skipped"), self._skipped)
+            ended = Counter(run for _, run, *_ in self._skipped)
+            for run, skipped in ended.items():
+                count(connection, run, {ExecutionStatus.SKIPPED: skipped}, self._now)
 
-    def _shrink(self, n: int, taken_out: int) -> None:
-        """Take those out of a run's one chunk that a guard kept from being ready."""
-        for chunk, run, _flow, _band, tag, until, _ready in self._chunks:
-            if run == n and until - taken_out > tag:
-                self._connection.execute(statement("fill_chunk"), {"chunk": chunk, "size": until - taken_out})
-            elif run == n:
-                self._connection.execute(statement("delete_chunk"), {"chunk": chunk})
+    def _take_guards(self) -> None:
+        """Take the guards of all scheduled executions, in their order, and see who has none."""
+        connection = self._connection
+        before = connection.total_changes()
+        connection.executemany(statement("take_guard"), self._guards)
+        if connection.total_changes() - before == len(self._guards):
+            return  # mostly nobody is in anybody's way
+        written = json.dumps([execution for *_, execution in self._guards])
+        left = {id_ for (id_,) in connection.execute(statement("unguarded"), {"ids": written})}
+        executions = []
+        taken_out: Counter[int] = Counter()
+        for row in self._executions:
+            id_, run, tenant, job, chunk, _held, due = row
+            if id_ not in left:
+                executions.append(row)
+                continue
+            self.overlapping.add(run)
+            if chunk is not None:
+                taken_out[chunk] += 1
+            if run in self._queueing:
+                executions.append((id_, run, tenant, job, None, str(Held.OVERLAP), due))
+            else:
+                self._skipped.append((id_, run, tenant, job, OVERLAPS, self._now))
+        self._executions = executions
+        self._chunks = [
+            (chunk, run, flow, band, tag, until - taken_out[chunk], ready_at)
+            for chunk, run, flow, band, tag, until, ready_at in self._chunks
+            if until - taken_out[chunk] > tag
+        ]
 
 
-def guard(connection: apsw.Connection, run: int, schedule: str, overlap: str, ids: Sequence[int], now: int) -> int:
-    """Take the guards of a schedule's new executions; give how many have none, since their predecessor is unfinished.
+def guard(
+    connection: apsw.Connection, run: int, schedule: str, overlap: str, ids: Sequence[int], now: int
+) -> list[int]:
+    """Take the guards of a schedule's new executions; give those that have none, since their predecessor is unfinished.
 
     Those become `skipped`, or with `overlap` `"queue"` held until the guard is theirs.
     """
@@ -179,7 +229,7 @@ def guard(connection: apsw.Connection, run: int, schedule: str, overlap: str, id
         change = {"state": "skipped", "reason": OVERLAPS, "now": now, "ids": json.dumps(left)}
         connection.execute(statement("end_ids"), change).fetchall()
         count(connection, run, {ExecutionStatus.SKIPPED: len(left)}, now)
-    return len(left)
+    return left
 
 
 def set_limits(connection: apsw.Connection, job: str, limits: Limits | None) -> bool:
@@ -197,53 +247,6 @@ def set_limits(connection: apsw.Connection, job: str, limits: Limits | None) -> 
     return True
 
 
-def add_page(connection: apsw.Connection, owner: int, run: QueuedRun, tenants: Sequence[str], now: int) -> int:
-    """Add executions to a run that `owner` selects, in a chunk that nobody sees yet; give how many are new."""
-    made: list[Any] = connection.execute(statement("hidden_chunk"), {"run": run.n}).fetchall()
-    chunk = made[0][0]
-    values = {"run": run.n, "job": run.job, "chunk": chunk, "tenants": json.dumps([*tenants])}
-    connection.execute(statement("select_executions"), values)
-    added = connection.changes()
-    connection.execute(statement("counted_in_selection"), {"run": run.n, "added": added, "owner": owner})
-    if not connection.changes():
-        raise LedgerError(GONE.format(run.id))
-    size = added
-    facts: list[Any] = connection.execute(statement("facts_of_run"), {"run": run.n}).fetchall()
-    schedule, overlap, _total, _band = facts[0]
-    if added and schedule is not None and overlap is not None:
-        ids = [id_ for (id_,) in connection.execute(statement("ids_of_chunk"), {"chunk": chunk})]
-        size -= guard(connection, run.n, schedule, overlap, ids, now)
-    if size:
-        connection.execute(statement("fill_chunk"), {"chunk": chunk, "size": size})
-    else:
-        connection.execute(statement("delete_chunk"), {"chunk": chunk})
-    return added
-
-
-def check_selector(connection: apsw.Connection, owner: int, run: QueuedRun) -> None:
-    """Raise `LedgerError` where a run isn't `owner`'s to select any more."""
-    if connection.execute(statement("selector_of"), {"run": run.n, "owner": owner}).fetchone() is None:
-        raise LedgerError(GONE.format(run.id))
-
-
-def show_chunks(connection: apsw.Connection, engine: Engine[apsw.Connection], run: QueuedRun, now: int) -> None:
-    """Put the chunks of a run whose selection is complete in the queue's order."""
-    chunks: list[Any] = connection.execute(statement("hidden_chunks"), {"run": run.n}).fetchall()
-    facts: list[Any] = connection.execute(statement("facts_of_run"), {"run": run.n}).fetchall()
-    _schedule, _overlap, total, band = facts[0]
-    flow = f"r:{run.n}"
-    if total == 1:
-        only: list[Any] = connection.execute(statement("only_tenant"), {"run": run.n}).fetchall()
-        flow = _flow(run.job, only[0][0])
-    connection.execute(statement("set_flow"), {"flow": flow, "run": run.n})
-    tag = next_tag(connection, band, flow)
-    for chunk, size in chunks:
-        connection.execute(statement("ready_chunk"), (flow, tag, tag + size, now, chunk))
-        tag += size
-    if chunks:
-        engine.mint(connection, [chunk for chunk, _ in chunks])
-
-
-def _flow(job: str, tenant: str) -> str:
+def flow_of(job: str, tenant: str) -> str:
     """Name whom a run of one execution is served for: its tenant, or where it has none its job."""
     return f"t:{tenant}" if tenant != NO_TENANT else f"j:{job}"

@@ -6,10 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
-from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing
+from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing, selecting
 from pinstripe.ledgers.sqlite.admission import FIRST, Admission
 from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs, read_queued_run
 from pinstripe.ledgers.sqlite.owners import host
+from pinstripe.ledgers.sqlite.rows import moment
 from pinstripe.ledgers.sqlite.settling import settle_works
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.queue import Swept, Taken
@@ -61,7 +62,7 @@ class SQLiteQueue:
             gathered.write()
             created = to_datetime(now)
             return [
-                _queued(work, created) if is_new and _is_as_made(work) else listing.run_of(tx, n)
+                _queued(work, created) if is_new and n not in gathered.overlapping else listing.run_of(tx, n)
                 for work, (n, is_new) in zip(works, numbers, strict=True)
             ]
 
@@ -127,7 +128,7 @@ class SQLiteQueue:
         def add(tx: apsw.Connection) -> int:
             done = set() if run.retry_of is None else listing.succeeded(tx, run.retry_of, tenants)
             wanted = [tenant for tenant in tenants if tenant not in done] if done else tenants
-            return enqueueing.add_page(tx, owner, run, wanted, now)
+            return selecting.add_page(tx, owner, run, wanted, now)
 
         return await self._store.write(add, long=True)
 
@@ -139,12 +140,12 @@ class SQLiteQueue:
             ended = listing.run_of(tx, run.n)
             if ended.finished:
                 return ended  # it was cancelled meanwhile
-            enqueueing.check_selector(tx, owner, run)
+            selecting.check_selector(tx, owner, run)
             if error is not None:
                 # From here on nobody selects it again, whoever has to cancel the rest of it.
                 tx.execute(statement("selection_failed"), {"run": run.n, "error": error, "reason": NOT_STARTED})
                 return ended
-            enqueueing.show_chunks(tx, self._store.engine, run, now)
+            selecting.show_chunks(tx, self._store.engine, run, now)
             tx.execute(statement("selection_ended"), {"run": run.n, "error": None, "now": now})
             return listing.run_of(tx, run.n)
 
@@ -302,14 +303,10 @@ def _queued(work: NewWork, created_at: datetime) -> Run:
         selecting=work.tenants is None,
         retry_of=run.retry_of,
         parent=run.parent,
+        scheduled_for=moment(work.scheduled_for),
         finished_at=created_at if is_empty else None,
         executions=Counts(total, total),
     )
-
-
-def _is_as_made(work: NewWork) -> bool:
-    """Tell whether a new run is as it was asked for: one that may not overlap may have become another."""
-    return work.overlap is None and work.scheduled_for is None
 
 
 def _changes(connection: apsw.Connection, name: str, values: dict[str, Any]) -> int:

@@ -10,11 +10,14 @@ select n from runs where job = ? and key_tenant = ? and key = ?
 -- name: enqueue_run
 insert into runs(n, id, reversed_id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
   queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
-  retry_until, finished_at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  retry_until, spread, local_time, finished_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: enqueue_execution
 insert into executions(id, run, tenant, job, chunk, held, due_at) values (?, ?, ?, ?, ?, ?, ?)
+
+-- name: enqueue_skipped
+insert into executions(id, run, tenant, job, state, error, finished_at) values (?, ?, ?, ?, 'skipped', ?, ?)
 
 -- name: mint_chunk
 insert into chunks(id, run, flow, band, tag, until, ready_at) values (?, ?, ?, ?, ?, ?, ?)
@@ -74,6 +77,21 @@ insert into executions(run, tenant, job, chunk, listed)
 select :run, value, :job, :chunk, (select total < 1000 from runs where n = :run) from json_each(:tenants) where true
 on conflict(run, tenant) do nothing
 
+-- name: select_spread
+-- Each tenant with when it is due, null where that has come.
+insert into executions(run, tenant, job, chunk, held, due_at, listed)
+select :run, value ->> 0, :job, iif(value ->> 1 is null, :chunk, null), iif(value ->> 1 is null, null, 'due'), value ->> 1,
+  (select total < 1000 from runs where n = :run)
+from json_each(:places) where true
+on conflict(run, tenant) do nothing returning id, due_at
+
+-- name: number_of_schedule
+select id from schedules where job = ? and key = ?
+
+-- name: note_local_time
+insert into local_fires(schedule, local_time, tenant) select :schedule, :local_time, value from json_each(:tenants)
+where true on conflict do nothing returning tenant
+
 -- name: hidden_chunk
 insert into chunks(run, flow, band, until) select n, 'r:' || n, band, 0 from runs where n = :run returning id
 
@@ -102,11 +120,14 @@ select job, :schedule, tenant, id from executions
 where id in (select value from json_each(:ids)) and state = 'queued' on conflict do nothing
 
 -- name: unguarded
-select id from executions where id in (select value from json_each(:ids)) and state = 'queued'
-  and id not in (select execution from guards)
+select value from json_each(:ids) where not exists (select 1 from guards where execution = value)
 
 -- name: ids_of_chunk
-select id from executions where chunk = :chunk and state = 'queued'
+-- As they are selected, so that nothing of them is due later.
+select id, null from executions where chunk = :chunk and state = 'queued'
 
 -- name: facts_of_run
-select schedule, overlap, total, band from runs where n = :run
+select schedule, overlap, coalesce(scheduled_for, due_at), spread, local_time from runs where n = :run
+
+-- name: size_of_run
+select total, band from runs where n = :run
