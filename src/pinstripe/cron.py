@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import heapq
 import re
+from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import tzinfo
+
+    from cronsim import CronSim
 
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -28,8 +33,6 @@ def check_cron(line: str) -> str:
 
     Raises `ValueError`, which names the field and the reason, for what is no cron line or never fires.
     """
-    from cronsim import CronSim
-
     if not isinstance(line, str):
         message = f"expected a cron line such as '0 * * * *', got {line!r}"
         raise ValueError(message)  # noqa: TRY004 - one kind of error for whatever is wrong with a schedule
@@ -49,49 +52,66 @@ def check_cron(line: str) -> str:
         message = f"cron line {_short(line)}: {_complaint(fields, reason)}"
         raise ValueError(message)
     kept = " ".join(fields)
-    if _fault(fields) or next(CronSim(kept, _ANY_TIME), None) is None:
+    if _fault(fields) or next(copy(_parsed(kept)), None) is None:
         message = f"cron line {_short(line)} never fires: no month that it names has such a day"
         raise ValueError(message)
     return kept
 
 
-def explain(cron: str) -> str:
-    """Say a checked line in English: `At 09:00 on Monday`."""
-    from cronsim import CronSim
+def read_fields(cron: str) -> CronSim:
+    """Give a checked line as cronsim reads it, its fields as sets: `minutes`, `hours`…; not to be walked or changed."""
+    return _parsed(cron)
 
-    return CronSim(cron, _ANY_TIME).explain()
+
+def explain(cron: str) -> str:
+    """Say a checked line in English, as cronsim does it: `At 09:00 on Monday`."""
+    return _parsed(cron).explain()
+
+
+def is_fixed(cron: str) -> bool:
+    """Tell whether a checked line names fixed times of the wall clock: neither minute nor hour begins with `*`."""
+    return not any(part.startswith("*") for part in cron.split()[-5:-3])
 
 
 def fires(cron: str, after: datetime, zone: tzinfo) -> Iterator[datetime]:
     """Iterate the instants after the aware `after` at which a checked line fires in `zone`, in UTC, ever later.
 
     Daylight saving is that of Debian's cron(8). A line whose minute and hour are both fixed (neither begins with `*`)
-    fires exactly once for each time of the wall clock: where the clock skips that time, as much later as keeps it real
-    (02:30 becomes 03:00 where the hour from two to three is missing); where the clock shows it twice, the first time.
+    fires exactly once for each time of the wall clock: where the clock skips that time, as soon as the clock is past
+    the gap (02:30 becomes 03:00 where the hour from two to three is missing); where it shows it twice, the first time.
     Any other line fires at every real moment whose wall time fits, so an hourly one every hour.
 
     cronsim walks the wall clock, without a zone; each wall time is then placed in real time here. Its own walk through
     a zone misses fires where the clock is put back by less than an hour (Lord Howe Island).
     """
-    from cronsim import CronSim
-
     after = after.astimezone(UTC)
-    fixed = not any(part.startswith("*") for part in cron.split()[-5:-3])
+    place = _fixed_moment if is_fixed(cron) else _moments
     last = after
     repeated: list[datetime] = []  # second showings, which come after other times' first ones
-    for wall in CronSim(cron, _wall(after, zone) - _shift_around(after, zone)):
-        first, *second = _fixed_moment(wall, zone) if fixed else _moments(wall, zone) or [last]
-        # What the clock shows for the first time from here on comes after `first`: the earlier repeated ones are due.
-        while repeated and repeated[0] < first:
-            if repeated[0] > last:
-                last = repeated[0]
+    with suppress(OverflowError):  # the calendar ends with the year 9999
+        walk = copy(_parsed(cron))
+        walk.dt = (_wall(after, zone) - _shift_around(after, zone)).replace(microsecond=0)
+        for wall in walk:
+            first, *second = place(wall, zone) or (last,)
+            # What the clock shows for the first time from here on comes after `first`: earlier repeated ones are due.
+            while repeated and repeated[0] < first:
+                if repeated[0] > last:
+                    last = repeated[0]
+                    yield last
+                heapq.heappop(repeated)
+            if first > last:
+                last = first
                 yield last
-            heapq.heappop(repeated)
-        if first > last:
-            last = first
-            yield last
-        for moment in second:
-            heapq.heappush(repeated, moment)
+            for moment in second:
+                heapq.heappush(repeated, moment)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(cron: str) -> CronSim:
+    """Give a checked line as cronsim reads it; to walk, take a copy, for a walk keeps its place in itself."""
+    from cronsim import CronSim
+
+    return CronSim(cron, _ANY_TIME)
 
 
 def _wall(moment: datetime, zone: tzinfo) -> datetime:
@@ -104,18 +124,36 @@ def _shift_around(moment: datetime, zone: tzinfo) -> timedelta:
     A shift matters as long after it, or before it, as it is large: an hour as a rule, two at Troll in Antarctica, a day
     where an island changes the side of the date line.
     """
-    offsets = [(moment + timedelta(hours=hours)).astimezone(zone).utcoffset() for hours in (-24, -3, -1, 0, 1, 3, 24)]
-    known = [offset for offset in offsets if offset is not None]
-    return max(known) - min(known)
+    here = moment.astimezone(zone).utcoffset() or _NOTHING
+    for reach, smaller in _REACHES:
+        before = (moment - reach).astimezone(zone).utcoffset() or _NOTHING
+        behind = (moment + reach).astimezone(zone).utcoffset() or _NOTHING
+        shift = max(before, here, behind) - min(before, here, behind)
+        if not shift or shift > smaller:
+            return shift
+    return _NOTHING
 
 
-def _moments(wall: datetime, zone: tzinfo) -> list[datetime]:
+_NOTHING = timedelta(0)
+_REACHES = (
+    (timedelta(hours=24), timedelta(hours=3)),
+    (timedelta(hours=3), timedelta(hours=1)),
+    (timedelta(hours=1), _NOTHING),
+)
+"""How far to look for a shift, and how large it must be at least to matter from there; no zone has two in two days."""
+
+
+def _moments(wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
     """Give the instants at which the clock shows a wall time: one, two where it is put back, none where put forward."""
-    both = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    return sorted(moment for moment in both if _wall(moment, zone) == wall)
+    there = wall.replace(tzinfo=zone)
+    before, behind = there.utcoffset() or _NOTHING, there.replace(fold=1).utcoffset() or _NOTHING
+    if before < behind:  # PEP 495: the two differ only in a gap, and where a time is shown twice
+        return ()
+    first = (wall - before).replace(tzinfo=UTC)
+    return (first,) if before == behind else (first, (wall - behind).replace(tzinfo=UTC))
 
 
-def _fixed_moment(wall: datetime, zone: tzinfo) -> list[datetime]:
+def _fixed_moment(wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
     """Give the one instant of a fixed wall time: its first showing, or what is shown soonest after the gap it is in."""
     while not (moments := _moments(wall, zone)):
         wall += timedelta(minutes=1)
