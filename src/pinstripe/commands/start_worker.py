@@ -1,4 +1,4 @@
-"""`pinstripe start-worker`: executes what is queued, in one process or several, until it is told to stop."""
+"""`pinstripe start-worker`: lets schedules fire and executes what is queued, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import os
 import sys
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from pinstripe.commands.bot_beside import BotBeside
 from pinstripe.commands.by_hand import leave
 from pinstripe.commands.options import example, project_option
 from pinstripe.commands.stop_signals import StopSignals
@@ -19,7 +20,7 @@ from pinstripe.opening import open_project
 from pinstripe.supervisor import KILL_MARGIN, Supervisor, end_with, find_supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pinstripe.config import Settings
     from pinstripe.project import Project
@@ -49,14 +50,16 @@ class _Options(NamedTuple):
     processes: int | None
     drain: bool
     project: str | None
+    without_bot: bool
 
 
 @click.command(
     "start-worker",
-    short_help="Execute what is queued, until told to stop.",
+    short_help="Execute what is due and queued, until told to stop.",
     epilog=example(
         "pinstripe start-worker",
         "pinstripe start-worker --processes 4 --concurrency 50",
+        "pinstripe start-worker --without-bot",
         "pinstripe start-worker --drain",
     ),
 )
@@ -64,18 +67,20 @@ class _Options(NamedTuple):
 @click.option(
     "--processes", metavar="N", type=click.IntRange(min=1), help="How many processes; one that dies is replaced."
 )
-@click.option("--without-bot", is_flag=True, help="Let no schedule fire from here; none fires by itself yet.")
+@click.option("--without-bot", is_flag=True, help="Let no schedule fire from here.")
 @click.option("--drain", is_flag=True, help="End when nothing is ready any more, instead of waiting for more.")
 @project_option
 def command(
     *,
     concurrency: int | None,
     processes: int | None,
-    without_bot: bool,  # noqa: ARG001 - there is no bot to leave out yet: what it asks for is so
+    without_bot: bool,
     drain: bool,
     project: str | None,
 ) -> int:
-    """Execute what is queued, until told to stop.
+    """Let schedules fire and execute what is queued, until told to stop.
+
+    Any number of them may go on beside each other: each schedule fires once. With --drain none fires.
 
     The first SIGTERM or Ctrl-C lets what runs go on for the grace (the setting worker.shutdown_grace), then cancels it;
     the second cancels it at once. What didn't end is queued again, for other workers, its attempt not counted.
@@ -83,7 +88,7 @@ def command(
     Exit codes: 0 drained, 1 a job ended the worker, 2 wrong usage or configuration, 4 the ledger can't be used, 130 and
     143 interrupted.
     """
-    return asyncio.run(_start(_Options(concurrency, processes, drain, project)))
+    return asyncio.run(_start(_Options(concurrency, processes, drain, project, without_bot)))
 
 
 async def _start(options: _Options) -> int:
@@ -95,12 +100,15 @@ async def _start(options: _Options) -> int:
     settings = opening.settings
     with StopSignals(write_duration(settings.worker.shutdown_grace), quiet=supervisor is not None) as signals:
         async with opening as project:
+            has_bot = not (options.without_bot or options.drain or supervisor is not None)
             if supervisor is None:
-                _introduce(project, drain=options.drain)
-            if settings.worker.processes == 1:
-                await _work(project, signals, supervisor, drain=options.drain)
-            else:
-                await _supervise(project, signals, drain=options.drain)
+                _introduce(project, drain=options.drain, has_bot=has_bot)
+            bot = BotBeside(project) if has_bot else None
+            async with nullcontext() if bot is None else bot.at_work():
+                if settings.worker.processes == 1:
+                    await _work(project, signals, supervisor, bot, drain=options.drain)
+                else:
+                    await _supervise(project, signals, bot, drain=options.drain)
             if options.drain and signals.code is None and supervisor is None:
                 for line in _rest(await project.ledger.queue.status()):
                     click.echo(line)
@@ -109,12 +117,14 @@ async def _start(options: _Options) -> int:
     return code
 
 
-async def _work(project: Project, signals: StopSignals, supervisor: int | None, *, drain: bool) -> None:
+async def _work(
+    project: Project, signals: StopSignals, supervisor: int | None, bot: BotBeside | None, *, drain: bool
+) -> None:
     """Work in this process."""
     from pinstripe.commands.worker_output import WorkerOutput
 
     worker = project.worker(watcher=WorkerOutput())
-    signals.hand_to(worker.stop)
+    signals.hand_to(_both(bot, worker.stop))
     watch = None if supervisor is None else asyncio.create_task(end_with(supervisor, worker.stop))
     try:
         await worker.work(drain=drain)
@@ -131,8 +141,19 @@ async def _work(project: Project, signals: StopSignals, supervisor: int | None, 
         _end(signals.code or 0)
 
 
-async def _supervise(project: Project, signals: StopSignals, *, drain: bool) -> None:
-    """Have several processes work."""
+def _both(bot: BotBeside | None, stop: Callable[[], None]) -> Callable[[], None]:
+    """Give what stops the bot, where there is one, before it stops the rest."""
+
+    def both() -> None:
+        if bot is not None:
+            bot.stop()
+        stop()
+
+    return both
+
+
+async def _supervise(project: Project, signals: StopSignals, bot: BotBeside | None, *, drain: bool) -> None:
+    """Have several processes work; a bot goes on in this one, which no job can harm."""
     await project.ledger.open(write=True)
     worker = project.settings.worker
     supervisor = Supervisor(
@@ -143,13 +164,13 @@ async def _supervise(project: Project, signals: StopSignals, *, drain: bool) -> 
         tell=lambda sentence: click.echo(f"Warning: {sentence}", err=True),
         drains=drain,
     )
-    signals.hand_to(supervisor.stop)
+    signals.hand_to(_both(bot, supervisor.stop))
     await supervisor.supervise()
 
 
 def child_command(settings: Settings, *, drain: bool) -> list[str]:
     """Give the command line of one process that a supervisor starts."""
-    words = ["start-worker", "--processes", "1", "--concurrency", str(settings.worker.concurrency)]
+    words = ["start-worker", "--without-bot", "--processes", "1", "--concurrency", str(settings.worker.concurrency)]
     return [
         *(sys.executable, "-m", "pinstripe", *words),
         *(["--drain"] if drain else []),
@@ -157,7 +178,7 @@ def child_command(settings: Settings, *, drain: bool) -> list[str]:
     ]
 
 
-def _introduce(project: Project, *, drain: bool) -> None:
+def _introduce(project: Project, *, drain: bool, has_bot: bool) -> None:
     """Say what this worker works on, and which of the project's files it can't use."""
     from pinstripe.commands.screen import visible, visible_lines
     from pinstripe.definition import BrokenJob
@@ -175,6 +196,9 @@ def _introduce(project: Project, *, drain: bool) -> None:
     at_once = f"{_counted(worker.concurrency, 'execution')} at once"
     processes = "" if worker.processes == 1 else f" in each of {worker.processes} processes"
     click.echo(f"Working on {jobs}, {at_once}{processes}, by the ledger {visible(str(settings.ledger_path))}")
+    schedules = sum(len(job.schedules) for job in found if not isinstance(job, BrokenJob))
+    if has_bot and schedules:
+        click.echo(f"Letting {_counted(schedules, 'schedule')} fire")
     if sys.stdout.isatty() and not drain:
         click.echo(click.style("Press Ctrl-C to stop.", dim=True))
     sys.stdout.flush()
