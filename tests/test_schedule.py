@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pinstripe.schedule import Schedule
+from pinstripe.schedule import Schedule, check_apart, offset
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+PLACES = [708000000, 5000000]
+"""Where these tenants are in half an hour, in microseconds; another place would let them run twice after a deploy."""
 
 
 def test_a_schedule_says_nothing_more_than_its_cron_line() -> None:
@@ -107,14 +113,41 @@ def test_two_schedules_of_a_job_have_two_names() -> None:
         Schedule.of([Schedule("@weekly", name="weekly"), Schedule("@daily", name="weekly")])
 
 
+def test_two_schedules_of_a_job_without_names_are_not_the_same() -> None:
+    paris = Schedule("@daily", args=(1,), time_zone="Europe/Paris")
+    reason = (
+        "two schedules of one job are the same: '0 0 * * *' in Europe/Paris, with the same arguments; take one away"
+    )
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        Schedule.of([paris, Schedule("0 0 * * *", args=[1], time_zone="Europe/Paris", catch_up="none")])
+    with pytest.raises(ValueError, match=r"the same: '0 0 .* in the project's zone"):
+        Schedule.of(["@daily", "@midnight"])
+    different = [
+        paris,
+        Schedule("@daily", args=(2,), time_zone="Europe/Paris"),
+        Schedule("@daily", args=(1,), time_zone="Europe/Rome"),
+        Schedule("@daily", args=(1,)),
+        Schedule("@daily", args=(1,), time_zone="tenant"),
+        Schedule("@daily", args=(1,), time_zone="Europe/Paris", name="b"),
+    ]
+    assert Schedule.of(different) == tuple(different)
+
+
+def test_no_zone_is_the_same_as_the_projects_own_where_that_is_known() -> None:
+    both = (Schedule("@daily"), Schedule("@daily", time_zone="Europe/Paris"))
+    check_apart(both, "Europe/Rome")
+    with pytest.raises(ValueError, match="two schedules of one job are the same"):
+        check_apart(both, "Europe/Paris")
+
+
 @pytest.mark.parametrize(
     ("schedule", "words"),
     [
-        (Schedule("@hourly"), "At the start of every hour"),
-        (Schedule("0 9 * * 1", time_zone="tenant"), "At 09:00 on Monday, in each tenant's zone"),
+        (Schedule("@hourly"), "every hour, at minute 0"),
+        (Schedule("0 * * * *", time_zone="tenant"), "every hour, at minute 0, in each tenant's zone"),
         (
             Schedule("0 9 * * 1", time_zone="Europe/Paris", spread="30m"),
-            "At 09:00 on Monday, Europe/Paris time, spread over 30m",
+            "every Monday at 09:00, Europe/Paris time, spread over 30m",
         ),
     ],
     ids=["plain", "tenant", "spread"],
@@ -140,11 +173,51 @@ def test_a_tenants_zone_must_be_given() -> None:
         Schedule("0 20 * * *", time_zone="tenant").fires(NOON)
 
 
-def test_a_naive_time_and_an_unknown_zone_are_refused_at_once() -> None:
-    with pytest.raises(ValueError, match="expected an aware datetime"):
-        Schedule("@daily").fires(NOON.replace(tzinfo=None))
-    with pytest.raises(ValueError, match="no time zone 'Nowhere'"):
-        Schedule("@daily").fires(NOON, "Nowhere")
+class OldZone(ZoneInfo):
+    """A zone as pytz has them."""
+
+    def localize(self, moment: datetime) -> datetime:
+        return moment.replace(tzinfo=self)
+
+
+@pytest.mark.parametrize(
+    ("after", "zone", "reason"),
+    [
+        (NOON.replace(tzinfo=None), None, "expected an aware datetime, got the naive"),
+        (NOON.date(), None, "expected an aware datetime, got datetime.date"),
+        ("2026-01-01", None, "expected an aware datetime, got '2026-01-01'"),
+        (NOON.replace(year=1), None, "expected a time from the year 2 to 9998"),
+        (NOON.replace(year=9999), None, "expected a time from the year 2 to 9998"),
+        (NOON, "Nowhere", "no time zone 'Nowhere'"),
+        (NOON, "", "no time zone ''"),
+        (NOON, 5, "expected zone as a name or a zoneinfo.ZoneInfo, got 5"),
+        (NOON, OldZone("UTC"), "expected zone as a name or a zoneinfo.ZoneInfo"),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_walked_is_refused_at_once(after: Any, zone: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Schedule("@daily").fires(after, zone)
+
+
+def test_the_fires_end_with_the_calendar() -> None:
+    late = list(Schedule("0 12 30 * *").fires(datetime(9998, 11, 1, tzinfo=UTC), ZoneInfo("America/New_York")))
+    assert late[0] == datetime(9998, 11, 30, 17, tzinfo=UTC)
+    assert late[-1] == datetime(9999, 12, 30, 17, tzinfo=UTC)
+
+
+@given(st.text(max_size=8), st.text(max_size=8), st.integers(1, 90_000_000_000))
+def test_a_tenants_place_is_the_same_each_time_and_inside_the_window(job: str, tenant: str, spread: int) -> None:
+    place = offset(job, tenant, spread)
+    assert place == offset(job, tenant, spread)
+    assert 0 <= place < spread
+    assert spread < 1_000_000 or place % 1_000_000 == 0
+
+
+def test_places_are_known_for_ever_and_all_over_the_window() -> None:
+    assert [offset("send_report", tenant, 1_800_000_000) for tenant in ("acme", "globex")] == PLACES
+    places = {offset("send_report", str(number), 60_000_000) for number in range(2_000)}
+    assert places == {second * 1_000_000 for second in range(60)}
 
 
 def test_any_aware_time_will_do() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
 
 from pinstripe.duration import parse_duration, write_duration
@@ -78,7 +78,8 @@ class Schedule:
     def of(cls, value: str | Schedule | Sequence[str | Schedule] | None) -> tuple[Schedule, ...]:
         """Give the schedules that a job's `schedule` attribute stands for: none, one, or several.
 
-        Raises `ValueError` for anything that is no schedule, and for two of one name.
+        Raises `ValueError` for anything that is no schedule, for two of one name, and for two without a name that are
+        the same.
         """
         if value is None:
             return ()
@@ -88,11 +89,7 @@ class Schedule:
             message = f"schedule: expected a cron line, a Schedule or a list of them, got {value!r}"
             raise ValueError(message)  # noqa: TRY004 - one kind of error for whatever is wrong with a schedule
         schedules = tuple(cls._one(item) for item in value)
-        names = [schedule.name for schedule in schedules if schedule.name is not None]
-        for name in names:
-            if names.count(name) > 1:
-                message = f"schedule: two schedules of one job have the name {name!r}; give each a name of its own"
-                raise ValueError(message)
+        check_apart(schedules, zone=None)
         return schedules
 
     @classmethod
@@ -120,10 +117,10 @@ class Schedule:
         return self.identity(zone) if self.name is None else f"name:{self.name}"
 
     def in_words(self) -> str:
-        """Say it in English: `At 09:00 on Monday, Europe/Paris time, spread over 30m`."""
-        from pinstripe.cron import explain
+        """Say it in English: `every Monday at 09:00, Europe/Paris time, spread over 30m`."""
+        from pinstripe.cron_words import in_words
 
-        words = explain(self.cron)
+        words = in_words(self.cron)
         if self.time_zone == TENANT_ZONE:
             words += ", in each tenant's zone"
         elif self.time_zone is not None:
@@ -142,14 +139,43 @@ class Schedule:
         """
         from pinstripe.cron import fires
 
+        given: object = after
+        if not isinstance(given, datetime):
+            message = f"fires(): expected an aware datetime, got {after!r}"
+            raise ValueError(message)  # noqa: TRY004 - one kind of error for whatever is wrong with a schedule
         if after.utcoffset() is None:
             message = f"fires(): expected an aware datetime, got the naive {after!r}; add tzinfo=datetime.UTC"
+            raise ValueError(message)
+        if not MINYEAR < after.year < MAXYEAR:
+            message = f"fires(): expected a time from the year {MINYEAR + 1} to {MAXYEAR - 1}, got {after!r}"
             raise ValueError(message)
         chosen = zone if self.time_zone in {None, TENANT_ZONE} else self.time_zone
         if chosen is None and self.time_zone == TENANT_ZONE:
             message = "fires(): this schedule fires in each tenant's zone; give one, as zone='Europe/Paris'"
             raise ValueError(message)
-        return fires(self.cron, after, find_zone(chosen) if isinstance(chosen, str) else chosen or UTC)
+        return fires(self.cron, after, UTC if chosen is None else _zone(chosen))
+
+
+def check_apart(schedules: Sequence[Schedule], zone: str | None) -> None:
+    """Check that the schedules of one job differ, in their names or else in what they are (see `Schedule.key`).
+
+    `zone` is the project's, if it is known. Raises `ValueError`.
+    """
+    known = set()
+    for schedule in schedules:
+        key = schedule.key(zone or "the project's zone")
+        if key not in known:
+            known.add(key)
+            continue
+        if schedule.name is not None:
+            message = f"schedule: two schedules of one job have the name {schedule.name!r}; give each a name of its own"
+        else:
+            where = schedule.time_zone or zone or "the project's zone"
+            message = (
+                f"schedule: two schedules of one job are the same: {schedule.cron!r} in {where}, with the same "
+                "arguments; take one away, or give each a name"
+            )
+        raise ValueError(message)
 
 
 def offset(job: str, tenant: str, spread: int) -> int:
@@ -159,7 +185,20 @@ def offset(job: str, tenant: str, spread: int) -> int:
     the window is shorter than one.
     """
     place = int.from_bytes(hashlib.blake2b(f"{job}\0{tenant}".encode(), digest_size=8).digest(), "big")
-    return place % (spread // 1_000_000) * 1_000_000 if spread >= 1_000_000 else place % spread
+    return place % (spread // _SECOND) * _SECOND if spread >= _SECOND else place % spread
+
+
+_SECOND = 1_000_000
+"""In microseconds."""
+
+
+def _zone(given: str | tzinfo) -> tzinfo:
+    zone: object = find_zone(given) if isinstance(given, str) else given
+    # A zone of pytz's can't be put into a datetime: it would be the one of a hundred years ago.
+    if not isinstance(zone, tzinfo) or hasattr(zone, "localize"):
+        message = f"fires(): expected zone as a name or a zoneinfo.ZoneInfo, got {given!r}"
+        raise ValueError(message)
+    return zone
 
 
 def _json(cron: str, what: str, value: Any, kind: type) -> Any:

@@ -17,7 +17,7 @@ def test_every_job_is_listed_and_a_broken_one_breaks_only_itself(shop: ProjectFo
     blocks = {block.split()[0]: block.splitlines() for block in answer.out.split("\n\n")}
     assert set(blocks) == {"ask", "billing/broken", "boom", "greet", "hello", "leave_thread", "stubborn", "wait"}
     assert blocks["hello"][0] == "hello  Say hello."
-    assert blocks["hello"][1].startswith("  schedule  At the start of every hour; next 20")
+    assert blocks["hello"][1].startswith("  schedule  every hour, at minute 0; next 20")
     assert blocks["greet"][1] == "  tenants   active=True"
     assert blocks["greet"][2].endswith("failed: 1 succeeded, 1 failed of 2")
     assert blocks["billing/broken"] == [
@@ -45,7 +45,7 @@ def test_json_has_the_same(shop: ProjectFolder, pinstripe: Command) -> None:
     listed = {job["job"]: job for job in pinstripe("list-background-jobs", "--json").json}
     hello, greet, broken = listed["hello"], listed["greet"], listed["broken"]
     (schedule,) = hello["schedules"]
-    assert (schedule["cron"], schedule["words"]) == ("0 * * * *", "At the start of every hour")
+    assert (schedule["cron"], schedule["words"]) == ("0 * * * *", "every hour, at minute 0")
     assert schedule["next_fire"].endswith(":00:00.000000Z")
     assert hello["last_run"]["result"] == 5
     assert (greet["multi_tenant"], greet["filter"], greet["last_run"]) == (True, "active=True", None)
