@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from pinstripe.annotations import declared_services, own_classes, resolve, unevaluated
+from pinstripe.arguments import bind
 from pinstripe.background_job import BackgroundJob
 from pinstripe.definition import Definition
-from pinstripe.errors import InvalidJob
+from pinstripe.errors import InvalidArguments, InvalidJob
 from pinstripe.importing import line_of, summarise
 from pinstripe.json_values import article
 from pinstripe.names import nearest
@@ -80,12 +81,14 @@ def define(
     services: Collection[str] | None = None,
     services_folder: Path | None = None,
     undeclared: Collection[str] = (),
+    time_zone: str | None = None,
 ) -> Definition:
     """Check `job_class` by every rule and give its definition under the normalised `name`.
 
     `path` is its file, where it was found by it; `multi_tenant` is the project's default; `services` are the names that
     it may declare (None: not checked), `services_folder` is where one that is missing should be made, and `undeclared`
-    are those that it has without declaring them. Raises `InvalidJob` with file, line and reason.
+    are those that it has without declaring them; `time_zone` is the project's. Raises `InvalidJob` with file, line and
+    reason.
     """
     rules = _Rules(job_class, path)
     rules.check_class()
@@ -93,14 +96,14 @@ def define(
     runs_in = rules.runs_in()
     for_tenants = rules.multi_tenant(default=multi_tenant)
     policies = rules.policies(multi_tenant=for_tenants)
-    return Definition(
+    definition = Definition(
         name=name,
         job_class=job_class,
         path=path,
         multi_tenant=for_tenants,
         runs_in=runs_in,
         services=rules.services(services, services_folder, undeclared),
-        schedules=rules.schedules(multi_tenant=for_tenants),
+        schedules=rules.schedules(time_zone, multi_tenant=for_tenants),
         signature=signature,
         tenants_filter=rules.tenants_filter(multi_tenant=for_tenants),
         timeout=rules.timeout(runs_in),
@@ -109,6 +112,8 @@ def define(
         limits=policies.limits,
         priority=policies.priority,
     )
+    rules.check_scheduled_arguments(definition)
+    return definition
 
 
 def suspicious_attributes(job_class: type[BackgroundJob]) -> list[str]:
@@ -252,20 +257,30 @@ class _Rules:
         except BrokenRule as broken:
             self._refuse(str(broken), broken.attribute, broken)
 
-    def schedules(self, *, multi_tenant: bool) -> tuple[Schedule, ...]:
-        """Give the job's schedules, each validated."""
+    def schedules(self, zone: str | None, *, multi_tenant: bool) -> tuple[Schedule, ...]:
+        """Give the job's schedules, each validated; `zone` is the project's."""
         if self._class.schedule is None:
             return ()
-        from pinstripe.schedule import Schedule
+        from pinstripe.schedule import Schedule, check_apart
 
         try:
             schedules = Schedule.of(self._class.schedule)
+            check_apart(schedules, zone)
         except (ValueError, TypeError) as failure:
-            self._refuse(f"schedule: {failure}", "schedule", failure)
+            self._refuse(f"schedule: {str(failure).removeprefix('schedule: ')}", "schedule", failure)
         if not multi_tenant and any(schedule.time_zone == "tenant" for schedule in schedules):
             reason = 'schedule: time_zone="tenant" on a job without tenants; set multi_tenant = True, or name a zone'
             self._refuse(reason, "schedule")
         return schedules
+
+    def check_scheduled_arguments(self, definition: Definition) -> None:
+        """Check that `run` can be called with what each schedule gives it: nobody is there to see it when it fires."""
+        for schedule in definition.schedules:
+            try:
+                bind(definition, schedule.args, schedule.kwargs)
+            except InvalidArguments as failure:
+                named = repr(schedule.name or schedule.cron)
+                self._refuse(f"schedule: what {named} gives to run: {failure}", "schedule", failure)
 
     def tenants_filter(self, *, multi_tenant: bool) -> Callable[[Any], Any] | None:
         """Give the author's own filter, callable with the source alone."""

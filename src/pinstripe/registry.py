@@ -26,12 +26,21 @@ ENTRY_POINTS = "pinstripe.background_jobs"
 class Registry:
     """The jobs of one project: those in its files, those that code added, and those of installed packages."""
 
-    def __init__(self, folder: Path, *, package: str, multi_tenant: bool, services: Services) -> None:
-        """Take the jobs' `folder` and its module name, the project's default for `multi_tenant`, and its `services`."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        package: str,
+        multi_tenant: bool,
+        services: Services,
+        time_zone: str | None = None,
+    ) -> None:
+        """Take the jobs' `folder` and its module name; and the project's default, `services` and zone."""
         self._folder = folder
         self._package = package
         self._multi_tenant = multi_tenant
         self._services = services
+        self._time_zone = time_zone
         self._loaded: dict[str, Definition] = {}
         self._by_class: dict[type[BackgroundJob], Definition] = {}
         self._added: dict[str, type[BackgroundJob]] = {}
@@ -167,6 +176,7 @@ class Registry:
             services=self._services.known(),
             services_folder=self._services.folder,
             undeclared=[name for name in self._services.names() if name == "database"],
+            time_zone=self._time_zone,
         )
         try:
             self._services.order(definition.services)
