@@ -78,8 +78,9 @@ class TenantSource(Protocol):
     gives `Tenant`s.
 
     A source may also have, for speed and for the screens: `pages(size)`, an async generator of lists of about `size`
-    tenants; `where_active(attribute)`, the tenants for which it is true or that have no such attribute; and
-    `description`, the filter in words.
+    tenants; `where_active(attribute)`, the tenants for which it is true or that have no such attribute; an async method
+    `distinct(attribute)`, the list of the values that tenants have in it, each once: `[]` where there is no such
+    attribute, and None where a query can't tell, or there are too many; and `description`, the filter in words.
     """
 
     def where(self, **lookups: Any) -> Self:

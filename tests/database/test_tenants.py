@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, event, insert, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from pinstripe.database.tenants import TableTenants
+from pinstripe.database.tenants import VALUES, TableTenants
 from pinstripe.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -252,3 +252,73 @@ async def test_a_database_that_is_not_there_is_told_as_that(engine: AsyncEngine)
         await ids(source)
     with pytest.raises(DatabaseUnavailable):
         await source.by_ids(["a"])
+
+
+# The values of a column.
+
+
+async def values(source: TableTenants, attribute: str) -> list[object] | None:
+    found = await source.distinct(attribute)
+    return None if found is None else sorted(found, key=str)
+
+
+async def test_the_values_of_a_column_are_told_in_one_query(engine: AsyncEngine) -> None:
+    rows = [{"number": number, "plan": plan} for number, plan in enumerate(["pro", None, "free", "pro", "", "Pro"], 1)]
+    reader = await put(engine, ACCOUNTS, *rows)
+    source = TableTenants(reader, Account, key="number")
+    assert await values(source, "plan") == ["", None, "Pro", "free", "pro"]
+    assert len(reader.statements) == 1
+    assert await values(source.where(number__le=3).where_active("active"), "plan") == [None, "free", "pro"]
+    assert await values(source.where(number=0), "plan") == []
+
+
+async def test_a_table_has_no_values_of_what_is_no_column(engine: AsyncEngine) -> None:
+    reader = await put(engine, NOTES, {"id": "a", "size": 3, "geo__code": "x"})
+    source = default_filter(TableTenants(reader, "notes"), "active")
+    assert isinstance(source, TableTenants)
+    assert await values(source, "sise") == []
+    assert await values(source, "geo__code") == ["x"]
+
+
+async def test_what_only_the_instances_have_cannot_be_told_in_a_query(engine: AsyncEngine) -> None:
+    source = TableTenants(await accounts(engine, "a"), Account, key="slug")
+    assert await values(source, "is_paying") is None
+    assert await values(source.where_active("is_paying"), "slug") is None
+    assert await values(source, "parent") is None  # no text
+    assert await values(source, "nothing") == []
+
+
+async def test_values_are_told_apart_whatever_the_collation(engine: AsyncEngine) -> None:
+    loose = "text collate nocase" if engine.dialect.name == "sqlite" else "loose_text"
+    async with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(
+                text("create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+            )
+            await connection.execute(text("create domain loose_text as text collate loose"))
+        await connection.execute(text(f"create table places (id text, zone {loose})"))
+        for number, zone in enumerate(["europe/paris", "Europe/Paris", "EUROPE/PARIS", "Europe/Paris"]):
+            await connection.execute(text(f"insert into places values ('{number}', '{zone}')"))
+    places = Table("places", MetaData())
+    async with engine.connect() as connection:
+        await connection.run_sync(lambda now: Table("places", places.metadata, autoload_with=now, extend_existing=True))
+    source = TableTenants(EngineReader(engine, [entry_of(places)]), "places")
+    assert await values(source, "zone") == ["EUROPE/PARIS", "Europe/Paris", "europe/paris"]
+
+
+async def test_too_many_values_are_not_told(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(insert(NOTES), [{"id": f"{number}"} for number in range(VALUES + 1)])
+    source = TableTenants(EngineReader(engine, [entry_of(NOTES)]), "notes")
+    assert await source.distinct("id") is None
+    assert len(await source.where(id__ne="0").distinct("id") or ()) == VALUES
+
+
+async def test_errors_of_the_database_are_told_of_values_too(engine: AsyncEngine) -> None:
+    reader = await accounts(engine, "a")
+    async with engine.begin() as connection:
+        await connection.execute(text("drop table accounts"))
+    with pytest.raises(TenantSourceFailed, match="accounts"):
+        await TableTenants(reader, Account, key="slug").distinct("slug")
+    with pytest.raises(DatabaseUnavailable):
+        await TableTenants(Unreachable(engine, [entry_of(NOTES)]), "notes").distinct("id")

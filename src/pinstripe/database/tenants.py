@@ -6,14 +6,15 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from uuid import UUID
 
-from sqlalchemy import Enum, Integer, Table, Text, cast, inspect, literal, or_, select, tuple_
+from sqlalchemy import Enum, Integer, String, Table, Text, cast, inspect, literal, or_, select, tuple_, type_coerce
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from pinstripe.comparisons import Checks, Lookup, read_lookups
-from pinstripe.database.column_values import plain_type, python_type
+from pinstripe.database.column_values import kept_type, plain_type, python_type
 from pinstripe.database.conditions import column_of, condition, find_column
 from pinstripe.database.outages import reason
+from pinstripe.database.text_conditions import by_code_point
 from pinstripe.errors import PinstripeError, TenantSourceFailed, UnknownColumn
 from pinstripe.setting_keys import hide_passwords
 from pinstripe.tenant_items import Selector
@@ -33,6 +34,9 @@ PAGE = 1_000
 
 IDS = 500
 """How many ids are asked for at once."""
+
+VALUES = 10_000
+"""How many values `distinct` gives at most."""
 
 
 class Reader(Protocol):
@@ -130,7 +134,34 @@ class TableTenants:
             await reading.find(wanted[first : first + IDS], found)
         return {one: found[one] for one in wanted if one in found}
 
+    async def distinct(self, attribute: str) -> list[object] | None:
+        """Give the values of the column `attribute` in the rows of the tenants, each once; [] where there is none.
+
+        None where only the instances of a class have it, or what the filter asks for; where it is no column of text;
+        and where there are more than 10,000 values. Raises as iterating does.
+        """
+        asked = await self._ask()
+        column = find_column(asked.entity, attribute)
+        if column is None:
+            return None if _may_have(asked.entity, attribute) else []
+        exact = _exact(column, self._reader.dialect)
+        if exact is None or any(_may_have(asked.entity, name) for name, _, _ in asked.checks):
+            return None
+        statement = select(exact).select_from(asked.entity).where(*asked.conditions).distinct().limit(VALUES + 1)
+        rows = await _rows(self._reader, self._name, statement, 0)
+        return None if len(rows) > VALUES else [value for (value,) in rows]
+
     async def _open(self) -> _Reading:
+        """Begin a reading."""
+        asked = await self._ask()
+        try:
+            order = _order(asked.entity, self._key)
+        except UnknownColumn as error:
+            raise UnknownColumn(f"tenant source {self._name}: {error}; expected the column that holds the id") from None
+        selector = Selector(self._key, self._name, asked.checks)
+        return _Reading(self._reader, self._name, select(asked.entity).where(*asked.conditions), order, selector)
+
+    async def _ask(self) -> _Asked:
         """Find out what the table has, and write the filter for it."""
         try:
             entry = await self._reader.entry(self._table)
@@ -147,12 +178,15 @@ class TableTenants:
                 checks.append((lookup.attribute, Checks(lookup), True))
             else:
                 conditions.append(condition(lookup, column_of(entity, lookup.attribute), self._reader.dialect))
-        try:
-            order = _order(entity, self._key)
-        except UnknownColumn as error:
-            raise UnknownColumn(f"tenant source {self._name}: {error}; expected the column that holds the id") from None
-        selector = Selector(self._key, self._name, checks)
-        return _Reading(self._reader, self._name, select(entity).where(*conditions), order, selector)
+        return _Asked(entity, conditions, checks)
+
+
+class _Asked(NamedTuple):
+    """What is asked of a table or a mapped class: the filter as SQL, and `checks` of what only Python knows."""
+
+    entity: Any
+    conditions: list[ColumnElement[bool]]
+    checks: list[Check]
 
 
 class _Reading:
@@ -212,12 +246,7 @@ class _Reading:
 
     async def _rows(self, statement: Select[Any]) -> list[Any]:
         """Read rows as what a tenant's attributes come from: instances of a class, or mappings of columns."""
-        try:
-            rows = await self._reader.rows(statement)
-        except PinstripeError:
-            raise
-        except Exception as error:
-            raise _failure(self._name, error, self._selector.count) from error
+        rows = await _rows(self._reader, self._name, statement, self._selector.count)
         names = self._order.table_columns
         return rows if names is None else [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -231,6 +260,16 @@ class _Reading:
         name = self._order.names[0]
         same = await self._rows(self._statement.where(self._key == self._order.values(rows[-1])[0]))
         return [row for row in rows if row[name] != rows[-1][name]] + same
+
+
+async def _rows(reader: Reader, name: str, statement: Select[Any], count: int) -> list[Any]:
+    """Read rows; raises `TenantSourceFailed` that tells the source's `name`, and after how many rows it failed."""
+    try:
+        return await reader.rows(statement)
+    except PinstripeError:
+        raise
+    except Exception as error:
+        raise _failure(name, error, count) from error
 
 
 class _Order(NamedTuple):
@@ -262,6 +301,21 @@ def _order(entity: Any, key: str) -> _Order:
         table_columns = None
     names = [key, *(name for name in primary if name != key)]
     return _Order([column_of(entity, name) for name in names], names, bool(primary), table_columns)
+
+
+def _may_have(entity: Any, attribute: str) -> bool:
+    """Tell whether what a row is read as may have an attribute that is no column: the instance of a class may."""
+    return not isinstance(entity, Table) and hasattr(entity, attribute)
+
+
+def _exact(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any] | None:
+    """Give what tells the texts of a column apart as Python does, whatever its collation; None where it has no text."""
+    kind = kept_type(plain_type(column.type, dialect))
+    if isinstance(kind, Enum):
+        return column
+    if not isinstance(kind, String) and not (isinstance(kind, NullType) and dialect == "sqlite"):
+        return None
+    return type_coerce(by_code_point("lt", type_coerce(column, kind), kind, dialect), column.type)
 
 
 def _among(key: ColumnElement[Any], ids: list[str], dialect: str) -> ColumnElement[bool] | None:
