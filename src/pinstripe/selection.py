@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pinstripe.errors import ConfigurationError, InvalidArguments, TenantSourceFailed, UnknownTenant
 from pinstripe.setting_keys import hide_passwords
 from pinstripe.tenant_sources import filter_of
+from pinstripe.tenant_zones import TenantZones
 from pinstripe.tenants import Tenant
 from pinstripe.text_values import TextValue
 
@@ -40,8 +41,8 @@ class Selection(NamedTuple):
     """What a caller asked for, on top of the job's own filter.
 
     `tenants` are the only ids wanted (None: all; empty: none), `exclude` those left out, `where` pairs of a lookup and
-    its value, of which all must hold. `force` also takes named tenants that the job's filter leaves out. `zone` takes those
-    of one time zone; it is a schedule's.
+    its value, of which all must hold. `force` also takes named tenants that the job's filter leaves out. `zone` takes
+    those of one time zone; it is a schedule's.
     """
 
     tenants: tuple[str, ...] | None = None
@@ -81,26 +82,53 @@ class Selection(NamedTuple):
 class Choice:
     """A selection that has been checked: the tenants it stands for, read anew each time they are asked for."""
 
-    def __init__(self, source: TenantSource | None, ids: Sequence[str] | None, exclude: frozenset[str]) -> None:
-        """Take the narrowed `source` (None: one execution without a tenant), the only `ids`, and those to `exclude`."""
+    def __init__(
+        self,
+        source: TenantSource | None,
+        ids: Sequence[str] | None,
+        exclude: frozenset[str],
+        zone: ZoneChoice | None = None,
+    ) -> None:
+        """Take the narrowed `source` (None: one execution without a tenant), the only `ids`, and those to `exclude`.
+
+        With a `zone` only the tenants of that zone are selected.
+        """
         self.source = source
         self._ids = ids
         self._exclude = exclude
+        self._zone = zone
 
     async def pages(self) -> AsyncGenerator[list[Tenant]]:
         """Read the tenants in pages; raises `TenantSourceFailed` where the source fails."""
         if self.source is None:
             return
+        if self._zone is None:
+            pages = self._pages(self.source)
+        else:
+            zone = self._zone
+            zones = TenantZones(zone.attribute, zone.default, known=[zone.name])
+            source = self.source if self._ids is not None else await _near(self.source, zone, zones)
+            if source is None:
+                return
+            pages = _kept(self._pages(source), zones, zone.name)
+        async with aclosing(pages):
+            async for page in pages:
+                yield page
+
+    async def _pages(self, source: TenantSource) -> AsyncGenerator[list[Tenant]]:
         if self._ids is not None:
             for first in range(0, len(self._ids), PAGE):
                 yield await self.by_ids(self._ids[first : first + PAGE])
             return
-        async with aclosing(_pages(self.source)) as pages:
+        async with aclosing(_pages(source)) as pages:
             async for page in pages:
                 yield [tenant for tenant in page if tenant.id not in self._exclude] if self._exclude else page
 
     async def by_ids(self, ids: Sequence[str]) -> list[Tenant]:
-        """Give those of the tenants with these ids that the source still has, in this order."""
+        """Give those of the tenants with these ids that the source still has, in this order, whatever their zone.
+
+        A tenant who has moved to another zone since the selection is still one of it.
+        """
         wanted = [id_ for id_ in ids if id_ not in self._exclude]
         if self.source is None or not wanted:
             return []
@@ -158,7 +186,34 @@ def narrow(definition: Definition, selection: Selection, source: TenantSource | 
 
 def _choice(selection: Selection, narrowed: TenantSource) -> Choice:
     ids = None if selection.tenants is None else tuple(dict.fromkeys(selection.tenants))
-    return Choice(narrowed, ids, frozenset(selection.exclude))
+    return Choice(narrowed, ids, frozenset(selection.exclude), selection.zone)
+
+
+async def _near(source: TenantSource, zone: ZoneChoice, zones: TenantZones) -> TenantSource | None:
+    """Narrow a source to the tenants of a zone and perhaps more, where it can do so in a query; None for no tenants.
+
+    Whose zone is missing or unknown counts as in the default one, so for that one all are read.
+    """
+    if zone.name == zone.default or "__" in zone.attribute:  # such a name can't be asked for in a `where`
+        return source
+    values = await find_distinct(source, zone.attribute)
+    if values is None:
+        return source
+    wanted = [value for value in values if zones.find(value) == zone.name]
+    if not wanted:
+        return None
+    if not all(isinstance(value, str) for value in wanted):  # an author's own type may not be comparable
+        return source
+    return source.where(**{zone.attribute: wanted if len(wanted) > 1 else wanted[0]})
+
+
+async def _kept(
+    pages: AsyncGenerator[list[Tenant]], zones: TenantZones, name: str
+) -> AsyncGenerator[list[Tenant], None]:
+    """Keep the tenants of one zone."""
+    async with aclosing(pages):
+        async for page in pages:
+            yield [tenant for tenant in page if zones.of(tenant) == name]
 
 
 def _narrowed(selection: Selection, source: TenantSource, filtered: TenantSource) -> TenantSource:
@@ -230,6 +285,23 @@ async def find_tenants(source: TenantSource, ids: Sequence[str]) -> Mapping[str,
         raise _failed(error) from error
     _checked(found.values())
     return found
+
+
+async def find_distinct(source: TenantSource, attribute: str) -> list[object] | None:
+    """Give the values that tenants' `attribute` has, each once, where a source can tell them; else None.
+
+    Raises `TenantSourceFailed` where it fails.
+    """
+    faster = getattr(source, "distinct", None)
+    if faster is None:
+        return None
+    try:
+        values = await faster(attribute)
+        return None if values is None else list(values)
+    except (TenantSourceFailed, ConfigurationError):
+        raise
+    except Exception as error:
+        raise _failed(error) from error
 
 
 def _failed(error: Exception) -> TenantSourceFailed:
