@@ -68,6 +68,22 @@ def kind_of(field: Any) -> type:
     return kind
 
 
+def holds_text(field: Any) -> bool:
+    """Tell whether a field holds text, or what its author's own kind of field makes of text."""
+    while field.remote_field is not None:
+        field = field.target_field
+    return _KINDS.get(field.get_internal_type()) is str
+
+
+def exact_text(field: Any, vendor: str) -> Any:
+    """Give the expression of a text field that a database `vendor` tells apart as Python does, by code point."""
+    from django.db.models import F
+    from django.db.models.functions import Collate
+
+    collation = _COLLATIONS.get(vendor)
+    return F(field.attname) if collation is None else Collate(F(field.attname), collation)
+
+
 def condition(lookup: Lookup, model: Any, vendor: str) -> Any:
     """Give one lookup as a `Q` over `model`, whose database is `vendor`.
 

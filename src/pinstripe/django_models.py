@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from pinstripe.comparisons import Lookup, read_lookups
-from pinstripe.django_lookups import condition, find_field, kind_of
+from pinstripe.django_lookups import condition, exact_text, find_field, holds_text, kind_of
 from pinstripe.errors import ConfigurationError
 from pinstripe.tenant_items import Selector
 from pinstripe.tenant_pages import read_pages
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PAGE = 1_000
 """How many rows are read at once."""
+
+VALUES = 10_000
+"""How many values `distinct` gives at most."""
 
 ASKED = 500
 """How many ids one query asks for: databases bound how many values it may have."""
@@ -107,6 +110,26 @@ class ModelTenants:
                     found.setdefault(tenant.id, tenant)
         return {one: found[one] for one in wanted if one in found}
 
+    async def distinct(self, attribute: str) -> list[object] | None:
+        """Give the values of the column `attribute` in the rows of the tenants, each once; [] where there is none.
+
+        None where only the model's instances have it, where it holds no text, and for more than 10,000 values. Raises
+        as iterating does.
+        """
+        options = self._model._meta  # noqa: SLF001 - as above
+        fields = [field for field in options.concrete_fields if field.attname == attribute]
+        if not fields:
+            return None if hasattr(self._model, attribute) else []
+        if not holds_text(fields[0]):
+            return None
+        values: list[object] = []
+        # Through a reading like any other, as if each value were a tenant: it has the thread, and tells what fails.
+        selector = Selector("number", self._name, ())
+        async with aclosing(read_pages(partial(self._values, fields[0]), selector, self._name, PAGE)) as pages:
+            async for page in pages:
+                values += [item.value for item in page]
+        return None if len(values) > VALUES else values
+
     def _read(self, rows: partial[Iterator[Any]], size: int) -> AsyncGenerator[list[Tenant], None]:
         return read_pages(rows, Selector(self._key, self._name, ()), self._name, size)
 
@@ -131,6 +154,18 @@ class ModelTenants:
             for first in range(0, len(keys), ASKED):
                 asked = keys[first : first + ASKED]
                 yield from self._rows(self._lookups).filter(**{f"{self._key}__in": asked}).order_by("pk")
+        finally:
+            connections.close_all()
+
+    def _values(self, field: Any) -> Iterator[Any]:
+        from django.db import connections
+
+        try:
+            rows = self._rows(self._lookups).order_by()
+            exact = exact_text(field, connections[rows.db].vendor)
+            values = rows.annotate(pinstripe_value=exact).values_list("pinstripe_value", flat=True).distinct()
+            for number, value in enumerate(values[: VALUES + 1]):
+                yield {"number": number, "value": value}
         finally:
             connections.close_all()
 

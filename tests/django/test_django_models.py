@@ -36,16 +36,19 @@ def test_a_model_answers_as_python_does_on_sqlite(tmp_path: Path) -> None:
     assert len(COLUMNS) == 10
 
 
-def test_a_model_answers_as_python_does_on_postgresql(postgres: Postgres, postgres_database: str) -> None:
-    database = {
+def postgres_settings(postgres: Postgres, database: str) -> dict[str, Any]:
+    return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": postgres_database,
+        "NAME": database,
         "HOST": postgres.host,
         "PORT": postgres.port,
         "USER": "app_owner",
         "PASSWORD": "app_owner",
     }
-    assert differential(database, 200)["found"] > 50
+
+
+def test_a_model_answers_as_python_does_on_postgresql(postgres: Postgres, postgres_database: str) -> None:
+    assert differential(postgres_settings(postgres, postgres_database), 200)["found"] > 50
 
 
 def test_a_model_is_a_source_that_reads_in_threads_of_its_own_and_closes_what_it_opened(tmp_path: Path) -> None:
@@ -87,3 +90,35 @@ def test_a_model_is_a_source_that_reads_in_threads_of_its_own_and_closes_what_it
     assert gone.startswith(
         "TenantSourceFailed: tenant source main.<locals>.Client failed: OperationalError: no such table"
     )
+
+
+def told_zones(database: dict[str, Any]) -> None:
+    found = program("model_zones", json.dumps(database))
+    of_text = {"Asia/Tokyo": ["t2"], "Europe/Paris": ["t0"], "UTC": ["t1", "t3", "t4", "t6"]}
+    everybody = ["t0", "t1", "t2", "t3", "t4", "t6"]
+    assert found == {
+        "time_zone": of_text,
+        "loose": of_text,
+        "zone": {"Asia/Tokyo": ["t1", "t3"], "UTC": ["t0", "t2", "t4", "t6"]},
+        "own_zone": of_text,
+        "seats": {"UTC": everybody},
+        "missing": {"UTC": everybody},
+        "values": {
+            "time_zone": ["Asia/Tokyo", "Europe/Paris", "europe/paris"],
+            "loose": ["Asia/Tokyo", "Europe/Paris", "europe/paris"],
+            "zone": ["Asia/Tokyo", "None", "UTC"],
+            "seats": None,
+            "own_zone": None,
+            "missing": [],
+        },
+        "too many": None,
+        "gone": "TenantSourceFailed",
+    }
+
+
+def test_a_model_tells_the_zones_of_its_tenants_on_sqlite(tmp_path: Path) -> None:
+    told_zones({"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "shop.db")})
+
+
+def test_a_model_tells_the_zones_of_its_tenants_on_postgresql(postgres: Postgres, postgres_database: str) -> None:
+    told_zones(postgres_settings(postgres, postgres_database))
