@@ -70,10 +70,11 @@ class ModelRun:
 
 @dataclass
 class Model:
-    """All runs, by their ids in the order they came, and all pauses."""
+    """All runs, by their ids in the order they came, all pauses, and who has had the local time of a job's schedule."""
 
     runs: dict[str, ModelRun] = field(default_factory=dict)
     pauses: set[tuple[str | None, str | None]] = field(default_factory=set)
+    had: set[tuple[str, str]] = field(default_factory=set)
     late: int = 0
 
     def all(self) -> Iterator[ModelExecution]:

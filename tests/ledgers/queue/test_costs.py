@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from pinstripe.limits import Limits
+from pinstripe.queue import Held
 from tests.ledgers.queue.moves import SECOND, claim, drain, enqueue, enqueue_each, enqueue_selecting, new_work
 
 if TYPE_CHECKING:
@@ -94,3 +96,34 @@ async def test_the_next_selection_is_found_without_a_look_at_the_others(worker: 
     assert await steps(worker, worker.queue.take_selection()) < MOST
     assert await steps(worker, worker.queue.turn([], 1)) < MOST
     assert await drain(worker) == []
+
+
+async def test_the_guards_of_a_batch_are_looked_at_all_at_once(worker: Ledger) -> None:
+    made: list[str] = []
+    connection = worker._store.writer._connection  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+    connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: made.append(event["sql"]))
+    looks = []
+    for _ in range(2):  # all of the first batch are in the way of those of the second
+        works = [
+            new_work(f"t{n}", schedule="hourly", scheduled_for=1, overlap=overlap)
+            for n, overlap in enumerate(["skip", "queue"] * 50)
+        ]
+        made.clear()
+        await worker.queue.enqueue(works)
+        looks.append([sql for sql in made if "guards" in sql and sql.startswith("select")])
+    connection.trace_v2(0, None)
+    assert [len(each) for each in looks] == [0, 1]
+    assert (await worker.queue.status()).held == {Held.OVERLAP: 50}
+
+
+async def test_a_spread_run_is_due_without_a_look_at_those_who_are_due_later(worker: Ledger, clock: HandClock) -> None:
+    at = clock.microseconds
+    await enqueue_selecting(worker, schedule="daily", scheduled_for=at, spread=3_600 * SECOND)
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.add(taken, [f"t{n:04}" for n in range(MANY)])
+    assert await steps(worker, worker.queue.end_selection(taken)) < MOST
+    await drain(worker)
+    assert await steps(worker, worker.queue.turn([], 1)) < MOST
+    assert await steps(worker, worker.queue.sweep()) < MOST
+    assert (await worker.queue.status()).held[Held.DUE] > MANY * 0.9

@@ -27,6 +27,7 @@ from tests.ledgers.queue.moves import (
     enqueue,
     enqueue_selecting,
     execution,
+    new_work,
     runs_of,
     settle,
     state,
@@ -48,6 +49,12 @@ async def fire(
     return await enqueue(
         ledger, *tenants, schedule=schedule, scheduled_for=1, overlap=overlap, trigger=Trigger.SCHEDULE, **given
     )
+
+
+async def fire_all(ledger: Ledger, *each: list[str], overlap: str = "skip", **given: Any) -> list[Run]:
+    """Enqueue fires of one schedule, each for its tenants, in one batch."""
+    given = {"schedule": "hourly", "scheduled_for": 1, "overlap": overlap, "trigger": Trigger.SCHEDULE, **given}
+    return await ledger.queue.enqueue([new_work(*tenants, **given) for tenants in each])
 
 
 async def test_a_fire_is_skipped_while_its_predecessor_waits(worker: Ledger) -> None:
@@ -154,13 +161,45 @@ async def test_of_two_that_are_queued_at_once_one_waits(worker: Ledger, second: 
     assert len([*started[0], *started[1]]) == 1
 
 
-async def test_those_of_one_batch_meet_each_other(worker: Ledger) -> None:
-    first = await fire(worker, "a", overlap="queue")
-    second = await fire(worker, "a", "b", overlap="queue")
-    third = await fire(worker, "b", overlap="queue")
-    assert sorted(tenants_of(await claim(worker))) == ["a", "b"]
+async def test_those_of_one_batch_meet_each_other_in_their_order(worker: Ledger) -> None:
+    first, second, third = await fire_all(worker, ["a"], ["a", "b"], ["b"], overlap="queue")
+    assert [run.executions for run in (first, second, third)] == [Counts(n, queued=n) for n in (1, 2, 1)]
+    started = await claim(worker)
+    assert sorted((one.run.id, one.tenant) for one in started) == [(first.id, "a"), (second.id, "b")]
     assert await counts(worker, second) == Counts(2, queued=1, running=1)
     assert [await counts(worker, run) for run in (first, third)] == [Counts(1, running=1), Counts(1, queued=1)]
+    started = await claim(worker, 9, [ended(one) for one in started])
+    assert sorted((one.run.id, one.tenant) for one in started) == [(second.id, "a"), (third.id, "b")]
+
+
+async def test_of_one_batch_the_first_goes_on(worker: Ledger) -> None:
+    runs = await fire_all(worker, ["a"], ["a", "b"], ["a", "b", "c", "d"], ["a"], [""], [""])
+    assert [run.executions for run in runs] == [
+        *(Counts(1, queued=1), Counts(2, queued=1, skipped=1), Counts(4, queued=2, skipped=2)),
+        *(Counts(1, skipped=1), Counts(1, queued=1), Counts(1, skipped=1)),
+    ]
+    assert [run.status for run in runs] == [RunStatus.QUEUED] * 3 + [
+        *(RunStatus.SUCCEEDED, RunStatus.QUEUED, RunStatus.SUCCEEDED),
+    ]
+    assert [await worker.find_run(run.id) for run in runs] == runs
+    status = await worker.queue.status()
+    assert (sum(band.ready for band in status.waiting), status.held) == (5, {})
+    one_by_one = [*(await claim(worker, 2)), *(await claim(worker, 2)), *(await claim(worker, 2))]
+    assert sorted(tenants_of(one_by_one)) == ["", "a", "b", "c", "d"]
+    await settle(worker, *(ended(one) for one in one_by_one))
+    assert {(await worker.find_run(run.id)).status for run in runs} == {RunStatus.SUCCEEDED}
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue"])
+async def test_a_batch_meets_what_was_there_before(worker: Ledger, clock: HandClock, overlap: str) -> None:
+    await fire(worker, "a")
+    due = clock.microseconds + 60 * SECOND
+    (run,) = await fire_all(worker, ["a", "b"], overlap=overlap, due_at=due)
+    assert await state(worker, run, "a") is (SKIPPED if overlap == "skip" else QUEUED)
+    assert (await worker.queue.waits(run.id)).held.get(Held.OVERLAP, 0) == (overlap == "queue")
+    assert tenants_of(await drain(worker)) == ["a"]
+    clock.advance(timedelta(minutes=1))
+    assert tenants_of(await drain(worker)) == (["b"] if overlap == "skip" else ["a", "b"])
 
 
 async def test_after_a_crash_the_guard_stays_with_its_execution(worker: Ledger, second: Ledger, store: Store) -> None:

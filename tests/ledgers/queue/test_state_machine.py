@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,8 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from pinstripe.fires import KnownSchedule
 from pinstripe.ledger import NO_TENANT, RunFilter
 from pinstripe.priority import Priority
+from pinstripe.schedule import offset
 from tests.ledgers.conftest import HandClock, Store
 from tests.ledgers.queue.model import LIMITS, Model, ModelExecution
 from tests.ledgers.queue.moves import CANCELLED, FAILED, QUEUED, SECOND, SKIPPED, SUCCEEDED, ended, new_work
@@ -30,13 +32,16 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from pinstripe.ledger import Settlement
-    from pinstripe.queue import Started
+    from pinstripe.queue import NewWork, Started
 
 TENANTS = ["a", "b", "c"]
 WORKERS = [0, 1]
 JOB = st.sampled_from(sorted(LIMITS))
 DUE_IN = [None, None, None, 60 * SECOND]
 """Never a multiple of what the clock moves by: nothing becomes due while it is looked at."""
+
+SPREAD = 44 * SECOND
+"""Such that each tenant's place is some seconds away, and over when time has passed once."""
 
 WORKER = st.sampled_from(WORKERS)
 SELDOM = st.sampled_from([True, False, False])
@@ -66,11 +71,21 @@ WORKS = st.lists(
             "overlap": st.sampled_from([None, None, "skip", "queue"]),
             "crashes": st.sampled_from([2, 1, 0]),
             "selector": st.sampled_from([None, None, None, *WORKERS]),
+            "spread": SELDOM,
+            "local_time": st.sampled_from([None, None, "2026-09-21T09:00:00"]),
         }
     ),
     min_size=1,
     max_size=3,
 )
+
+
+class Planned(NamedTuple):
+    """What is to be enqueued, for whom, and which worker selects those."""
+
+    work: NewWork
+    tenants: list[str]
+    selector: int | None
 
 
 class Moves(RuleBasedStateMachine):
@@ -88,6 +103,8 @@ class Moves(RuleBasedStateMachine):
             self.wait(made.open())
         for ledger in self.workers:
             self.wait(ledger.queue.join(5))
+        schedules = [KnownSchedule(job, "hourly", "", "0 * * * *", None) for job in LIMITS]
+        self.wait(self.sweeper.fires.register(schedules, keep=(), now=self.now))
         self.model = Model()
         self.started: list[list[Started]] = [[], []]
         self.lives = [0, 1]  # a process that was taken for dead goes on as another owner
@@ -111,49 +128,72 @@ class Moves(RuleBasedStateMachine):
         return self.enqueue(works)
 
     def enqueue(self, works: list[dict[str, Any]]) -> Any:
-        return multiple(*(self.enqueue_one(**given) for given in works))
+        """Enqueue in one batch what has its tenants, then one by one what a worker is to select."""
+        planned = [self.plan(**given) for given in works]
+        ids = self.put_in([one for one in planned if one.selector is None])
+        for one in planned:
+            if one.selector is not None:
+                ids += self.put_in([one])
+        return multiple(*ids)
 
-    def enqueue_one(
+    def plan(
         self,
         job: str,
         tenants: list[str],
-        priority: Priority,
-        due_in: int | None,
-        overlap: str | None,
-        crashes: int,
         selector: int | None,
-    ) -> str:
+        due_in: int | None,
+        *,
+        spread: bool,
+        local_time: str | None,
+        overlap: str | None,
+        **given: Any,
+    ) -> Planned:
+        """Make work of what was drawn: only what is to be selected has a spread or a local time."""
         if selector is not None and self.buried[selector]:
             selector = None
-        due = self.now + due_in if due_in is not None and overlap is None and selector is None else None
-        tenants = tenants or [NO_TENANT]
+        is_fire = bool(overlap or (selector is not None and (spread or local_time)))
         work = new_work(
-            *tenants,
+            *(tenants or [NO_TENANT]),
             job=job,
-            priority=priority,
-            due_at=due,
+            due_at=self.now + due_in if due_in is not None and overlap is None and selector is None else None,
             overlap=overlap,
-            schedule=overlap and "hourly",
-            scheduled_for=overlap and self.now,
-            crashes=crashes,
+            schedule="hourly" if is_fire else None,
+            scheduled_for=self.now if is_fire else None,
             limits=LIMITS[job],
+            **given,
         )
         if selector is not None:
-            work = work._replace(tenants=None)
-        (run,) = self.wait(self.workers[0].queue.enqueue([work]))
-        may_be_skipped = len(tenants) > 1 or overlap is not None
-        made = [ModelExecution(job, tenant, crashes, may_be_skipped, overlap, due) for tenant in tenants]
-        if selector is not None:
-            self.select(selector, tenants)
-        self.model.enqueue(run.id, made)
-        return str(run.id)
+            work = work._replace(spread=SPREAD if spread else None, local_time=local_time)
+        return Planned(work, list(work.tenants or []), selector)
 
-    def select(self, worker: int, tenants: list[str]) -> None:
+    def put_in(self, planned: list[Planned]) -> list[str]:
+        works = [one.work if one.selector is None else one.work._replace(tenants=None) for one in planned]
+        runs = self.wait(self.workers[0].queue.enqueue(works))
+        for run, (work, tenants, selector) in zip(runs, planned, strict=True):
+            job, at = work.run.job, work.scheduled_for or 0
+            if selector is not None:
+                tenants = self.select(selector, job, tenants, work.local_time)  # noqa: PLW2901 - who is left
+            may_be_skipped = len(tenants) > 1 or work.schedule is not None
+            dues = [work.due_at if work.spread is None else at + offset(job, one, work.spread) for one in tenants]
+            made = [
+                ModelExecution(job, tenant, work.crashes, may_be_skipped, work.overlap, due)
+                for tenant, due in zip(tenants, dues, strict=True)
+            ]
+            self.model.enqueue(run.id, made)
+        return [run.id for run in runs]
+
+    def select(self, worker: int, job: str, tenants: list[str], local_time: str | None) -> list[str]:
+        """Select these tenants; give those of them who have not had the local time."""
         queue = self.workers[worker].queue
         taken = self.wait(queue.take_selection())
-        assert self.wait(queue.add(taken, tenants[:1])) == 1
-        assert self.wait(queue.add(taken, tenants)) == len(tenants) - 1
+        wanted = tenants if local_time is None else [one for one in tenants if (job, one) not in self.model.had]
+        first = int(tenants[0] in wanted)
+        assert self.wait(queue.add(taken, tenants[:1])) == first
+        assert self.wait(queue.add(taken, tenants)) == len(wanted) - first
         self.wait(queue.end_selection(taken))
+        if local_time is not None:
+            self.model.had |= {(job, tenant) for tenant in tenants}
+        return wanted
 
     @rule(turns=TURNS)
     def work(self, turns: list[tuple[int, list[End], int]]) -> None:
