@@ -74,6 +74,18 @@ async def test_a_process_that_is_no_worker_has_no_concurrency(ledger: Ledger) ->
     assert (await ledger.queue.status()).running == 1
 
 
+async def test_a_process_that_lets_schedules_fire_is_told(worker: Ledger, other: Ledger) -> None:
+    await other.fires.join()
+    assert [(one.concurrency, one.bot) for one in (await worker.queue.status()).processes] == [
+        (10, False),
+        (None, True),
+    ]
+    await worker.fires.join()
+    first, second = (await worker.queue.status()).processes
+    assert (first.concurrency, first.bot, second.bot) == (10, True, True)
+    assert second.started_at is not None
+
+
 async def test_joining_again_changes_nothing_but_its_concurrency(worker: Ledger) -> None:
     await worker.queue.join(7)
     (process,) = (await worker.queue.status()).processes

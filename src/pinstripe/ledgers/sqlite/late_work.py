@@ -26,7 +26,7 @@ _WAITS: Mapping[str, str] = {
 }
 
 _EACH = 4
-"""How many times `limit` is read of each kind at most: where several fires wait for one tenant, only the first counts."""
+"""How many times `limit` is read of each kind at most: of several fires that wait for a tenant, the first counts."""
 
 
 def read_late(store: Store, before: int, limit: int) -> list[LateWork]:

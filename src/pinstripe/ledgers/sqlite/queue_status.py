@@ -15,8 +15,8 @@ def read_status(store: Store) -> QueueStatus:
     """Tell what goes on."""
     running = dict(store.rows("running_by_owner"))
     processes = [
-        Process(id_, host, pid, version, beat, started_at, running.get(id_, 0), concurrency, bool(stopping))
-        for id_, host, pid, version, beat, started_at, concurrency, stopping in store.rows("processes")
+        Process(id_, host, pid, version, beat, started_at, running.get(id_, 0), concurrency, bool(stopping), bool(bot))
+        for id_, host, pid, version, beat, started_at, concurrency, stopping, bot in store.rows("processes")
     ]
     counts = dict(store.rows("waiting_by_band"))
     waiting = []

@@ -158,7 +158,7 @@ select owner, count(*) from executions where state = 'running' group by owner
 select count(*) from runs indexed by runs_to_select where queued = 1 and selected = 0 and state = 'queued'
 
 -- name: processes
-select id, host, pid, code_version, beat, started_at, concurrency, stopping from owners order by id
+select id, host, pid, code_version, beat, started_at, concurrency, stopping, bot from owners order by id
 
 -- name: needs_mending
 select exists (select 1 from executions indexed by executions_limited where state = 'queued' and held = 'limit')
