@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pinstripe.selection import Choice
     from pinstripe.tenants import Tenant, TenantSource
 
+_ZONES = 10
+"""How many values that are no time zones are told."""
+
 
 class Problem(NamedTuple):
     """Something to mend: `where` it is (a file with its line, a setting, the ledger) and the `reason`."""
@@ -29,8 +32,8 @@ async def look(folder: Path) -> list[Problem]:
     """Look at the project in `folder`, and give every problem found.
 
     Imports every job and service, reads the schedules, connects to the ledger and the application's database, looks at
-    its tables, and asks the tenant source for its first page under every job's filter. What can't be looked at because
-    of a problem is passed over.
+    its tables, and asks the tenant source for its first page under every job's filter, with the tenants' time zones
+    where a schedule fires in them. What can't be looked at because of a problem is passed over.
     """
     from pinstripe.config import load_settings
     from pinstripe.project import Project
@@ -158,15 +161,63 @@ async def _of_tenants(project: Project, jobs: list[Definition]) -> AsyncIterator
     except ConfigurationError as error:
         context = None
         yield Problem("setting tenants.context", error.reason)
+    look_at_zones = _ZonesLook(project)
     for job in multi_tenant:
         try:
-            await _first_page(await choose(job, Selection(), project.tenants, project.settings.tenants.active))
+            page = await _first_page(await choose(job, Selection(), project.tenants, project.settings.tenants.active))
+            for problem in look_at_zones(job, page):
+                yield problem
             if context is not None:
                 context.check(job)
         except ConfigurationError as error:
             yield Problem(_place(error.path or job.path, error.line) or f"job {job.name}", error.reason)
         except PinstripeError as error:
             yield Problem(_place(job.path, None) or f"job {job.name}", str(error))
+
+
+class _ZonesLook:
+    """Looks at the zones of the first tenants of jobs that fire in them; tells each value that is no zone once."""
+
+    def __init__(self, project: Project) -> None:
+        from pinstripe.tenant_zones import TenantZones
+
+        self._zones = TenantZones(project.settings.tenants.time_zone, project.settings.time_zone)
+        self._told: set[str] = set()
+
+    def __call__(self, job: Definition, page: Sequence[Tenant]) -> Iterator[Problem]:
+        from pinstripe.schedule import TENANT_ZONE
+        from pinstripe.tenant_zones import MISSING, show_value
+
+        if not page or all(schedule.time_zone != TENANT_ZONE for schedule in job.schedules):
+            return
+        zones = self._zones
+        values = [zones.value(tenant) for tenant in page]
+        if all(value is MISSING for value in values):
+            yield from self._tell(
+                "", f"the tenants have no attribute {zones.attribute!r}; expected the one that holds a zone"
+            )
+        for tenant, value in zip(page, values, strict=True):
+            if zones.is_unknown(value):
+                shown = show_value(value)
+                reason = (
+                    f"tenant {tenant.id!r} has {shown} in {zones.attribute!r}, which is no time zone; expected an IANA "
+                    "name such as 'Europe/Paris', or None"
+                )
+                yield from self._tell(shown, reason)
+
+    def _tell(self, what: str, reason: str) -> Iterator[Problem]:
+        if what in self._told:
+            return
+        self._told.add(what)
+        follows = (
+            f'schedules with time_zone="tenant" fire for such tenants in the project\'s zone, {self._zones.default}'
+        )
+        if len(self._told) <= _ZONES:
+            yield Problem("setting tenants.time_zone", f"{reason}: {follows}")
+        elif len(self._told) == _ZONES + 1:
+            yield Problem(
+                "setting tenants.time_zone", f"further tenants have other values that are no time zones: {follows}"
+            )
 
 
 async def _first_page(choice: Choice) -> Sequence[Tenant]:
