@@ -80,6 +80,18 @@ class Selected(NamedTuple):
     origin: str
 
 
+class Look(NamedTuple):
+    """What a look at the ledger found: its `trouble` in words without a path, None where it can be read.
+
+    `is_current` says whether its schema is the one of this code; `workers` are the workers of this host that don't end,
+    each by its process id and the microseconds UTC at which it last said that it lives.
+    """
+
+    trouble: str | None = None
+    is_current: bool = False
+    workers: tuple[tuple[int, int], ...] = ()
+
+
 class RunFilter(NamedTuple):
     """Which runs to list. `since` is in microseconds UTC; all that are given must hold.
 
@@ -172,6 +184,13 @@ class Ledger(Protocol):
         """Close a run of this process, whose selection was interrupted, as `cancelled`; it is never selected.
 
         Its executions become `cancelled` ("interrupted" or "not started").
+        """
+        ...
+
+    def look(self, lock_wait: float) -> Look:
+        """Look whether it can be used, as one who comes new would find it; from any thread, and changing nothing.
+
+        Trouble is told, not raised. A lock is waited for `lock_wait` seconds; a disk that doesn't answer, longer.
         """
         ...
 

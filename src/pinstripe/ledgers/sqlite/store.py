@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pinstripe.clock import Clock
     from pinstripe.engine import Engine
+    from pinstripe.ledger import Look
 
 T = TypeVar("T")
 
@@ -106,6 +107,12 @@ class Store:
         if self.writer is None:
             raise LedgerError(f"the ledger {self.path} is not open for writing")
         return await self.writer.write(request, long=long)
+
+    def look(self, lock_wait: float) -> Look:
+        """Look at the file with fresh eyes; from any thread."""
+        from pinstripe.ledgers.sqlite.looking import look  # only a server is asked for it
+
+        return look(self.path, None if self.writer is None else self.writer.file, lock_wait=lock_wait)
 
     def read(self, request: Callable[[apsw.Connection], T]) -> T:
         """Give what `request` reads; raises `UnknownRun` where there is no ledger yet."""

@@ -47,7 +47,8 @@ class Writer:
         self._path = path
         self._lock_wait = lock_wait
         self._process = os.getpid()
-        self._file = _identity(path)
+        self.file = identity(path)
+        """Which file this writes to, whatever has its name meanwhile."""
         self._patience = Patience(lock_wait)
         connection.set_busy_handler(self._patience)
         connection.set_wal_hook(self._committed)
@@ -119,7 +120,7 @@ class Writer:
 
     def _refuse_moved(self) -> None:
         """Refuse to write into a file that nobody will read: SQLite goes on in it, and tells of nothing."""
-        if _identity(self._path) != self._file:
+        if identity(self._path) != self.file:
             message = (
                 f"the ledger {self._path} was removed or replaced while this process had it open, so nothing more is "
                 "recorded; put the file back, or look what the jobs have done before you run them again"
@@ -234,7 +235,7 @@ class Writer:
             return
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
     """Tell which file has that name now; None for none."""
     try:
         status = path.stat()

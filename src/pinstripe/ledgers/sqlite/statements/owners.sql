@@ -24,6 +24,9 @@ delete from owners where id = :owner
   and not exists (select 1 from runs where owner = :owner and state in ('queued', 'running'))
   and not exists (select 1 from executions where owner = :owner and state = 'running')
 
+-- name: heard_workers
+select pid, beat from owners where host = :host and worker = 1 and stopping = 0 order by id
+
 -- name: join_owner
 update owners set worker = 1, concurrency = :concurrency, started_at = coalesce(started_at, beat) where id = :owner
 
