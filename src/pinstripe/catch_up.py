@@ -23,8 +23,8 @@ LONGEST = 24 * 3_600_000_000
 _WINDOWS = tuple(minutes * 60_000_000 for minutes in (1, 10, 100, 1_440, *(10**power for power in range(4, 9))))
 """How far is looked back for the last time that was missed, in microseconds: a minute, then more, up to 190 years."""
 
-_MOST = 1_000
-"""How many times are walked in a window that is longer than `LONGEST`: whichever it is, it is let go."""
+_MOST = 100
+"""How many times are walked in a window; of more, the last is found by halves."""
 
 
 class Due(NamedTuple):
@@ -72,9 +72,21 @@ def _last_between(schedule: Schedule, zone: tzinfo, after: int, until: int) -> i
     """Give the last time after `after` and up to `until`: it is looked for in ever longer windows before `until`."""
     for window in _WINDOWS:
         start = max(after, until - window)
-        found = None
-        for found in islice(_between(schedule, zone, start, until), None if window <= LONGEST else _MOST):  # noqa: B007
-            pass
-        if found is not None or start >= until or start == after:
-            return found
+        walked = [*islice(_between(schedule, zone, start, until), _MOST)]
+        if walked:
+            return walked[-1] if len(walked) < _MOST else _last_by_halves(schedule, zone, walked[-1], until)
+        if start == after:
+            break
     return None
+
+
+def _last_by_halves(schedule: Schedule, zone: tzinfo, known: int, until: int) -> int:
+    """Give the last time up to `until`, of which one is `known`: a day's seconds are many, their halvings few."""
+    while until - known > 1:
+        middle = (known + until) // 2
+        found = next(_between(schedule, zone, middle, until), None)
+        if found is None:
+            until = middle
+        else:
+            known = found
+    return known
