@@ -39,10 +39,10 @@ async def test_tenants_with_zones_and_without_are_no_problem(project_folder: Pro
 
 
 async def test_what_is_no_zone_is_told_once_with_a_tenant(project_folder: ProjectFolder) -> None:
-    items = [("a", "Asia/Tokyo"), ("b", "Mars"), ("c", "Mars"), ("d", 5), ("e", None)]
+    items = [("a", "Asia/Tokyo"), ("b", "Mars"), ("c", "Mars"), ("d", 5), ("e", None), ("f", "Asia/Tokio")]
     set_up(project_folder, [{"id": id_, "place": zone} for id_, zone in items], settings="tenants.time_zone = 'place'")
     project_folder.job("greets_too", GREETS.format(zone="tenant").replace("Greets", "GreetsToo"))
-    (of_b, of_d) = await found(project_folder)
+    (of_b, of_d, of_f) = await found(project_folder)
     assert of_b[0] == of_d[0] == "setting tenants.time_zone"
     assert of_b[1] == (
         "tenant 'b' has 'Mars' in 'place', which is no time zone; expected an IANA name such as "
@@ -50,6 +50,7 @@ async def test_what_is_no_zone_is_told_once_with_a_tenant(project_folder: Projec
         'schedules with time_zone="tenant" fire for such tenants in the project\'s zone, UTC'
     )
     assert of_d[1].startswith("tenant 'd' has a value of the type int in 'place'")
+    assert "expected an IANA name such as 'Asia/Tokyo', or None" in of_f[1]
 
 
 async def test_tenants_that_the_job_is_not_for_are_not_looked_at(project_folder: ProjectFolder) -> None:

@@ -192,32 +192,40 @@ class _ZonesLook:
             return
         zones = self._zones
         values = [zones.value(tenant) for tenant in page]
-        if all(value is MISSING for value in values):
-            yield from self._tell(
-                "", f"the tenants have no attribute {zones.attribute!r}; expected the one that holds a zone"
+        if all(value is MISSING for value in values) and self._is_new(""):
+            yield self._problem(
+                f"the tenants have no attribute {zones.attribute!r}; expected the one that holds a zone"
             )
         for tenant, value in zip(page, values, strict=True):
-            if zones.is_unknown(value):
-                shown = show_value(value)
-                reason = (
-                    f"tenant {tenant.id!r} has {shown} in {zones.attribute!r}, which is no time zone; expected an IANA "
-                    "name such as 'Europe/Paris', or None"
-                )
-                yield from self._tell(shown, reason)
+            if zones.is_unknown(value) and self._is_new(show_value(value)):
+                if len(self._told) > _ZONES:
+                    yield self._problem("further tenants have other values that are no time zones")
+                    return
+                what = f"tenant {tenant.id!r} has {show_value(value)} in {zones.attribute!r}, which is no time zone"
+                yield self._problem(f"{what}; expected an IANA name such as {_zone_like(value)!r}, or None")
 
-    def _tell(self, what: str, reason: str) -> Iterator[Problem]:
-        if what in self._told:
-            return
-        self._told.add(what)
+    def _is_new(self, value: str) -> bool:
+        """Tell whether a value is to be told: one more than so many, then none."""
+        if value in self._told or len(self._told) > _ZONES:
+            return False
+        self._told.add(value)
+        return True
+
+    def _problem(self, reason: str) -> Problem:
         follows = (
             f'schedules with time_zone="tenant" fire for such tenants in the project\'s zone, {self._zones.default}'
         )
-        if len(self._told) <= _ZONES:
-            yield Problem("setting tenants.time_zone", f"{reason}: {follows}")
-        elif len(self._told) == _ZONES + 1:
-            yield Problem(
-                "setting tenants.time_zone", f"further tenants have other values that are no time zones: {follows}"
-            )
+        return Problem("setting tenants.time_zone", f"{reason}: {follows}")
+
+
+def _zone_like(value: object) -> str:
+    """Give the name of a zone that may have been meant."""
+    from zoneinfo import available_timezones
+
+    from pinstripe.names import nearest
+
+    near = nearest(value, available_timezones()) if isinstance(value, str) else []
+    return near[0] if near else "Europe/Paris"
 
 
 async def _first_page(choice: Choice) -> Sequence[Tenant]:
