@@ -101,6 +101,15 @@ async def test_setup_is_called_once_before_any_job_is_imported(project_folder: P
         assert sys.modules["boot"].calls == [[]]
 
 
+async def test_setup_is_called_once_in_a_process_that_opens_a_project_twice(project_folder: ProjectFolder) -> None:
+    with_setup(project_folder)
+    async with open_project(project_folder.path) as one, open_project(project_folder.path) as other:
+        assert [(await each.run(Request("job"))).result for each in (one, other)] == [1, 1]
+    with open_project(project_folder.path) as plain:
+        assert len(plain.registry.load_all()) == 1
+    assert sys.modules["boot"].calls == [[]]
+
+
 @pytest.mark.parametrize("ask", ["registry", "services", "tenants"])
 async def test_whatever_imports_the_project_s_own_code_is_set_up_before(
     project_folder: ProjectFolder, ask: str
