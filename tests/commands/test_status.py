@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import os
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from pinstripe import open_project
+from pinstripe.clock import to_iso, to_microseconds
+from pinstripe.fires import Fire, KnownSchedule
+from pinstripe.ledger import NO_TENANT, NewRun
+from pinstripe.queue import NewWork
+from pinstripe.run import Trigger
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Command, Start
@@ -28,6 +36,8 @@ def test_in_a_project_without_a_ledger_nothing_goes_on_and_none_is_made(
         "selecting": 0,
         "next_due_at": None,
         "pauses": [],
+        "schedules": {"total": 0, "next_fire_at": None, "bots": 0},
+        "overdue": [],
     }
     assert not (shop.path / ".pinstripe").exists()
 
@@ -66,7 +76,7 @@ def test_pauses_are_shown_and_what_is_paused_needs_no_worker(pinstripe: Command,
 
 
 def test_a_worker_is_shown_with_what_it_runs(started: Start, pinstripe: Command) -> None:
-    worker = started("start-worker", "--concurrency", "3")
+    worker = started("start-worker", "--concurrency", "3", "--without-bot")
     pinstripe("run-background-job", "wait", "--tenant", "acme", "--tenant", "globex", "--enqueue")
     follower = started("show-run", "last", "--follow")
     follower.wait_for("Following run ")
@@ -80,6 +90,7 @@ def test_a_worker_is_shown_with_what_it_runs(started: Start, pinstripe: Command)
     assert START not in answer.out
     (process,) = pinstripe("status", "--json").json["processes"]
     assert (process["pid"], process["concurrency"], process["stopping"]) == (worker.process.pid, 3, False)
+    assert process["bot"] is False
     assert process["started_at"] <= process["heard_at"]
 
 
@@ -93,3 +104,57 @@ def test_a_run_by_hand_is_shown_and_is_no_worker(started: Start, pinstripe: Comm
     assert START in answer.out
     (process,) = pinstripe("status", "--json").json["processes"]
     assert (process["running"], process["concurrency"]) == (2, None)
+
+
+def fire_once(shop: ProjectFolder, at: datetime) -> str:
+    """Let the schedule of `hello` be known since the day before, and fire once; give the run's id."""
+
+    async def fire() -> str:
+        async with open_project(shop.path) as project:
+            await project.ledger.open()
+            key = "0 * * * * UTC"
+            known = KnownSchedule("hello", key, key, "0 * * * *", "UTC")
+            since = to_microseconds(at - timedelta(days=1))
+            (number,) = (await project.ledger.fires.register([known], keep=(), now=since)).numbers
+            due = to_microseconds(at)
+            run = NewRun("0199f2c4-0000-7000-8000-000000000001", "hello", Trigger.SCHEDULE, [], {}, {})
+            work = NewWork(run, [NO_TENANT], schedule=key, scheduled_for=due, overlap="skip")
+            assert await project.ledger.fires.fire([Fire(number, "UTC", due, work)]) == [True]
+            return run.id
+
+    return asyncio.run(fire())
+
+
+def test_what_should_have_run_is_shown_with_why(shop: ProjectFolder, pinstripe: Command, process: Command) -> None:
+    fired = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
+    run = fire_once(shop, fired)
+    answer = pinstripe("status")
+    assert "Schedules: 1, the next is due at " in answer.out
+    assert answer.out.splitlines()[-7:] == [
+        "Should have run by now: 2",
+        "JOB    TENANT  DUE                   WHY",
+        f"hello  -       {fired:%Y-%m-%d %H}:00:00Z  waits for a worker",
+        f"hello  -       {fired + timedelta(hours=1):%Y-%m-%d %H}:00:00Z  not fired since, as no bot runs",
+        "",
+        "No bot runs, so no schedule fires; start one:  pinstripe start-server",
+        "Work waits, and no worker is there; start one:  pinstripe start-worker",
+    ]
+    status = pinstripe("status", "--json").json
+    waits, unfired = status["overdue"]
+    assert waits == {
+        "job": "hello",
+        "schedule": "0 * * * * UTC",
+        "tenant": None,
+        "due_at": to_iso(fired),
+        "run": run,
+        "reason": "waits for a worker",
+    }
+    assert (unfired["run"], unfired["due_at"]) == (None, to_iso(fired + timedelta(hours=1)))
+    assert (status["schedules"]["total"], status["schedules"]["bots"]) == (1, 0)
+    coming = datetime.fromisoformat(status["schedules"]["next_fire_at"])
+    assert timedelta() < coming - datetime.now(UTC) <= timedelta(hours=1)
+    pinstripe("pause", "--job", "hello")
+    assert pinstripe("status", "--json").json["overdue"] == []
+    pinstripe("resume", "--job", "hello")
+    process("start-worker", "--drain", "--without-bot")
+    assert [one["run"] for one in pinstripe("status", "--json").json["overdue"]] == [None]

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from pinstripe.commands.waiting import has_worker, held_in_words, of_one
+from pinstripe.commands.waiting import count_bots, has_worker, held_in_words, of_one
 from pinstripe.queue import Held, Process
 
 LEASE = timedelta(seconds=60)
 NOW = 1_000_000_000
 
 
-def process(concurrency: int | None = 20, *, stopping: bool = False, silent: int = 0) -> Process:
-    return Process(1, "web-1", 4711, "0.1.0", NOW - silent * 1_000_000, None, 0, concurrency, stopping)
+def process(concurrency: int | None = 20, *, stopping: bool = False, silent: int = 0, bot: bool = False) -> Process:
+    return Process(1, "web-1", 4711, "0.1.0", NOW - silent * 1_000_000, None, 0, concurrency, stopping, bot)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,9 @@ def test_of_one_no_number_is_told(reason: Held) -> None:
 )
 def test_a_worker_takes_work_and_was_heard_of(processes: list[Process], there: bool) -> None:
     assert has_worker(processes, NOW, LEASE) is there
+
+
+def test_a_bot_was_heard_of_and_does_not_stop() -> None:
+    bots = [process(bot=True), process(None, bot=True), process(bot=True, silent=61), process(bot=True, stopping=True)]
+    assert count_bots([*bots, process()], NOW, LEASE) == 2
+    assert count_bots([], NOW, LEASE) == 0

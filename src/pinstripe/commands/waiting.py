@@ -85,6 +85,11 @@ def has_worker(processes: Sequence[Process], now: int, lease: timedelta) -> bool
     )
 
 
+def count_bots(processes: Sequence[Process], now: int, lease: timedelta) -> int:
+    """Count the processes that let schedules fire."""
+    return sum(process.bot and not process.stopping and not is_silent(process, now, lease) for process in processes)
+
+
 def is_silent(process: Process, now: int, lease: timedelta) -> bool:
     """Tell whether a process hasn't been heard of for a lease: it is dead, and nobody has cleaned up after it."""
     return now - process.beat > lease.total_seconds() * 1_000_000

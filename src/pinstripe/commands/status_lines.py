@@ -1,0 +1,137 @@
+"""What `status` shows, line by line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinstripe.clock import to_datetime
+from pinstripe.commands.pauses import since
+from pinstripe.commands.screen import command_line, moment, one_line, span, table, visible
+from pinstripe.commands.waiting import has_worker, held_in_words, is_silent
+from pinstripe.overdue import MOST
+from pinstripe.priority import Priority
+from pinstripe.queue import Held, Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from pinstripe.overdue import SchedulesStatus
+    from pinstripe.queue import Process, QueueStatus
+
+SHOWN = 20
+"""How much of what should have run stands on the screen; `--json` has more."""
+
+
+def status_lines(
+    status: QueueStatus, schedules: SchedulesStatus, now: int, lease: timedelta, folder: str | None
+) -> Iterator[str]:
+    """Give the lines about what goes on at `now` (microseconds UTC); `folder` is what `--project` was given."""
+    yield from _processes(status.processes, now, lease)
+    yield ""
+    rows = [
+        (str(line.priority), f"{line.ready:,}", "-" if line.oldest is None else _ago(line.oldest, now))
+        for line in bands(status)
+    ]
+    yield from table(["QUEUE", "READY", "OLDEST WAITS"], rows)
+    yield ""
+    yield f"Running: {status.running:,}"
+    if status.selecting:
+        yield f"Selecting tenants: {status.selecting:,} run{'' if status.selecting == 1 else 's'}"
+    if any(status.held.values()):
+        yield f"Held: {', '.join(held_in_words(status.held, status.next_due, now))}"
+    elif status.next_due is not None:  # a run whose tenants are selected later
+        yield f"Next due: {moment(to_datetime(status.next_due))}"
+    if status.pauses:
+        yield "Paused:"
+    for pause in status.pauses:
+        yield f"  {since(pause)}"
+    yield from _schedules(schedules, folder)
+    yield from _hints(status, schedules, now, lease, folder)
+
+
+def bands(status: QueueStatus) -> list[Waiting]:
+    """Give what waits in each band, also where nothing does."""
+    found = {line.priority: line for line in status.waiting}
+    return [found.get(priority) or Waiting(priority, 0, None) for priority in Priority]
+
+
+def host_of(process: Process) -> str:
+    """Give the host's name without the container's number, which only the ledger needs."""
+    return process.host.partition("/")[0]
+
+
+def _processes(processes: list[Process], now: int, lease: timedelta) -> Iterator[str]:
+    if not processes:
+        yield "No process runs anything."
+        return
+    rows = [
+        (
+            visible(host_of(process)),
+            str(process.pid),
+            f"{process.running:,}" + ("" if process.concurrency is None else f" of {process.concurrency:,}"),
+            visible(process.code_version),
+            f"{_ago(process.beat, now)} ago",
+            _state(process, now, lease),
+        )
+        for process in processes
+    ]
+    yield from table(["HOST", "PID", "RUNS", "VERSION", "HEARD", "STATE"], rows)
+
+
+def _state(process: Process, now: int, lease: timedelta) -> str:
+    if is_silent(process, now, lease):
+        return "silent"
+    if process.stopping:
+        return "stopping"
+    works = [] if process.concurrency is None else ["works"]
+    return ", ".join([*works, "bot"] if process.bot else works) or "by hand"
+
+
+def _schedules(schedules: SchedulesStatus, folder: str | None) -> Iterator[str]:
+    if schedules.total:
+        next_fire = schedules.next_fire
+        fires = "fires" if schedules.bots else "is due"
+        coming = "" if next_fire is None else f", the next {fires} at {moment(to_datetime(next_fire))}"
+        yield f"Schedules: {schedules.total:,}{coming}"
+    if not schedules.overdue:
+        return
+    found = len(schedules.overdue)
+    or_more = " or more" if found == MOST else ""
+    yield ""
+    yield f"Should have run by now: {found:,}{or_more}"
+    rows = [
+        (
+            visible(one.job),
+            "-" if one.tenant is None else visible(one.tenant),
+            moment(to_datetime(one.due_at)),
+            one_line(one.reason),
+        )
+        for one in schedules.overdue[:SHOWN]
+    ]
+    yield from table(["JOB", "TENANT", "DUE", "WHY"], rows)
+    if found > SHOWN:
+        all_of_it = command_line("status", "--json", project=folder)
+        yield f"… and {found - SHOWN:,}{or_more} others:  {all_of_it}"
+
+
+def _hints(
+    status: QueueStatus, schedules: SchedulesStatus, now: int, lease: timedelta, folder: str | None
+) -> Iterator[str]:
+    """Tell what to start, where it is wanted and isn't there."""
+    waiting = sum(line.ready for line in status.waiting) + status.selecting
+    waiting += sum(number for reason, number in status.held.items() if reason is not Held.PAUSED)
+    hints = []
+    if schedules.total and not schedules.bots:
+        start = command_line("start-server", project=folder)
+        hints.append(f"No bot runs, so no schedule fires; start one:  {start}")
+    if waiting and not has_worker(status.processes, now, lease):
+        hints.append(f"Work waits, and no worker is there; start one:  {command_line('start-worker', project=folder)}")
+    if hints:
+        yield ""
+        yield from hints
+
+
+def _ago(then: int, now: int) -> str:
+    """Write how long ago that was; a clock that was put back makes it now."""
+    return span(max(now - then, 0) / 1_000_000)
