@@ -41,7 +41,7 @@ class Size:
     """How large everything is made. `kept` are the executions of the ledger that has a history.
 
     `waiting` jobs are enqueued and drained, `paced` ones meet an idle worker, which is idle for `idle` seconds; one
-    worker executes `grown` of them in its life.
+    worker executes `grown` of them in its life. `due` schedules are due at once, `fires` times.
     """
 
     rounds: int = 20
@@ -56,6 +56,8 @@ class Size:
     waiting: int = 10_000
     paced: int = 200
     idle: float = 10
+    due: int = 1_000
+    fires: int = 5
     grown: int = 1_000_000
     peer_rounds: int = 3
 
@@ -74,6 +76,8 @@ QUICK = Size(
     waiting=2_000,
     paced=50,
     idle=3,
+    due=200,
+    fires=2,
     grown=100_000,
     peer_rounds=1,
 )
@@ -90,6 +94,8 @@ TINY = Size(
     waiting=20,
     paced=2,
     idle=0.1,
+    due=5,
+    fires=1,
     grown=60,
     peer_rounds=1,
 )

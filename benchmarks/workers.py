@@ -47,6 +47,11 @@ class Worker:
                 raise RuntimeError(f"expected {what} of `{self.command}` ({self._process.poll()}), got:\n{printed}")
             time.sleep(0.005)
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the process, if it lives; the others of its group don't get it."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
     def stop(self) -> None:
         """Ask it to end, and end it with all its children where it doesn't."""
         if self._process.poll() is None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pinstripe.timers import Timer
     from pinstripe.timetable import Timetable
 
-BATCH = 250
+BATCH = 100
 """How many timers one transaction serves at most: some ten milliseconds."""
 
 LOOK_EVERY = 1.0
