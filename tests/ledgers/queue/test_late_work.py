@@ -241,6 +241,7 @@ async def test_who_was_skipped_for_an_unfinished_run_is_late(worker: Ledger) -> 
     assert await told(worker) == [("b", reason), ("c", reason)]
     assert {work.due_at for work in await late(worker)} == {AT}
     assert await told(worker, AT) == []
+    assert [work.tenant for work in await late(worker, limit=1)] == ["b"]
     await worker.queue.pause(None, "b")
     assert await told(worker) == [("c", reason)]
     await settle(worker, ended(started["c"]))
