@@ -174,6 +174,7 @@ def test_a_moment_between_two_seconds_is_before_the_next() -> None:
         ("*/10 0 * * * *", "*/10 0 * * * *"),
         ("@Hourly", "0 * * * *"),
         ("0 0 29 2 *", "0 0 29 2 *"),
+        ("5-5/2,05-5/1 */2 1-1/4 jan-1/3 sun-0/2", "5,05 */2 1 JAN SUN"),  # cronsim would read 5/2, which is 5, 7, 9…
     ],
 )
 def test_a_line_is_kept_in_one_form(line: str, kept: str) -> None:

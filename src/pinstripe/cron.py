@@ -39,7 +39,7 @@ def check_cron(line: str) -> str:
     text = line.strip()
     if text.startswith("@"):
         text = _expand(text)
-    fields = text.upper().split()
+    fields = [",".join(map(_settled, field.split(","))) for field in text.upper().split()]
     if len(fields) not in _FIELD_COUNTS:
         message = (
             f"cron line {_short(line)}: expected five fields (minute, hour, day of month, month, day of week), or six "
@@ -176,6 +176,20 @@ def _expand(text: str) -> str:
         raise ValueError(message)
     message = f"cron line {text!r}: expected one of {', '.join(ALIASES)}"
     raise ValueError(message)
+
+
+def _settled(part: str) -> str:
+    """Give one part of a field: `5-5/2` as `5`, since cronsim reads it as `5/2`, and so as all from 5 on."""
+    match = re.fullmatch(r"(\w+)-(\w+)/0*[1-9]\d*", part, re.ASCII)
+    return match[1] if match and _value(match[1]) == _value(match[2]) else part
+
+
+def _value(text: str) -> str:
+    from cronsim.cronsim import SYMBOLIC_DAYS, SYMBOLIC_MONTHS
+
+    numbers = {name: str(day) for day, name in enumerate(SYMBOLIC_DAYS)}
+    numbers |= {name: str(month) for month, name in enumerate(SYMBOLIC_MONTHS, start=1)}
+    return numbers.get(text, text).lstrip("0")
 
 
 _NUMBERS = "alone, as a list 1,2, as a range 1-5, or with a step as in */5"
