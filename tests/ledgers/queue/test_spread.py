@@ -213,6 +213,50 @@ async def test_who_is_paused_at_its_place_is_skipped(worker: Ledger, clock: Hand
     assert await state(worker, run, BY_PLACE[-1]) is SKIPPED
 
 
+async def test_a_paused_job_waits_at_its_place_and_is_resumed(worker: Ledger, clock: HandClock) -> None:
+    run = await fire(worker, clock.microseconds)
+    await select(worker)
+    await worker.queue.pause("greet", None)
+    clock.advance(timedelta(minutes=30))
+    worker.beat()
+    assert await claim(worker) == []
+    waits = await worker.queue.waits(run.id)
+    assert (waits.ready, sum(waits.held.values()), {*waits.held}) == (0, 40, {Held.DUE, Held.PAUSED})
+    assert await worker.queue.resume("greet", None)
+    assert len(await drain(worker)) == waits.held[Held.PAUSED]
+    clock.advance(timedelta(minutes=30))
+    await drain(worker)
+    assert await counts(worker, run) == Counts(40, succeeded=40)
+
+
+async def test_a_retry_is_for_those_who_were_not_done_and_not_for_those_who_wait(
+    worker: Ledger, clock: HandClock
+) -> None:
+    run = await fire(worker, clock.microseconds)
+    await select(worker)
+    clock.advance(timedelta(minutes=30))
+    worker.beat()
+    done = {*tenants_of(await drain(worker))}
+    assert await worker.retryable(run.id, skipped=True, after=None, limit=100) == []
+    assert await worker.succeeded(run.id, TENANTS) == {*TENANTS}  # who waits needs no retry
+    await worker.queue.cancel(run.id, "not needed")
+    left = [tenant for tenant in TENANTS if tenant not in done]
+    assert await worker.retryable(run.id, skipped=True, after=None, limit=100) == left
+    retry = await enqueue_selecting(worker, retry_of=run.id, origin=run.id)
+    await select(worker)
+    assert sorted(tenants_of(await drain(worker))) == left  # at once
+    assert await counts(worker, retry) == Counts(len(left), succeeded=len(left))
+
+
+async def test_what_is_added_is_told_to_wait_before_the_selection_has_ended(worker: Ledger, clock: HandClock) -> None:
+    at = clock.microseconds
+    run = await fire(worker, at)
+    await begin(worker, BY_PLACE[5:])
+    waits = await worker.queue.waits(run.id)
+    assert (waits.ready, waits.held) == (0, {Held.DUE: 35})
+    assert waits.next_due == (await worker.queue.turn([], 1)).next_due == at + offset("greet", BY_PLACE[5], HOUR)
+
+
 async def test_a_run_with_its_tenants_has_its_own_time(worker: Ledger, clock: HandClock) -> None:
     due = clock.microseconds + 60 * SECOND
     run = await enqueue(worker, schedule="daily", scheduled_for=clock.microseconds, spread=HOUR, due_at=due)
