@@ -22,13 +22,11 @@ async def test_a_right_project_has_no_problems(project_folder: ProjectFolder) ->
     assert await found(project_folder) == []
 
 
-async def test_settings_that_are_wrong_or_have_no_effect(project_folder: ProjectFolder) -> None:
+async def test_settings_that_are_wrong(project_folder: ProjectFolder) -> None:
     project_folder.configure("ledgr = 'x'")
     ((where, reason),) = await found(project_folder)
     assert where.startswith(("pyproject.toml", "settings"))
     assert "ledgr" in reason
-    project_folder.configure("app = 'a:b'")
-    assert await found(project_folder) == [("setting app", "is set, but has no effect in this version")]
 
 
 async def test_a_setup_that_fails(project_folder: ProjectFolder) -> None:

@@ -83,7 +83,6 @@ def test_every_key_has_the_default_of_the_contract(tmp_path: Path) -> None:
     assert worker == (20, 1, timedelta(seconds=25), timedelta(seconds=60))
     retention = settings.retention
     assert (retention.succeeded, retention.failed, retention.logs) == tuple(map(timedelta, (7, 30, 1)))
-    assert settings.without_effect() == []
 
 
 def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None:
@@ -110,11 +109,6 @@ def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None
     assert settings.worker == (5, 2, timedelta(minutes=1), timedelta(seconds=90))
     assert settings.retention == (timedelta(days=1), timedelta(days=2), timedelta(hours=3))
     assert {origin for _, _, origin in describe_settings(settings)} == {"pyproject.toml"}
-
-
-def test_what_has_no_effect_yet_is_named(project_folder: ProjectFolder) -> None:
-    project_folder.configure(EVERYTHING)
-    assert load(project_folder.path).without_effect() == ["app"]
 
 
 def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(project_folder: ProjectFolder) -> None:

@@ -70,8 +70,6 @@ async def _of_ledger(project: Project) -> list[Problem]:
 async def _of_project(project: Project) -> AsyncIterator[Problem]:
     from pinstripe.loading import suspicious_attributes
 
-    for setting in project.settings.without_effect():
-        yield Problem(f"setting {setting}", "is set, but has no effect in this version")
     for problem in ignored_by_git(project.settings.background_jobs, project.settings.services):
         yield problem
     of_database = [problem async for problem in _of_database(project)]

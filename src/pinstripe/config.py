@@ -128,10 +128,6 @@ class Settings:
         """The module name under which service files are imported: `lib.services`."""
         return ".".join(self.services.relative_to(self.folder).parts)
 
-    def without_effect(self) -> list[str]:
-        """Name the settings that are set although nothing in this version uses them."""
-        return [key.name for key in KEYS if not key.has_effect and self.origins.get(key.name, DEFAULT) != DEFAULT]
-
 
 DEFAULT = "default"
 """The origin of a setting that nobody set."""

@@ -27,12 +27,11 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One setting: its dotted `name`, its `kind`, its `default`, and whether anything in this version uses it."""
+    """One setting: its dotted `name`, its `kind` and its `default`."""
 
     name: str
     kind: Kind
     default: object
-    has_effect: bool = True
 
     @property
     def variable(self) -> str:

@@ -32,7 +32,6 @@ def test_every_setting_is_shown_with_its_origin(project_folder: ProjectFolder, m
     assert shown["worker.concurrency"].split() == ["20", "default"]
     assert shown["setup"].split() == ["-", "default"]
     assert "plans, countries" in result.stdout
-    assert "app is set, but has no effect in this version." in result.stdout
     assert "pa55" not in result.output
 
 
@@ -42,7 +41,6 @@ def test_json_is_one_object_and_nothing_else(project_folder: ProjectFolder) -> N
     shown = json.loads(result.stdout)
     assert result.stderr == ""
     assert shown["project"] == str(project_folder.path)
-    assert shown["without_effect"] == ["app"]
     assert [one["key"] for one in shown["settings"]] == [key.name for key in KEYS]
     assert {"key": "worker.concurrency", "value": 20, "origin": "default"} in shown["settings"]
     assert {"key": "setup", "value": None, "origin": "default"} in shown["settings"]

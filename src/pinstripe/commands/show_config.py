@@ -19,21 +19,12 @@ def command(project: str | None, *, as_json: bool) -> None:
 
     settings = load_settings(find_project(project))
     described = describe_settings(settings)
-    without_effect = settings.without_effect()
     if as_json:
-        write_json(
-            {
-                "project": str(settings.folder),
-                "settings": [one._asdict() for one in described],
-                "without_effect": without_effect,
-            }
-        )
+        write_json({"project": str(settings.folder), "settings": [one._asdict() for one in described]})
         return
     click.echo(f"Project: {visible(str(settings.folder))}\n")
     for line in table(("SETTING", "VALUE", "FROM"), [(key, _cell(value), origin) for key, value, origin in described]):
         click.echo(line)
-    for name in without_effect:
-        click.echo(f"\n{name} is set, but has no effect in this version.")
 
 
 def _cell(value: str | int | bool | list[str] | None) -> str:  # noqa: FBT001 - a value among others
