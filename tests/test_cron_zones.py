@@ -30,7 +30,16 @@ ZONES = (
     "Pacific/Kiritimati",  # never, fourteen hours ahead
 )
 
-FIXED = ("30 2 * * *", "0 0 * * *", "45 1 * * *", "15 0,23 * * *", "0,10,50 1-3 * * *", "30 2 * * SUN", "59 23 L * *")
+FIXED = (
+    "30 2 * * *",
+    "0 0 * * *",
+    "45 1 * * *",
+    "15 0,23 * * *",
+    "0,10,50 1-3 * * *",
+    "30 2 * * SUN",
+    "59 23 L * *",
+    "*/30 30 2 * * *",
+)
 WILD = (
     "0 * * * *",
     "*/20 * * * *",
@@ -54,6 +63,18 @@ def test_around_every_change_it_fires_in_the_minutes_in_which_crond_would(name: 
         for line in LINES:
             found = takewhile(lambda moment: moment < end, fires(line.text, begin - MINUTE, zone))  # noqa: B023
             assert list(found) == [moment for moment in expected[line.text] if moment >= begin], (line.text, change)
+
+
+@pytest.mark.parametrize("name", ZONES)
+def test_wherever_near_a_change_a_walk_begins_its_first_fire_is_the_next(name: str) -> None:
+    zone = ZoneInfo(name)
+    for change in find_changes(zone, utc(2029), END):
+        expected = look_each_minute(LINES, zone, change - 2 * DAY, change + 2 * DAY)
+        for line in LINES:
+            for after in (change + 20 * MINUTE * number for number in range(-9, 10)):
+                following = next((moment for moment in expected[line.text] if moment > after), None)
+                found = next(fires(line.text, after, zone))
+                assert found == following or (following is None and found >= change + 2 * DAY), (line.text, after)
 
 
 @pytest.mark.parametrize(("name", "year"), [("Australia/Lord_Howe", 2026), ("Africa/Casablanca", 2030)])
