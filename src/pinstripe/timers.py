@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from pinstripe.catch_up import LATE, Due, find_due, next_time
 from pinstripe.clock import to_datetime
@@ -17,6 +18,8 @@ from pinstripe.selection import Selection
 from pinstripe.time_zones import find_zone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pinstripe.definition import Definition
     from pinstripe.fires import ScheduleState
     from pinstripe.schedule import Schedule
@@ -49,7 +52,7 @@ class Timer:
         self.alive = True
         """Whether it is still to fire."""
         self._following: int | None = None
-        self._selection = Selection(zone=choice).to_json()
+        self._selection = _selection(choice)
 
     def __repr__(self) -> str:
         """Show the job, the schedule and its zone."""
@@ -114,3 +117,9 @@ class Timer:
         """Write the time that the clocks of the zone show, which each tenant has once."""
         local = to_datetime(at).astimezone(self.zone)
         return local.strftime("%Y-%m-%dT%H:%M:%S") + ("+1" if local.fold else "")
+
+
+@lru_cache(maxsize=1_000)
+def _selection(choice: ZoneChoice | None) -> Mapping[str, Any]:
+    """Write for whom a fire is; the same object for the same tenants, so that the ledger writes it once."""
+    return Selection(zone=choice).to_json()
