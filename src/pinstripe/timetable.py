@@ -42,6 +42,8 @@ class _Line:
     schedule: Schedule
     known: KnownSchedule
     number: int = 0
+    looked: int = 0
+    """When it was last found out in which zones its tenants are, in microseconds UTC."""
     timers: dict[str, Timer] = field(default_factory=dict)
 
 
@@ -64,7 +66,6 @@ class Timetable:
         self._heap: list[tuple[int, int, Timer]] = []
         self._numbers = count()
         self._to_wind: deque[Timer] = deque()
-        self._looked_at_zones = 0
 
     @property
     def next_due(self) -> int | None:
@@ -83,10 +84,9 @@ class Timetable:
         for state in registered.states:
             states.setdefault(state.schedule, []).append(state)
         for line, number in zip(self._lines, registered.numbers, strict=True):
-            line.number = number
+            line.number, line.looked = number, now
             self._set(line, states.get(number, ()), None if catch_up else now)
             await asyncio.sleep(0)
-        self._looked_at_zones = now
 
     async def look_at_zones(self, fires: Fires) -> None:
         """One look in which zones tenants are: those that are new get timers, those where nobody is lose theirs.
@@ -96,7 +96,7 @@ class Timetable:
         lines = [line for line in self._lines if line.known.zone is None]
         if not lines:
             return
-        since, began = self._looked_at_zones, self._clock.now()
+        began = self._clock.now()
         found = await self._groups.read_all([*{line.definition.name: line.definition for line in lines}.values()])
         for line in lines:
             zones = found[line.definition.name]
@@ -104,8 +104,8 @@ class Timetable:
                 _log.warning("%s: the zones of its tenants can't be read now (%s)", line.definition.name, zones)
                 continue
             now = self._clock.now()
-            self._set(line, await fires.set_zones(line.number, zones, since=since, now=now), None)
-        self._looked_at_zones = began
+            self._set(line, await fires.set_zones(line.number, zones, since=line.looked, now=now), None)
+            line.looked = began
 
     def take_due(self, now: int, most: int) -> list[Timer]:
         """Take up to `most` timers that are due at `now` (microseconds UTC); `push` puts each back in."""

@@ -1,0 +1,151 @@
+"""What a ledger keeps of schedules that several processes have: two ledgers are two of them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pinstripe.errors import LedgerError
+from pinstripe.ledger import RunFilter
+from tests.ledgers.conftest import START, HandClock, Store
+from tests.ledgers.queue.moves import SECOND
+from tests.ledgers.schedules import PARIS, TOKYO, due, fired, known, register, state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pinstripe.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+
+# Two versions of the code at once.
+
+
+async def test_what_other_code_called_gone_is_there_again_when_it_fires(ledger: Ledger, other: Ledger) -> None:
+    (old,) = await register(ledger, known())
+    (new,) = await register(other, known("b"), now=START + SECOND)
+    assert (await state(other, old)).gone
+    assert await ledger.fires.fire([due(old, START + 2 * SECOND)]) == [True]
+    assert [(await state(other, number)).gone for number in (old, new)] == [False, False]
+
+
+async def test_a_zone_that_other_code_called_gone_is_there_again_when_it_fires(ledger: Ledger, other: Ledger) -> None:
+    (number,) = await register(ledger, known(zone=None))
+    await ledger.fires.set_zones(number, [PARIS], since=START, now=START)
+    await other.fires.set_zones(number, [TOKYO], since=START, now=START)
+    assert await ledger.fires.fire([due(number, START + SECOND, PARIS)]) == [True]
+    assert not (await state(ledger, number, PARIS)).gone
+
+
+async def test_two_that_fire_the_same_at_once_make_one_run(ledger: Ledger, other: Ledger) -> None:
+    numbers = await register(ledger, *(known(f"{n}") for n in range(20)))
+    assert await register(other, *(known(f"{n}") for n in range(20))) == numbers
+    batches = [[due(number, START + SECOND * second) for number in numbers] for second in range(1, 6)]
+    answers = await asyncio.gather(
+        *(each.fires.fire(batch[::step]) for batch in batches for each, step in ((ledger, 1), (other, -1)))
+    )
+    assert sum(map(sum, answers)) == len(await fired(ledger)) == 100
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(moves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abx"), st.integers(1, 12)), max_size=25))
+def test_marks_only_go_forward_whoever_moves_them(
+    moves: list[tuple[int, str, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    asyncio.run(_interleave(tmp_path_factory.mktemp("marks"), moves))
+
+
+async def _interleave(folder: Path, moves: list[tuple[int, str, int]]) -> None:
+    """Have three processes fire two schedules, in any order; a plain mark says which of them are fires."""
+    store = Store(folder / "ledger.db", HandClock())
+    ledgers = [store.ledger() for _ in range(3)]
+    marks = {"a": START, "b": START}
+    runs = 0
+    try:
+        for ledger in ledgers:
+            await ledger.open()
+        for who, what, second in moves:
+            numbers = await register(ledgers[who], known("a"), known("b"), now=START + second * SECOND)
+            if what == "x":  # it starts anew
+                await ledgers[who].close()
+                await ledgers[who].open()
+                continue
+            if set(marks.values()) == {START}:
+                marks = dict.fromkeys(marks, (await ledgers[who].fires.states())[0].since)
+            at = START + second * SECOND
+            (new,) = await ledgers[who].fires.fire([due(numbers["ab".index(what)], at)])
+            assert new == (at > marks[what])
+            marks[what] = max(marks[what], at)
+            runs += new
+        assert len(await ledgers[0].list_runs(RunFilter(limit=1_000))) == runs
+    finally:
+        for ledger in ledgers:
+            await ledger.close()
+
+
+# Being a bot.
+
+
+async def bots(ledger: Ledger) -> list[bool]:
+    return [process.bot for process in (await ledger.queue.status()).processes]
+
+
+async def test_a_bot_is_shown_as_one(ledger: Ledger, other: Ledger) -> None:
+    await other.queue.join(1)
+    assert await bots(ledger) == [False]
+    await ledger.fires.join()
+    await ledger.fires.join()
+    assert await bots(other) == [False, True]
+
+
+async def test_a_worker_may_be_a_bot_too(ledger: Ledger) -> None:
+    await ledger.queue.join(3)
+    await ledger.fires.join()
+    (process,) = (await ledger.queue.status()).processes
+    assert (process.bot, process.concurrency) == (True, 3)
+
+
+async def test_a_bot_that_was_taken_for_dead_goes_on_as_another(ledger: Ledger, other: Ledger, store: Store) -> None:
+    await ledger.fires.join()
+    store.kill(ledger)
+    await other.queue.sweep()
+    assert await bots(other) == []
+    await ledger.fires.join()
+    assert await bots(other) == [True]
+
+
+async def test_nothing_is_kept_by_a_ledger_that_is_not_open(store: Store) -> None:
+    ledger = store.ledger()
+    for move in (
+        ledger.fires.join(),
+        ledger.fires.register([known()], keep=(), now=START),
+        ledger.fires.fire([due(1, START)]),
+        ledger.fires.set_zones(1, [PARIS], since=START, now=START),
+    ):
+        with pytest.raises(LedgerError, match="not open"):
+            await move
+    assert await ledger.fires.states() == []
+
+
+async def test_a_ledger_is_read_without_writing(store: Store, ledger: Ledger) -> None:
+    await register(ledger, known())
+    reading = store.ledger()
+    await reading.open(write=False)
+    assert await reading.fires.states() == await ledger.fires.states()
+
+
+async def test_schedules_outlive_a_process(store: Store, ledger: Ledger, clock: HandClock) -> None:
+    (number,) = await register(ledger, known())
+    await ledger.fires.fire([due(number, START + SECOND)])
+    before = await ledger.fires.states()
+    await ledger.close()
+    clock.advance(timedelta(days=20))
+    again = store.ledger()
+    await again.open()
+    assert (await again.fires.register([known()], keep=(), now=clock.now())).states == before
