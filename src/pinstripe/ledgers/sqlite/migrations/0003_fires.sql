@@ -8,7 +8,7 @@ create index runs_of_schedules on runs(scheduled_for) where schedule is not null
 create index runs_by_fire on runs(job, schedule, scheduled_for) where schedule is not null;
 
 create table schedules(
-  id integer primary key,
+  id integer primary key autoincrement, -- never given again: a bot may still have one that is forgotten
   job text not null,
   key text not null,                    -- its name, or what it is
   edition text not null,                -- what it is: another one under the same key has nothing to catch up
