@@ -129,6 +129,14 @@ def test_an_hourly_line_fires_every_real_hour_of_the_autumn_night() -> None:
     assert moments == [begin + timedelta(hours=number) for number in range(1, 6)]
 
 
+def test_two_walks_of_a_line_do_not_disturb_each_other() -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    one, other = fires("0 9 * * *", begin, UTC), fires("0 9 * * *", begin + timedelta(days=100), NEW_YORK)
+    first = next(one), next(other)
+    second = next(one), next(other)
+    assert [later - earlier for earlier, later in zip(first, second, strict=True)] == [timedelta(days=1)] * 2
+
+
 def test_half_an_hour_put_back_repeats_half_an_hour() -> None:
     begin = datetime(2026, 4, 4, 14, tzinfo=UTC)
     moments = [moment.astimezone(LORD_HOWE) for moment in islice(fires("30 * * * *", begin, LORD_HOWE), 3)]

@@ -66,15 +66,14 @@ def test_around_every_change_it_fires_in_the_minutes_in_which_crond_would(name: 
 
 
 @pytest.mark.parametrize("name", ZONES)
-def test_wherever_near_a_change_a_walk_begins_its_first_fire_is_the_next(name: str) -> None:
+def test_wherever_near_a_change_a_walk_begins_it_goes_the_same_way(name: str) -> None:
     zone = ZoneInfo(name)
     for change in find_changes(zone, utc(2029), END):
         expected = look_each_minute(LINES, zone, change - 2 * DAY, change + 2 * DAY)
         for line in LINES:
             for after in (change + 20 * MINUTE * number for number in range(-9, 10)):
-                following = next((moment for moment in expected[line.text] if moment > after), None)
-                found = next(fires(line.text, after, zone))
-                assert found == following or (following is None and found >= change + 2 * DAY), (line.text, after)
+                following = [moment for moment in expected[line.text] if moment > after][:8]
+                assert list(islice(fires(line.text, after, zone), len(following))) == following, (line.text, after)
 
 
 @pytest.mark.parametrize(("name", "year"), [("Australia/Lord_Howe", 2026), ("Africa/Casablanca", 2030)])
