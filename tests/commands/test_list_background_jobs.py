@@ -54,6 +54,33 @@ def test_json_has_the_same(shop: ProjectFolder, pinstripe: Command) -> None:
     assert "gone" in broken["problem"]["reason"]
 
 
+def test_the_next_fire_in_each_tenants_zone_is_told_for_the_projects(shop: ProjectFolder, pinstripe: Command) -> None:
+    shop.job(
+        "evening",
+        """
+        from pinstripe import BackgroundJob, Schedule
+        class Evening(BackgroundJob):
+            multi_tenant = True
+            schedule = [
+                Schedule("0 * * * *", time_zone="tenant", name="hourly"),
+                Schedule("0 20 * * *", time_zone="Asia/Tokyo"),
+                "0 20 * * *",
+            ]
+            async def run(self):
+                pass
+        """,
+    )
+    blocks = {block.split()[0]: block.splitlines() for block in pinstripe("list-background-jobs").out.split("\n\n")}
+    each, tokyo, own = blocks["evening"][1:4]
+    assert each.startswith("  schedule  every hour, at minute 0, in each tenant's zone (hourly); next 20")
+    assert each.endswith(":00:00Z for tenants in UTC")
+    assert tokyo.startswith("  schedule  every day at 20:00, Asia/Tokyo time; next 20")
+    assert tokyo.endswith(" 11:00:00Z")
+    assert own.endswith(" 20:00:00Z")
+    (listed,) = (job for job in pinstripe("list-background-jobs", "--json").json if job["job"] == "evening")
+    assert [each["zone"] for each in listed["schedules"]] == ["UTC", "Asia/Tokyo", "UTC"]
+
+
 def test_the_filter_is_the_authors_own_where_there_is_one(shop: ProjectFolder, pinstripe: Command) -> None:
     for name, chosen in (("all", "tenants"), ("pro", "tenants.where(plan='pro', seats__ge=2)"), ("wrong", "5")):
         shop.job(

@@ -51,8 +51,16 @@ def command(*, as_json: bool, project: str | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Fires:
+    """A schedule's `next` fire, as it is in a `zone`: that of the schedule, or else the project's."""
+
     schedule: Schedule
+    zone: str
     next: datetime | None
+
+    @property
+    def is_example(self) -> bool:
+        """Whether it fires at another time in each tenant's own zone, for which the project's stands here."""
+        return self.schedule.time_zone == "tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ async def _look(folder: str | None) -> list[_Job]:
             else _Job(
                 job,
                 file=_place(job.path, project),
-                fires=tuple(_Fires(schedule, _next(schedule, now, project)) for schedule in job.schedules),
+                fires=tuple(_fires(schedule, now, project) for schedule in job.schedules),
                 filter=filter_in_force(job, project),
                 last_run=runs.get(job.name),
             )
@@ -93,9 +101,10 @@ def _place(path: Path | None, project: Project) -> str | None:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def _next(schedule: Schedule, now: datetime, project: Project) -> datetime | None:
-    """Give the next fire; in each tenant's own zone there is no one answer, and the project's zone stands for it."""
-    return next(schedule.fires(now, project.settings.time_zone), None)
+def _fires(schedule: Schedule, now: datetime, project: Project) -> _Fires:
+    own = project.settings.time_zone
+    zone = own if schedule.time_zone in {None, "tenant"} else schedule.time_zone
+    return _Fires(schedule, zone or own, next(schedule.fires(now, own), None))
 
 
 def _lines(job: _Job) -> Iterator[str]:
@@ -109,7 +118,8 @@ def _lines(job: _Job) -> Iterator[str]:
         yield click.style(visible(found.name), bold=True) + (f"  {visible(found.summary)}" if found.summary else "")
         for fires in job.fires:
             name = f" ({visible(fires.schedule.name)})" if fires.schedule.name else ""
-            yield _field("schedule", f"{fires.schedule.in_words()}{name}; next {moment(fires.next)}")
+            example = f" for tenants in {visible(fires.zone)}" if fires.is_example else ""
+            yield _field("schedule", f"{fires.schedule.in_words()}{name}; next {moment(fires.next)}{example}")
         if job.filter is not None:
             yield _field("tenants", visible(job.filter))
     if job.last_run is not None:
@@ -144,6 +154,7 @@ def _json(job: _Job) -> dict[str, Any]:
                 "time_zone": fires.schedule.time_zone,
                 "words": fires.schedule.in_words(),
                 "next_fire": None if fires.next is None else to_iso(fires.next),
+                "zone": fires.zone,
             }
             for fires in job.fires
         ],
