@@ -218,6 +218,11 @@ async def test_anything_but_text_is_an_error_and_never_a_tenant(project: Project
         await workspace_dependency(told(value), allow_global=True).open(request(project)).__aenter__()
 
 
+def test_a_tenant_is_nothing_that_is_fixed() -> None:
+    with pytest.raises(TypeError, match="expected a function that tells the tenant of a request, got 'acme'"):
+        workspace_dependency("acme")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("tenant", ["", "nobody", "acme ", "Acme", "%", "acme,birch", "*"])
 @pytest.mark.parametrize("allow_global", [True, False])
 async def test_an_unknown_tenant_is_an_error_and_never_all_of_them(
@@ -300,7 +305,7 @@ async def test_a_request_without_a_project_is_told_where_one_comes_from(scope: d
 async def test_what_is_open_is_not_opened_again(project: Project) -> None:
     opening = get_workspace.open(request(project, tenant="acme"))
     async with opening:
-        with pytest.raises(PinstripeError, match="is open already"):
+        with pytest.raises(PinstripeError, match="was opened before"):
             await opening.__aenter__()
     assert module("web_tenancy").events == ["enter acme", "leave acme"]
 

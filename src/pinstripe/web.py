@@ -67,6 +67,9 @@ class WorkspaceDependency:
 
     def __init__(self, tenant_of: TenantOf, *, allow_global: bool = False) -> None:
         """Take what tells the tenant; see `workspace_dependency`."""
+        if not callable(tenant_of):
+            message = f"expected a function that tells the tenant of a request, got {tenant_of!r}"
+            raise TypeError(message)
         self._tenant_of = tenant_of
         self._allow_global = allow_global
         # FastAPI reads this, and needs the class itself: it can't look up the name of it from an object.
@@ -122,7 +125,7 @@ class OpeningForRequest:
     async def __aenter__(self) -> Workspace:
         """Find the project and the tenant, and open the workspace."""
         if self._opening is not None:
-            message = "the workspace of this request is open already; expected one open(request) for each `async with`"
+            message = "this workspace was opened before; expected one open(request) for each `async with`"
             raise PinstripeError(message)
         project = project_of(self._connection)
         tenant = await self._dependency.find_tenant(self._connection, project)
