@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -12,6 +14,7 @@ from pinstripe.clock_changes import effect_in_words, next_change
 from pinstripe.fires import Fire, KnownSchedule
 from pinstripe.opening import open_project
 from pinstripe.schedule import Schedule, offset
+from tests.test_reference import section, shape
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Command
@@ -234,6 +237,13 @@ def test_what_the_ledger_knows_is_shown_of_all_zones_or_of_the_tenants(
     assert [one["zone"] for one in there["known"]] == ["Europe/Paris"]
 
 
+def test_nothing_fires_before_what_has_fired_already(zones: ProjectFolder, pinstripe: Command) -> None:
+    ahead = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=400)
+    register(zones, "several", "Europe/Paris", {"Europe/Paris": ahead})
+    first, _ = pinstripe("show-schedule", "several", "--next", "1", "--json").json
+    assert datetime.fromisoformat(first["next"][0]["at"]) == ahead + timedelta(hours=1)
+
+
 def test_an_edited_schedule_is_not_known_yet(zones: ProjectFolder, process: Command) -> None:
     register(zones, "report", None, {"Asia/Tokyo": SINCE + timedelta(days=2)})
     job(zones, "report", MORNING.replace("30 2", "30 3"))
@@ -273,3 +283,10 @@ def test_a_broken_job_is_told(shop: ProjectFolder, pinstripe: Command) -> None:
     answer = pinstripe("show-schedule", "broken")
     assert (answer.code, answer.out) == (2, "")
     assert "minute is '61'" in answer.err
+
+
+def test_the_json_is_as_the_reference_describes_it(zones: ProjectFolder, pinstripe: Command) -> None:
+    register(zones, "report", None, {"Europe/Paris": SINCE + timedelta(days=2)})
+    written = pinstripe("show-schedule", "report", "--tenant", "globex", "--next", "1", "--json").json
+    (described,) = re.findall(r"^```json\n(.*?)^```", section("show-schedule"), re.MULTILINE | re.DOTALL)
+    assert shape([{**each, "args": [], "kwargs": {}} for each in written]) == shape(json.loads(described))

@@ -149,22 +149,25 @@ def _view(
     clock, key = find_zone(zone), schedule.key(own)
     now = to_datetime(project.clock.now())
     change = next_change(clock, now)
+    known = [
+        state
+        for state in states
+        if (state.job, state.key, state.cron, state.by_tenant) == (definition.name, key, schedule.cron, by_tenant)
+        and (state.zone == zone or (by_tenant and tenant is None))
+        and not state.gone
+    ]
+    # Nothing fires at or before these; they are ahead of the clock where that was set back.
+    marks = [to_datetime(max(state.since, state.fired or 0)) for state in known if state.zone == zone]
     return _View(
         schedule=schedule,
         key=key,
         zone=zone,
         clock=clock,
         offset=_offset(definition, schedule, tenant),
-        fires=list(islice(schedule.fires(now, clock), number)),
+        fires=list(islice(schedule.fires(max([now, *marks]), clock), number)),
         change=change,
         effect=None if change is None else effect_in_words(schedule.cron, clock, change),
-        states=[
-            state
-            for state in states
-            if (state.job, state.key, state.cron, state.by_tenant) == (definition.name, key, schedule.cron, by_tenant)
-            and (state.zone == zone or (by_tenant and tenant is None))
-            and not state.gone
-        ],
+        states=known,
     )
 
 
