@@ -130,6 +130,16 @@ def test_who_holds_the_lock_and_is_there_lives(watching: Owners, clock: HandCloc
     assert watching.seize(owner) is False
 
 
+def test_another_project_of_this_process_lives_however_long_it_stood_still(
+    ours: Owners, watching: Owners, connection: apsw.Connection, clock: HandClock
+) -> None:
+    ours.register("")
+    (other,) = watching.others(connection)
+    assert other.pid == os.getpid()
+    clock.advance(LEASE * 2)
+    assert watching.seize(other) is False
+
+
 def test_who_holds_no_lock_is_dead(watching: Owners, clock: HandClock, held: Lock, path: Path) -> None:
     lock = locks.hold(path.with_name("ledger.db-owners") / "eight.lock")
     lock.release()

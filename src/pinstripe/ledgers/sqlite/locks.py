@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,10 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 
+_HELD: WeakSet[Lock] = WeakSet()
+"""The locks of this process: each project that is open in it may have one."""
+
+
 class Lock:
     """A lock that this process holds on a file of its own."""
 
@@ -21,14 +26,16 @@ class Lock:
         """Take the `path` and the open, locked `descriptor`."""
         self.path = path
         self._descriptor = descriptor
+        _HELD.add(self)
 
     def remove(self) -> None:
         """Remove the file and give up the lock; in this order, so that nobody finds a free lock of a living process."""
         self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        self.release()
 
     def release(self) -> None:
         """Give up the lock and leave the file."""
+        _HELD.discard(self)
         os.close(self._descriptor)
 
 
@@ -42,6 +49,11 @@ def hold(path: Path) -> Lock:
         raise BlockingIOError(str(made))
     made.rename(path)
     return Lock(path, descriptor)
+
+
+def is_held_here(path: Path) -> bool:
+    """Tell whether this process holds the lock of a file, by a name that no other file has."""
+    return any(lock.path.name == path.name for lock in tuple(_HELD))
 
 
 def take(path: Path) -> Lock | None:

@@ -135,7 +135,9 @@ class Owners:
         # long that has been stopped; what a worker had goes to another one.
         if owner.worker:
             return self._is_unheard(owner)
-        return (silent and _is_gone(owner.pid)) if near else self._is_unheard(owner)
+        if near:
+            return silent and _is_gone(owner.pid) and not locks.is_held_here(path)
+        return self._is_unheard(owner)
 
     def _is_unheard(self, owner: Owner) -> bool:
         """Tell whether it hasn't beaten for a lease by the clock of this process, which no one can set."""
