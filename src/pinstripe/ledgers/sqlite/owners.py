@@ -136,7 +136,8 @@ class Owners:
         if owner.worker:
             return self._is_unheard(owner)
         if near:
-            return silent and _is_gone(owner.pid) and not locks.is_held_here(path)
+            is_ours = owner.pid == os.getpid() and locks.is_held_here(path)  # of another project that is open here
+            return silent and _is_gone(owner.pid) and not is_ours
         return self._is_unheard(owner)
 
     def _is_unheard(self, owner: Owner) -> bool:
