@@ -55,16 +55,12 @@ class Schedule:
         """
         from pinstripe.cron import check_cron
 
-        given: object = name
-        if given is not None and (not isinstance(given, str) or not given.strip()):
-            message = f"name of the schedule {cron!r}: expected a text that is not empty, got {name!r}"
-            raise ValueError(message)
-        if catch_up not in {"none", "latest"}:
-            message = f"catch_up of the schedule {cron!r}: expected 'none' or 'latest', got {catch_up!r}"
+        if catch_up not in ("none", "latest"):  # it may be anything, also what no set can have
+            message = f"catch_up of the schedule {cron!r}: expected 'none' or 'latest', got {_short(catch_up)}"
             raise ValueError(message)
         values = {
             "cron": check_cron(cron),
-            "name": name,
+            "name": _checked_name(cron, name),
             "args": tuple(_json(cron, "args", args, Sequence)),
             "kwargs": _json(cron, "kwargs", {} if kwargs is None else kwargs, Mapping),
             "time_zone": _checked_zone(cron, time_zone),
@@ -213,20 +209,37 @@ def _json(cron: str, what: str, value: Any, kind: type) -> Any:
     # A tuple or a number as a key would come back as something else: `copy` is then not what was given.
     if copy is None or copy != plain:
         form = "a list of JSON values" if kind is Sequence else "JSON values by name"
-        message = f"{what} of the schedule {cron!r}: expected {form}, got {value!r}"
+        message = f"{what} of the schedule {cron!r}: expected {form}, got {_short(value)}"
         raise ValueError(message)
     return copy
 
 
-def _checked_zone(cron: str, name: str | None) -> str | None:
-    if name is None or name == TENANT_ZONE:
+def _checked_name(cron: str, name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= _LONGEST_NAME):
         return name
-    try:
-        find_zone(name)
-    except (ValueError, TypeError) as error:
-        message = f"time_zone of the schedule {cron!r}: expected an IANA zone or 'tenant', got {name!r} ({error})"
-        raise ValueError(message) from error
-    return name
+    message = (
+        f"name of the schedule {cron!r}: expected a text of one line that is not empty, of at most {_LONGEST_NAME} "
+        f"characters, got {_short(name)}"
+    )
+    raise ValueError(message)
+
+
+_LONGEST_NAME = 200
+
+
+def _checked_zone(cron: str, name: object) -> str | None:
+    if name is None or name == TENANT_ZONE:
+        return None if name is None else TENANT_ZONE
+    why = ""
+    if isinstance(name, str):
+        try:
+            find_zone(name)
+        except ValueError as error:
+            why = f" ({error})"
+        else:
+            return name
+    message = f"time_zone of the schedule {cron!r}: expected an IANA zone or 'tenant', got {_short(name)}{why}"
+    raise ValueError(message)
 
 
 def _checked_spread(cron: str, value: str | timedelta | None) -> timedelta | None:
@@ -237,7 +250,19 @@ def _checked_spread(cron: str, value: str | timedelta | None) -> timedelta | Non
     except ValueError as error:
         message = f"spread of the schedule {cron!r}: {error}"
         raise ValueError(message) from None
-    if not spread:
-        message = f"spread of the schedule {cron!r}: expected a duration longer than nothing, got {value!r}"
+    if not timedelta(0) < spread <= _WIDEST:
+        message = f"spread of the schedule {cron!r}: expected more than nothing and at most 365d, got {value!r}"
         raise ValueError(message)
     return spread
+
+
+_WIDEST = timedelta(days=365)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+_SHOWN = 200
+"""How many characters of what is wrong stand in a message."""
