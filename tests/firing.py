@@ -11,6 +11,7 @@ from pinstripe.background_job import BackgroundJob
 from pinstripe.clock import to_microseconds
 from pinstripe.config import load_settings
 from pinstripe.ledger import RunFilter
+from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.project import Project
 from tests.ledgers.conftest import HandClock
 from tests.shop import TENANCY, Shop
@@ -79,6 +80,8 @@ class World:
     folder: ProjectFolder
     clock: HandClock = field(default_factory=lambda: HandClock(to_microseconds(NOON)))
     processes: list[Process] = field(default_factory=list)
+    lock_wait: float = 10.0
+    """Seconds that a process waits for another that writes to the ledger."""
 
     async def start(self, *jobs: type[BackgroundJob], catch_up: bool = True, looks: bool = True) -> Process:
         """Start a process whose code has these jobs, and let its bot begin; without `looks` it looks at no zones."""
@@ -92,6 +95,8 @@ class World:
     def make(self, *jobs: type[BackgroundJob], catch_up: bool = True) -> Process:
         """Make a process, and let nothing of it begin."""
         project = Project(load_settings(self.folder.path), clock=self.clock)
+        path, retention = project.settings.ledger_path, project.settings.retention
+        project.ledger = SQLiteLedger(path, clock=self.clock, retention=retention, lock_wait=self.lock_wait)
         for job in jobs:
             project.registry.add(job.__name__, job)
         process = Process(project, project.bot(catch_up=catch_up))
@@ -107,12 +112,15 @@ class World:
         """Let time pass; whenever something is due, all bots tick, or `only` these: the others are suspended."""
         processes = only or self.processes
         until = self.clock.microseconds + step // timedelta(microseconds=1)
+        ticked = None
         while True:
             dues = [one.bot.next_due for one in processes if one.bot.next_due is not None]
-            if min(dues, default=until + 1) > until:
+            at = max(min(dues, default=until + 1), self.clock.microseconds)
+            if at > until or at == ticked:  # what stays due can't be written now
                 break
-            self.pass_to(max(min(dues), self.clock.microseconds))
+            self.pass_to(at)
             await self.tick(*processes)
+            ticked = at
         self.pass_to(until)
         await self.tick(*processes)
 

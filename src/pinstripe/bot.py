@@ -194,8 +194,7 @@ class Bot:
                 if next(new):
                     self._missed.caught_up += plan.caught_up
                     self._missed.let_go += fire.work is None
-            plan.timer.passed(plan.last)
-            self._timetable.push(plan.timer)
+            self._go_on(plan.timer, plan.last)
 
     async def _fire_each(self, plans: Sequence[_Plan]) -> None:
         if len(plans) == 1:
@@ -212,8 +211,16 @@ class Bot:
     def _leave(self, timer: Timer, last: int) -> None:
         """Leave out what a timer was to do up to `last`, since that fails; called where that is handled."""
         _log.exception("%s: its schedule %s failed, and goes on with its next time", timer.definition.name, timer.key)
-        with suppress(Exception):  # else it never fires again
+        self._go_on(timer, last)
+
+    def _go_on(self, timer: Timer, last: int) -> None:
+        """Put a timer back that has done what there was to do up to `last`."""
+        try:
             timer.passed(last)
+        except Exception:  # noqa: BLE001 - the others of its pass have yet to be put back
+            name, key = timer.definition.name, timer.key
+            _log.exception("%s: its schedule %s can't tell its next time, and fires no more from here", name, key)
+        else:
             self._timetable.push(timer)
 
     def _notice_jump(self, now: int) -> None:
