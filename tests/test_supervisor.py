@@ -293,10 +293,10 @@ def test_the_wait_grows_up_to_its_bound_and_begins_anew_after_a_steady_life(wait
 
 
 def test_the_number_of_a_signal_without_a_name_is_told() -> None:
-    from pinstripe.supervisor import _how
+    from pinstripe.supervisor import how_ended
 
-    assert _how(-signal.SIGTERM) == "signal SIGTERM"
-    assert _how(-99) == "signal 99"
+    assert how_ended(-signal.SIGTERM) == "signal SIGTERM"
+    assert how_ended(-99) == "signal 99"
 
 
 async def test_it_goes_on_when_nobody_listens_to_it_any_more(tmp_path: Path) -> None:

@@ -90,6 +90,11 @@ class Supervisor:
         self._killing: asyncio.Task[None] | None = None
         self._noting: set[asyncio.Future[object]] = set()
 
+    @property
+    def living(self) -> frozenset[int]:
+        """The ids of the processes that live now."""
+        return frozenset(process.pid for process in self._processes)
+
     async def supervise(self) -> None:
         """Start the processes and keep them alive; return when all have ended, as `stop` or `drains` has them do."""
         try:
@@ -133,7 +138,7 @@ class Supervisor:
                 await self._note(self._queue.sweep())
                 if self._stopped.is_set() or (self._drains and code == 0):
                     return
-                reason = f"the worker's process {process.pid} ended: {_how(code)}"
+                reason = f"the worker's process {process.pid} ended: {how_ended(code)}"
             wait = next_wait(wait, time.monotonic() - begun)
             self._say(f"{reason}; another one starts in {wait:g}s.")
             try:
@@ -237,7 +242,7 @@ def _ask_for_signal() -> bool:
         return False
 
 
-def _how(code: int) -> str:
+def how_ended(code: int) -> str:
     """Write how a process ended, by its exit code or, negative, its signal."""
     if code >= 0:
         return f"exit code {code}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[str, ...]] = {
     "Jobs": ("run-background-job", "list-background-jobs", "list-tenants"),
     "Runs": ("list-runs", "show-run", "retry-run", "cancel-run"),
-    "Workers and queue": ("start-worker", "status", "pause", "resume"),
+    "Server, workers and queue": ("start-server", "start-worker", "status", "pause", "resume"),
     "Project": ("generate-project", "generate-background-job", "show-config", "check", "enable-row-security"),
 }
 """Every command, under the heading that `--help` shows it with. Its file has its name, and defines `command`."""

@@ -14,6 +14,7 @@ import click
 from pinstripe.commands.bot_beside import BotBeside
 from pinstripe.commands.by_hand import leave
 from pinstripe.commands.options import example, project_option
+from pinstripe.commands.problems import counted, load_and_tell
 from pinstripe.commands.stop_signals import StopSignals
 from pinstripe.duration import write_duration
 from pinstripe.opening import open_project
@@ -180,25 +181,15 @@ def child_command(settings: Settings, *, drain: bool) -> list[str]:
 
 def _introduce(project: Project, *, drain: bool, has_bot: bool) -> None:
     """Say what this worker works on, and which of the project's files it can't use."""
-    from pinstripe.commands.screen import visible, visible_lines
-    from pinstripe.definition import BrokenJob
+    from pinstripe.commands.screen import visible
 
-    settings = project.settings
-    found = project.registry.load_all()
-    broken = [job for job in found if isinstance(job, BrokenJob)]
-    problems = [(str(one.path), one.line, one.reason) for one in project.services.problems()]
-    problems += [(str(job.path or f"job {job.name}"), job.line, job.reason) for job in broken]
-    for place, line, reason in problems:
-        where = place.removeprefix(f"{settings.folder}/") + (f":{line}" if line else "")
-        click.echo(f"{click.style(visible(where), bold=True)}: {visible_lines(reason)}", err=True)
-    jobs = _counted(len(found) - len(broken), "job")
-    worker = settings.worker
-    at_once = f"{_counted(worker.concurrency, 'execution')} at once"
+    loaded = load_and_tell(project)
+    worker, ledger = project.settings.worker, project.settings.ledger_path
+    at_once = f"{counted(worker.concurrency, 'execution')} at once"
     processes = "" if worker.processes == 1 else f" in each of {worker.processes} processes"
-    click.echo(f"Working on {jobs}, {at_once}{processes}, by the ledger {visible(str(settings.ledger_path))}")
-    schedules = sum(len(job.schedules) for job in found if not isinstance(job, BrokenJob))
-    if has_bot and schedules:
-        click.echo(f"Letting {_counted(schedules, 'schedule')} fire")
+    click.echo(f"Working on {counted(loaded.jobs, 'job')}, {at_once}{processes}, by the ledger {visible(str(ledger))}")
+    if has_bot and loaded.schedules:
+        click.echo(f"Letting {counted(loaded.schedules, 'schedule')} fire")
     if sys.stdout.isatty() and not drain:
         click.echo(click.style("Press Ctrl-C to stop.", dim=True))
     sys.stdout.flush()
@@ -211,16 +202,12 @@ def _rest(status: QueueStatus) -> Iterator[str]:
 
     held = [f"{count:,} {HELD[reason]}" for reason, count in status.held.items() if count]
     if status.selecting:
-        held.append(f"{_counted(status.selecting, 'run')} whose tenants are to be selected")
+        held.append(f"{counted(status.selecting, 'run')} whose tenants are to be selected")
     if not held:
         yield "Nothing is left."
         return
     next_due = "" if status.next_due is None else f"; the next is due at {moment(to_datetime(status.next_due))}"
     yield f"Nothing is ready any more. Left: {', '.join(held)}{next_due}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _end(code: int) -> None:
