@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "Jobs": ("run-background-job", "list-background-jobs", "list-tenants"),
+    "Jobs": ("run-background-job", "list-background-jobs", "show-schedule", "list-tenants"),
     "Runs": ("list-runs", "show-run", "retry-run", "cancel-run"),
     "Server, workers and queue": ("start-server", "start-worker", "status", "pause", "resume"),
     "Project": ("generate-project", "generate-background-job", "show-config", "check", "enable-row-security"),
