@@ -81,6 +81,8 @@ FORWARD = {
     "*/5 * * * *": "it fires every 5 real minutes, as ever",
     "* * * * *": "it fires each real minute, as ever",
     "* * * * * *": "it fires each real second, as ever",
+    "*/10 * * * * *": "it fires every 10 real seconds, as ever",
+    "0-20 * * * *": "21 times from 02:00 to 02:20 aren't there: it doesn't fire for them",
     "*/30 2 * * *": "02:00 and 02:30 aren't there: it doesn't fire for them",
     "0 */2 * * *": "02:00 isn't there: it doesn't fire for it",
     "0,20 * * * *": "02:00 and 02:20 aren't there: it doesn't fire for them",

@@ -86,6 +86,7 @@ def test_what_means_the_same_reads_the_same(line: str, same: str) -> None:
         ("0 0 1,LW * *", "at 00:00 on the first day of month and the last weekday of the month"),
         ("0 9 * * 1#1,3", "at 09:00 on the first Monday of the month and Wednesday"),
         ("*/5 9,11 * * *", "every fifth minute past hours 9 and 11"),
+        ("15 1,5,7,8,9 * * *", "at minute 15 past hours 1, 5, 7, 8, and 9"),
         ("1,2,4,8,16 * * * *", "at minutes 1, 2, 4, 8, and 16 of every hour"),
     ],
 )

@@ -132,10 +132,9 @@ def _rhythm(cron: str, zone: tzinfo, change: ClockChange) -> str | None:
     if len(steps) != 1:
         return None
     (step,) = steps
-    for unit, name in ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"), (_SECOND, "second")):
-        if not step % unit:
-            return f"each real {name}" if step == unit else f"every {step // unit} real {name}s"
-    return None
+    units = ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"), (_SECOND, "second"))
+    unit, name = next((unit, name) for unit, name in units if not step % unit)
+    return f"each real {name}" if step == unit else f"every {step // unit} real {name}s"
 
 
 def _named(times: Sequence[datetime]) -> str:

@@ -124,14 +124,14 @@ def _shift_around(moment: datetime, zone: tzinfo) -> timedelta:
     A shift matters as long after it, or before it, as it is large: an hour as a rule, two at Troll in Antarctica, a day
     where an island changes the side of the date line.
     """
-    here = moment.astimezone(zone).utcoffset() or _NOTHING
+    here, shift = moment.astimezone(zone).utcoffset() or _NOTHING, _NOTHING
     for reach, smaller in _REACHES:
         before = (moment - reach).astimezone(zone).utcoffset() or _NOTHING
         behind = (moment + reach).astimezone(zone).utcoffset() or _NOTHING
         shift = max(before, here, behind) - min(before, here, behind)
         if not shift or shift > smaller:
-            return shift
-    return _NOTHING
+            break
+    return shift
 
 
 _NOTHING = timedelta(0)

@@ -271,6 +271,15 @@ def test_what_is_not_there_is_exit_code_2(
     assert reason in answer.err
 
 
+def test_a_tenant_of_a_project_that_says_nothing_of_them_is_exit_code_2(
+    zones: ProjectFolder, pinstripe: Command
+) -> None:
+    zones.configure("")
+    answer = pinstripe("show-schedule", "report", "--tenant", "acme")
+    assert (answer.code, answer.out) == (2, "")
+    assert "expected `source` under [tool.pinstripe.tenants]" in answer.err
+
+
 def test_a_job_without_a_schedule_says_so(shop: ProjectFolder, pinstripe: Command) -> None:
     answer = pinstripe("show-schedule", "Greet", "--tenant", "acme")
     assert (answer.code, answer.out) == (0, "greet has no schedule: it runs when it is told to.\n")
