@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import subprocess
@@ -48,15 +47,10 @@ def command(*arguments: str, exits: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def test_everything_looks_right() -> None:
-    assert command("check") == "Everything looks right.\n"
-
-
 def test_the_jobs_are_listed_with_their_schedules() -> None:
-    jobs = {job["job"]: job for job in json.loads(command("list-background-jobs", "--json"))}
-
-    assert sorted(jobs) == ["heartbeat", "risky_operation", "send_reminders", "weekly_report"]
     said = command("list-background-jobs")
+    names = [line.partition(" ")[0] for line in said.splitlines() if line[:1].strip()]
+    assert names == ["heartbeat", "risky_operation", "send_reminders", "weekly_report"]
     assert "every second" in said
     assert "09:00, in each tenant's zone, spread over 30m" in said
     assert "(team)" in said
