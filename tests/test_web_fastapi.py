@@ -77,6 +77,18 @@ def plain(workspace: OfRequest) -> str:
     return str(run.result)
 
 
+@router.get("/current")
+async def current(_: OfRequest) -> str | None:
+    found: str | None = module("web_tenancy").current.get()
+    return found
+
+
+@router.get("/plain-current")
+def plain_current(_: OfRequest) -> str | None:
+    found: str | None = module("web_tenancy").current.get()
+    return found
+
+
 @router.get("/twice")
 async def twice(kept: Keeping, workspace: OfRequest, announced: Annotated[Workspace, Depends(announce)]) -> bool:
     kept.workspaces.append(workspace)
@@ -145,6 +157,16 @@ async def test_a_plain_handler_waits_for_what_it_starts(project: Project) -> Non
     async with client_of(make_app(), project) as client:
         answer = await client.get("/plain", headers=ACME)
     assert answer.json() == "plainly acme"
+
+
+@pytest.mark.parametrize("path", ["/current", "/plain-current"])
+async def test_a_handler_is_in_the_tenant_s_own_context(project: Project, path: str) -> None:
+    async with client_of(make_app(), project) as client:
+        answers = await asyncio.gather(
+            *(client.get(path, headers={"x-tenant": id_}) for id_ in ("acme", "birch", "birch", "acme"))
+        )
+    assert [answer.json() for answer in answers] == ["acme", "birch", "birch", "acme"]
+    assert module("web_tenancy").current.get() is None
 
 
 async def test_a_request_has_one_workspace_whoever_asks_for_it(project: Project) -> None:

@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 TENANCY = """
     import asyncio
     from contextlib import asynccontextmanager
+    from contextvars import ContextVar
 
     tenants = [{"id": "acme", "plan": "pro"}, {"id": "birch", "plan": "free"}]
     events = []
+    current = ContextVar("current", default=None)
 
     @asynccontextmanager
     async def serving(tenant):
         events.append(f"enter {tenant.id}")
+        token = current.set(tenant.id)
         try:
             yield
         finally:
+            current.reset(token)
             await asyncio.sleep(0)  # what a cancelled scope would interrupt
             events.append(f"leave {tenant.id}")
     """
