@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCENARIOS = (
     *("cold_start", "fan_out", "memory", "history", "costs", "nested"),
-    *("enqueueing", "draining", "idle", "schedules", "growth", "tenant_queries"),
+    *("enqueueing", "draining", "idle", "schedules", "simulated_years", "growth", "tenant_queries"),
 )
 OPTIONAL = ("peers",)
 """What is measured only where it is named: it installs other packages, and needs servers."""

@@ -41,7 +41,8 @@ class Size:
     """How large everything is made. `kept` are the executions of the ledger that has a history.
 
     `waiting` jobs are enqueued and drained, `paced` ones meet an idle worker, which is idle for `idle` seconds; one
-    worker executes `grown` of them in its life. `due` schedules are due at once, `fires` times.
+    worker executes `grown` of them in its life. `due` schedules are due at once, `fires` times; `simulated` jobs
+    live for `simulated_days`.
     """
 
     rounds: int = 20
@@ -58,6 +59,8 @@ class Size:
     idle: float = 10
     due: int = 1_000
     fires: int = 5
+    simulated: int = 1_000
+    simulated_days: int = 365
     grown: int = 1_000_000
     peer_rounds: int = 3
 
@@ -78,6 +81,7 @@ QUICK = Size(
     idle=3,
     due=200,
     fires=2,
+    simulated=100,
     grown=100_000,
     peer_rounds=1,
 )
@@ -96,6 +100,8 @@ TINY = Size(
     idle=0.1,
     due=5,
     fires=1,
+    simulated=5,
+    simulated_days=30,
     grown=60,
     peer_rounds=1,
 )

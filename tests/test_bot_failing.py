@@ -85,7 +85,8 @@ async def test_one_whose_next_time_cannot_be_told_has_fired_and_leaves_the_other
     process = await world.start(*jobs)
     world.pass_to(process.bot.next_due or 0)
     world.clock.advance(HOUR + MINUTE)
-    Moody.moods = (False, False, False, True)  # what is late, what was missed, what comes after that, and its next time
+    # What follows the first, what is late, what was missed, what comes after that; and then its next time.
+    Moody.moods = (False, False, False, False, True)
     await world.tick()
     Moody.moods = ()
     await world.go(HOUR)

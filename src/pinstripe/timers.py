@@ -65,6 +65,7 @@ class Timer:
 
     def find_due(self, now: int) -> Due:
         """Tell which times are to fire at `now` (microseconds UTC)."""
+        self.wind()
         if (
             self.next is not None
             and self._following is not None
