@@ -58,8 +58,8 @@ BEGIN, END = utc(2024), utc(2031)
 def test_around_every_change_it_fires_in_the_minutes_in_which_crond_would(name: str) -> None:
     zone = ZoneInfo(name)
     for change in find_changes(zone, BEGIN, END) or [utc(2026, 3, 29)]:
-        begin, end = change - 2 * DAY, change + 2 * DAY
-        expected = look_each_minute(LINES, zone, begin - DAY, end)
+        begin, end = change - 3 * DAY / 2, change + 3 * DAY / 2
+        expected = look_each_minute(LINES, zone, begin - DAY / 4, end)
         for line in LINES:
             found = takewhile(lambda moment: moment < end, fires(line.text, begin - MINUTE, zone))  # noqa: B023
             assert list(found) == [moment for moment in expected[line.text] if moment >= begin], (line.text, change)
@@ -68,7 +68,7 @@ def test_around_every_change_it_fires_in_the_minutes_in_which_crond_would(name: 
 @pytest.mark.parametrize("name", ZONES)
 def test_wherever_near_a_change_a_walk_begins_it_goes_the_same_way(name: str) -> None:
     zone = ZoneInfo(name)
-    for change in find_changes(zone, utc(2029), END):
+    for change in find_changes(zone, utc(2030), END):
         expected = look_each_minute(LINES, zone, change - 2 * DAY, change + 2 * DAY)
         for line in LINES:
             for after in (change + 20 * MINUTE * number for number in range(-9, 10)):
@@ -76,13 +76,14 @@ def test_wherever_near_a_change_a_walk_begins_it_goes_the_same_way(name: str) ->
                 assert list(islice(fires(line.text, after, zone), len(following))) == following, (line.text, after)
 
 
-@pytest.mark.parametrize(("name", "year"), [("Australia/Lord_Howe", 2026), ("Africa/Casablanca", 2030)])
-def test_in_every_minute_of_a_year_it_fires_as_crond_would(name: str, year: int) -> None:
+@pytest.mark.parametrize(("name", "months"), [("Australia/Lord_Howe", 12), ("Africa/Casablanca", 4)])
+def test_in_every_minute_of_a_long_time_it_fires_as_crond_would(name: str, months: int) -> None:
     zone = ZoneInfo(name)
     lines = [line for line in LINES if line.text in FIXED]
-    expected = look_each_minute(lines, zone, utc(year), utc(year + 1))
+    begin, end = utc(2030), utc(2030) + months * 30 * DAY
+    expected = look_each_minute(lines, zone, begin, end)
     for line in lines:
-        found = takewhile(lambda moment: moment < utc(year + 1), fires(line.text, utc(year) - MINUTE, zone))
+        found = takewhile(lambda moment: moment < end, fires(line.text, begin - MINUTE, zone))
         assert list(found) == expected[line.text]
 
 
@@ -138,7 +139,7 @@ MOST = 100
 """How many fires of a line are looked at."""
 
 
-@settings(max_examples=150)
+@settings(max_examples=120)
 @given(CRON, MOMENTS)
 def test_any_line_fires_when_crond_would_and_at_no_other_moment(text: str, start: tuple[str, datetime]) -> None:
     try:
