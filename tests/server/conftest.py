@@ -20,7 +20,7 @@ from tests.commands.conftest import PATIENCE, Started
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.conftest import ProjectFolder
 
@@ -73,6 +73,28 @@ class Response:
         return json.loads(self.body)
 
 
+class Watched(list[int]):
+    """Processes, by their ids, whose end can be waited for, though they are somebody else's children."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        """Take those that live."""
+        super().__init__(pids)
+        self._descriptors = [os.pidfd_open(pid) for pid in self]
+
+    def wait_for_end(self) -> None:
+        """Wait until all have ended."""
+        for pid, descriptor in zip(self, self._descriptors, strict=True):
+            assert select.select([descriptor], [], [], PATIENCE)[0], f"{pid} goes on and on"
+            os.close(descriptor)
+
+
+def watch(pids: Iterable[int]) -> Watched:
+    """Give processes whose end is to be waited for."""
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("this system tells nobody but its parent of a process's end")
+    return Watched(pids)
+
+
 class Served(Started):
     """A server that goes on: what it prints can be waited for, and it can be asked."""
 
@@ -80,6 +102,10 @@ class Served(Started):
         """Wait until it says where it serves; give the addresses."""
         self.wait_for("Ledger: ")
         return re.findall(r"http://\S+?(?=,|\s|$)", self.seen)
+
+    def read(self) -> None:
+        """Wait until it prints something more."""
+        assert self._read(), f"it has ended: {self.seen}"
 
     def get(self, path: str, *, method: str = "GET", url: str | None = None) -> Response:
         """Ask for a page, at the first of its addresses where nothing is said."""
@@ -115,7 +141,7 @@ class Served(Started):
                 return answer
             assert time.monotonic() < until, f"{answer.body!r}: {self.seen}"
             if select.select([self._descriptor], [], [], 0.05)[0]:
-                assert self._read(), self.seen
+                self.read()
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

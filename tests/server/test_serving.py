@@ -13,7 +13,7 @@ import pytest
 from pinstripe import open_project
 from pinstripe.ledger import RunFilter
 from tests.commands.conftest import PATIENCE
-from tests.server.conftest import Response
+from tests.server.conftest import Response, watch
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -72,15 +72,6 @@ def begin_request(server: Served) -> HTTPConnection:
     connection.endheaders(b"a")
     server.wait_for("request begins")
     return connection
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process lives; one that has ended and that nobody has waited for doesn't."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123 - of one line
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.fixture
@@ -151,7 +142,7 @@ def test_a_stop_lets_the_request_and_what_else_goes_on_end_and_then_the_applicat
     server.wait_for("job begins")
     url = server.urls()[0]
     connection = begin_request(server)
-    workers = server.children()
+    workers = watch(server.children())
     server.send(signal.SIGTERM)
     server.wait_for("Stopping: what runs may end within 20s")
     while accepts(server, url):  # as it may for a moment yet
@@ -166,7 +157,7 @@ def test_a_stop_lets_the_request_and_what_else_goes_on_end_and_then_the_applicat
     assert server.seen.index("request ends") < server.seen.index("application ends")
     assert server.seen.count("application ends") == 1
     assert "Traceback" not in server.seen
-    assert not any(map(is_alive, workers))
+    workers.wait_for_end()
     assert statuses(slow) == ["succeeded"]
 
 
@@ -206,11 +197,11 @@ def test_workers_end_with_a_server_that_is_killed(slow: ProjectFolder, serve: Se
     server = serve("--processes", "2")
     server.wait_for("job begins")
     server.until()
-    workers = server.children()
+    workers = watch(server.children())
     assert len(workers) == 2
     server.send(signal.SIGKILL)
     assert server.end() == -signal.SIGKILL  # the pipe is closed by the last of them
-    assert not any(map(is_alive, workers))
+    workers.wait_for_end()
 
 
 def test_requests_are_served_side_by_side(slow: ProjectFolder, serve: Serve) -> None:

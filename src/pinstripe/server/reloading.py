@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from importlib.util import cache_from_source
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinstripe.server.addresses import Listener
@@ -15,7 +17,7 @@ from pinstripe.supervisor import KILL_MARGIN, VARIABLE, how_ended
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pinstripe.config import Settings
     from pinstripe.server.addresses import Address
@@ -57,6 +59,7 @@ class Reloader:
         hosts = [word for listener in listeners for word in ("--host", str(listener.address))]
         self._command = (*command, *hosts)
         self._descriptors = [[one.fileno() for one in listener.sockets] for listener in listeners]
+        self._folder = settings.folder
         self._watched = Watched(settings)
         self._grace = settings.worker.shutdown_grace.total_seconds() + KILL_MARGIN
         self._tell = tell
@@ -103,19 +106,26 @@ class Reloader:
                 await self._end(server, self._grace, is_told=True)
                 return
             if self._changed.is_set():
-                self._say(f"Changed: {self._take()}. The server starts again.")
+                files = self._take()
+                self._say(f"Changed: {_name(files)}. The server starts again.")
                 await self._end(server, ENDS_WITHIN)
+                self._forget_bytecode(files)
         finally:
             for task in {ended, *reasons} - {watching}:
                 task.cancel()
 
-    def _take(self) -> str:
-        """Name the files that have changed, and forget them."""
+    def _take(self) -> list[str]:
+        """Give the files that have changed, and forget them."""
         files = sorted(self._files)
         self._files.clear()
         self._changed.clear()
-        more = f" and {len(files) - SHOWN:,} more" if len(files) > SHOWN else ""
-        return ", ".join(files[:SHOWN]) + more
+        return files
+
+    def _forget_bytecode(self, files: Iterable[str]) -> None:
+        """Have Python compile files anew: it takes one of the same size, written in the same second, for unchanged."""
+        for file in files:
+            with suppress(OSError, ValueError):
+                Path(cache_from_source(str(self._folder / file))).unlink()
 
     async def _start(self) -> Process:
         process = self._server = await asyncio.create_subprocess_exec(
@@ -149,6 +159,11 @@ class Reloader:
     def _say(self, sentence: str) -> None:
         with suppress(OSError):  # nobody listens any more: the server goes on all the same
             self._tell(sentence)
+
+
+def _name(files: Sequence[str]) -> str:
+    more = f" and {len(files) - SHOWN:,} more" if len(files) > SHOWN else ""
+    return ", ".join(files[:SHOWN]) + more
 
 
 def _send(process: Process, number: signal.Signals) -> None:
