@@ -106,6 +106,11 @@ class Bot:
         """Whether it is at work: it has made a pass in the last seconds, and the ledger took what that was to write."""
         return not self._backoff and self._clock.monotonic() - self._ticked < TICKING
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its work is over."""
+        return self._task is not None and self._task.done()
+
     def stop(self) -> None:
         """Let nothing fire any more; called on the event loop's thread."""
         self._stopping = True

@@ -265,7 +265,7 @@ class Project:
         groups = ZoneGroups(lambda: self.tenants, active=tenants.active, attribute=tenants.time_zone, default=zone)
         timetable = Timetable(self.registry, groups, self.clock, time_zone=zone, zone_attribute=tenants.time_zone)
         bot = Bot(self.ledger, timetable, self.clock, catch_up=catch_up, begin=self._started)
-        self._bots.append(bot)
+        self._bots = [*(one for one in self._bots if not one.has_ended), bot]  # many fail where the ledger does
         return bot
 
     async def preview(self, request: Request) -> Preview:

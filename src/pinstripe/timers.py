@@ -31,7 +31,7 @@ class Timer:
 
     __slots__ = (
         *("definition", "schedule", "key", "number", "zone", "place", "by_tenant"),
-        *("after", "next", "alive", "_following", "_selection"),
+        *("after", "next", "alive", "to_wind", "_following", "_selection"),
     )
 
     def __init__(
@@ -51,6 +51,8 @@ class Timer:
         """When it fires next, in microseconds UTC; None for never."""
         self.alive = True
         """Whether it is still to fire."""
+        self.to_wind = False
+        """Whether it waits to be wound."""
         self._following: int | None = None
         self._selection = _selection(choice)
 

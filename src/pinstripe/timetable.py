@@ -120,13 +120,16 @@ class Timetable:
         """Put a timer in, unless it never fires again."""
         if timer.next is not None and timer.alive:
             heapq.heappush(self._heap, (timer.next, next(self._numbers), timer))
-            self._to_wind.append(timer)
+            if not timer.to_wind:  # in a bot that has no time to wind they would become ever more
+                timer.to_wind = True
+                self._to_wind.append(timer)
 
     def wind(self) -> bool:
         """Wind timers for a moment; tell whether there are more."""
         until = time.monotonic() + _SLICE
         while self._to_wind and time.monotonic() < until:
             timer = self._to_wind.popleft()
+            timer.to_wind = False
             with suppress(Exception):  # it is told of when it is due
                 timer.wind()
         return bool(self._to_wind)
