@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,11 @@ LIFESPAN = """
         await receive()
         {}
 """
+
+
+def test_asking_for_help_imports_no_server() -> None:
+    asked = "import sys, pinstripe.commands.start_server; print(*{'uvicorn', 'starlette', 'a2wsgi'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True).stdout == b"\n"
 
 
 def test_it_says_what_it_serves_and_where_and_by_which_ledger(site: ProjectFolder, serve: Serve) -> None:

@@ -58,6 +58,14 @@ JOB = """
 """
 """A job that lasts until somebody has written to the named pipe `gate`."""
 
+STUCK = """
+    import threading
+
+    def app(environ, start_response):
+        print("stuck", flush=True)
+        threading.Event().wait()
+"""
+
 SETTINGS = """
     app = "web:app"
     worker.shutdown_grace = "{}"
@@ -172,6 +180,19 @@ def test_what_does_not_end_within_the_grace_is_cancelled(
     assert server.end() == 130
     connection.close()
     assert server.seen.index("request cancelled") < server.seen.index("application ends")
+
+
+def test_a_request_whose_thread_never_ends_is_abandoned(site: ProjectFolder, serve: Serve) -> None:
+    site.configure(SETTINGS.format("50ms"))
+    site.file("web.py", STUCK)
+    server = serve("--without-bot", "--without-workers")
+    connection = server.connect()
+    connection.request("GET", "/")
+    server.wait_for("stuck")
+    server.send(signal.SIGTERM)
+    assert server.end() == 143
+    connection.close()
+    assert "Warning: left behind by a request and still running, abandoned: threads WSGI_0\n" in server.seen
 
 
 def test_a_second_signal_ends_it_at_once(slow: ProjectFolder, serve: Serve) -> None:

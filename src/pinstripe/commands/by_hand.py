@@ -169,8 +169,8 @@ class _HandRun:
             self._task.cancel()
 
 
-async def leave(code: int, former: frozenset[threading.Thread]) -> None:
-    """Wait shortly for what jobs left behind; end the process with `code` where that doesn't end by itself."""
+async def leave(code: int, former: frozenset[threading.Thread], *, by: str = "a job") -> None:
+    """Wait shortly for what was left behind `by` a job; end the process with `code` where that doesn't end by itself."""
     from pinstripe.executing import leaked_threads
 
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -183,7 +183,7 @@ async def leave(code: int, former: frozenset[threading.Thread]) -> None:
     for kind, names in (("tasks", stuck), ("threads", threads)):
         if names:
             click.echo(
-                f"Warning: left behind by a job and still running, abandoned: {kind} {', '.join(names)}", err=True
+                f"Warning: left behind by {by} and still running, abandoned: {kind} {', '.join(names)}", err=True
             )
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # whatever a job has made of it

@@ -115,7 +115,7 @@ async def _serve(options: _Options) -> int:
                 if watch is not None:
                     watch.cancel()
     code = signals.code or 0
-    await leave(code, threads)
+    await leave(code, threads, by="a request")
     return code
 
 
