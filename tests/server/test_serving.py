@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +65,15 @@ STUCK = """
     def app(environ, start_response):
         print("stuck", flush=True)
         threading.Event().wait()
+"""
+
+MEDDLES = """
+    import asyncio
+
+    async def app(scope, receive, send):
+        for task in asyncio.all_tasks():
+            if scope["path"] == "/all" or task.get_name() == "pinstripe web server":
+                task.cancel()
 """
 
 SETTINGS = """
@@ -222,6 +232,19 @@ def test_workers_end_with_a_server_that_is_killed(slow: ProjectFolder, serve: Se
     assert len(workers) == 2
     server.send(signal.SIGKILL)
     assert server.end() == -signal.SIGKILL  # the pipe is closed by the last of them
+    workers.wait_for_end()
+
+
+@pytest.mark.parametrize("which", ["web", "all"])
+def test_all_ends_with_a_web_server_that_ends_by_itself(site: ProjectFolder, serve: Serve, which: str) -> None:
+    site.file("web.py", MEDDLES)
+    server = serve()
+    server.until()
+    workers = watch(server.children())
+    with closing(server.connect()) as connection:
+        connection.request("GET", f"/{which}")
+        assert server.end() == 1
+    assert "Error: the application cancelled tasks of the event loop that are not its own" in server.seen
     workers.wait_for_end()
 
 

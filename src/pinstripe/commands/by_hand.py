@@ -170,7 +170,7 @@ class _HandRun:
 
 
 async def leave(code: int, former: frozenset[threading.Thread], *, by: str = "a job") -> None:
-    """Wait shortly for what was left behind `by` a job; end the process with `code` where that doesn't end by itself."""
+    """Wait shortly for what was left behind; end the process with `code` where that doesn't end by itself."""
     from pinstripe.executing import leaked_threads
 
     tasks = asyncio.all_tasks() - {asyncio.current_task()}

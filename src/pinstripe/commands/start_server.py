@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pinstripe.commands.options import example, project_option
+from pinstripe.errors import PinstripeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from pinstripe.server.addresses import Listener
     from pinstripe.server.serving import Server
     from pinstripe.supervisor import Supervisor
+
+
+MEDDLED = "the application cancelled tasks of the event loop that are not its own, so the server ends"
+"""What is said of an application that ended the server."""
 
 
 class _Options(NamedTuple):
@@ -111,6 +116,8 @@ async def _serve(options: _Options) -> int:
             watch = None if reloader is None else asyncio.create_task(end_with(reloader, server.stop))
             try:
                 await server.serve(started=started)
+            except asyncio.CancelledError as error:  # which nobody else does, for signals go another way
+                raise PinstripeError(MEDDLED) from error
             finally:
                 if watch is not None:
                     watch.cancel()
