@@ -11,6 +11,7 @@ import pytest
 from tests.server.conftest import serve, server, site
 
 if TYPE_CHECKING:
+    from tests.commands.conftest import Start
     from tests.conftest import ProjectFolder
     from tests.server.conftest import Serve, Served
 
@@ -48,6 +49,16 @@ def test_it_says_what_it_serves_and_where_and_by_which_ledger(site: ProjectFolde
     assert len(server.children()) == 2
     server.send(signal.SIGINT)
     assert server.end() == 130
+
+
+@pytest.mark.parametrize("words", [(), ("--reload",)])
+def test_ctrl_c_on_a_terminal_ends_it_with_all_its_processes(terminal: Start, words: tuple[str, ...]) -> None:
+    command = terminal("start-server", "--host", "127.0.0.1:0", "--without-bot", *words)
+    command.wait_for("Press Ctrl-C to stop.")
+    command.type("\x03")
+    assert command.end() == 130  # the terminal is closed by the last of them
+    assert command.seen.count("Stopping: what runs may end within 25s; another Ctrl-C") == 1
+    assert "Warning" not in command.seen
 
 
 def test_what_is_left_out_is_said_and_counts_as_ready(server: Served) -> None:
