@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from pinstripe.executing import CURRENT, TaskTracker, leaked_threads
@@ -100,3 +104,32 @@ def test_threads_that_keep_the_process_from_ending_are_listed() -> None:
     assert "leaked" in names
     assert "daemon" not in names
     assert "pool_0" in names
+
+
+@pytest.mark.anyio
+async def test_idle_threads_of_anyio_are_no_leak_and_busy_ones_are() -> None:
+    may_end, busy, items = threading.Event(), threading.Event(), queue.Queue[None]()
+
+    def wait() -> None:
+        busy.set()
+        may_end.wait()
+
+    def wait_for_item() -> None:
+        busy.set()
+        items.get()
+
+    def leaks() -> list[str]:
+        return [thread.name for thread in leaked_threads() if thread.name == "AnyIO worker thread"]
+
+    await anyio.to_thread.run_sync(int)
+    while leaks():  # its thread is on the way back to its queue
+        await anyio.lowlevel.checkpoint()
+    for occupy, release in ((wait, may_end.set), (wait_for_item, lambda: items.put(None))):
+        busy.clear()
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, occupy)
+            await asyncio.to_thread(busy.wait)
+            try:
+                assert len(leaks()) == 1
+            finally:
+                release()

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
     from pinstripe.capture import Capture
 
-_EXECUTOR_WORKER = ("_worker", "thread.py")
+_IDLE = (
+    (("_worker", "thread.py"),),
+    (("wait", "threading.py"), ("get", "queue.py"), ("run", "_asyncio.py")),
+)
+"""The innermost functions, with their files, of an idle thread: of a `ThreadPoolExecutor`, and of AnyIO."""
 
 
 class Executing(Protocol):
@@ -79,7 +83,7 @@ class TaskTracker:
 
 
 def leaked_threads() -> list[threading.Thread]:
-    """List the threads that keep the process from ending: not daemons, and not the idle ones of a thread pool."""
+    """List the threads that keep the process from ending: not daemons, and not the idle ones of a pool."""
     frames = sys._current_frames()  # noqa: SLF001 - the documented way to see other threads
     kept = {threading.main_thread(), threading.current_thread()}
     return [
@@ -90,8 +94,15 @@ def leaked_threads() -> list[threading.Thread]:
 
 
 def _is_idle(frame: Any) -> bool:
-    """Tell whether a thread of a `ThreadPoolExecutor` waits for work, for the interpreter ends those by itself."""
+    """Tell whether a thread of a pool waits for work: those of Python's and of AnyIO's end with the event loop."""
     if frame is None:
         return True
-    name, file = _EXECUTOR_WORKER
-    return bool(frame.f_code.co_name == name and frame.f_code.co_filename.endswith(file))
+    innermost: list[tuple[str, str]] = []
+    while frame is not None and len(innermost) < max(map(len, _IDLE)):
+        innermost.append((frame.f_code.co_name, frame.f_code.co_filename))
+        frame = frame.f_back
+    return any(
+        len(innermost) >= len(idle)
+        and all(name == its and file.endswith(end) for (name, file), (its, end) in zip(innermost, idle, strict=False))
+        for idle in _IDLE
+    )
