@@ -223,3 +223,41 @@ def test_an_application_that_logs_by_itself_is_left_alone(capsys: pytest.Capture
         root.handlers = handlers
     assert heard == ["once"]
     assert capsys.readouterr().err == ""
+
+
+def test_who_enters_while_another_thread_leaves_is_redirected() -> None:
+    real, leaving, go_on, entered, left = sys.stdout, *(threading.Event() for _ in range(4))
+
+    class Slow(logging.StreamHandler[TextIO]):
+        def setStream(self, stream: TextIO) -> None:  # noqa: N802 - logging's name
+            if stream is real:
+                leaving.set()
+                assert go_on.wait(20)
+            super().setStream(stream)
+
+    def enter_and_leave() -> None:
+        with redirected():
+            pass
+        left.set()
+
+    def enter() -> None:
+        with redirected():
+            entered.set()
+            assert left.wait(20)
+            inside(capture, lambda: say("kept"))
+
+    capture, handler = Capture(), Slow(real)
+    logging.getLogger("of the application").addHandler(handler)
+    threads = [threading.Thread(target=enter_and_leave), threading.Thread(target=enter)]
+    try:
+        threads[0].start()
+        assert leaving.wait(20)
+        threads[1].start()
+        entered.wait(0.1)  # it may have to wait for the other one
+        go_on.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        logging.getLogger("of the application").removeHandler(handler)
+    assert capture.text(100) == "kept\n"
+    assert sys.stdout is real

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,6 +21,9 @@ JOBS_LOGGER = "pinstripe.jobs"
 
 _FORMAT = "%(levelname)s %(name)s: %(message)s"
 
+_SWITCHING = threading.RLock()
+"""Held while streams are put in place or taken away: projects may do that in several threads."""
+
 
 @contextmanager
 def redirected() -> Iterator[None]:
@@ -29,14 +33,16 @@ def redirected() -> Iterator[None]:
     belongs to no execution, or to one without a capture, goes where it always went. A handler of the application's that
     writes to the terminal writes to the capture meanwhile.
     """
-    streams = [_redirect(name) for name in ("stdout", "stderr")]
-    logs = _redirect_logging()
+    with _SWITCHING:
+        streams = [_redirect(name) for name in ("stdout", "stderr")]
+        logs = _redirect_logging()
     try:
         yield
     finally:
-        logs.leave()
-        for stream in streams:
-            stream.leave()
+        with _SWITCHING:
+            logs.leave()
+            for stream in streams:
+                stream.leave()
 
 
 @contextmanager
