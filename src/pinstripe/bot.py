@@ -33,7 +33,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at the clock, which may have been set."""
 
 KEEP_UP_EVERY = 60.0
-"""Seconds between two looks in which zones the tenants are."""
+"""Seconds between two looks in which zones the tenants are, and which processes live."""
 
 JUMP = 5.0
 """Seconds by which the clock must differ from what has passed to have been set."""
@@ -148,6 +148,15 @@ class Bot:
         await self._timetable.look_at_zones(self._ledger.fires)
         self._woken.set()
 
+    async def affirm(self) -> None:
+        """Say that this process is a bot, and what schedules it has; what a dead one had is this one's, or gone.
+
+        Raises `LedgerError`.
+        """
+        await self._ledger.rescue()
+        await self._ledger.fires.join()
+        await self._timetable.affirm(self._ledger.fires)
+
     async def tick(self, now: int) -> bool:
         """One pass: let fire what is due at `now` (microseconds UTC); tell whether there is more to do at once.
 
@@ -259,7 +268,8 @@ class Bot:
 
     async def _work(self) -> None:
         await self.open()
-        keeping_up = asyncio.get_running_loop().create_task(self._keep_up())
+        loop = asyncio.get_running_loop()  # a source of tenants may take its time: it has a task of its own
+        keeping_up = [loop.create_task(self._keep_on(do)) for do in (self.affirm, self.look_at_zones)]
         try:
             while not self._stopping:
                 try:
@@ -272,8 +282,9 @@ class Bot:
                 else:
                     await self._wait()
         finally:
-            keeping_up.cancel()
-            await asyncio.wait([keeping_up])
+            for task in keeping_up:
+                task.cancel()
+            await asyncio.wait(keeping_up)
 
     async def _wait(self) -> None:
         """Wait until something is due, or until it is time to look at the clock."""
@@ -286,14 +297,13 @@ class Bot:
                 await self._woken.wait()
         self._woken.clear()
 
-    async def _keep_up(self) -> None:
-        """Look in which zones tenants are, and that this process is still shown as a bot, now and then."""
+    async def _keep_on(self, do: Callable[[], Awaitable[object]]) -> None:
+        """Do something now and then, whatever becomes of it."""
         while True:
             try:
-                await self.look_at_zones()
-                await self._ledger.fires.join()
+                await do()
             except LedgerError as error:
                 _log.info("the ledger can't be asked now: %s", error)  # the next pass that fires warns of it
-            except Exception:  # noqa: BLE001 - a look that fails must not be the last
-                _log.exception("looking for the zones of tenants failed; it is tried again")
+            except Exception:  # noqa: BLE001 - what has failed is done the next time
+                _log.exception("what a bot does each minute failed; it is tried again")
             await asyncio.sleep(KEEP_UP_EVERY)

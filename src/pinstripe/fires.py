@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pinstripe.queue import NewWork
 
@@ -99,8 +99,17 @@ class Fires(Protocol):
         """Say what schedules the code of this process has; give what the ledger keeps of them.
 
         Those that are new are known since `now`; so are those that come back after they were gone, and those of another
-        edition than before. Those that this code doesn't have are gone, but for those of the jobs in `keep`, which
-        can't be loaded. One that fires in tenants' zones has those zones that it had. `now` is in microseconds UTC.
+        edition than before. Those that this code doesn't have are gone, unless another bot that lives has them, but for
+        those of the jobs in `keep`, which can't be loaded. One that fires in tenants' zones has those zones that it
+        had. `now` is in microseconds UTC.
+        """
+        ...
+
+    async def affirm(self, schedules: Mapping[int, KnownSchedule], *, keep: Collection[str], now: int) -> None:
+        """Say again what schedules (by number) the code of this process has, as its bot does now and then.
+
+        Those that a process had which is gone are this one's, as its code has them, and nothing of them is new; those
+        that no bot has any more are gone. Idempotent.
         """
         ...
 
@@ -115,8 +124,7 @@ class Fires(Protocol):
     async def fire(self, fires: Sequence[Fire]) -> list[bool]:
         """Due times → runs, in one transaction; tell of each whether it was new.
 
-        A time at or before the last one of its schedule in its zone is no fire: nothing becomes of it. What other code
-        has called gone is there again.
+        A time at or before the last one of its schedule in its zone is no fire: nothing becomes of it.
         """
         ...
 

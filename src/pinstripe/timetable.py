@@ -63,6 +63,7 @@ class Timetable:
         self._time_zone = time_zone
         self._zone_attribute = zone_attribute
         self._lines: list[_Line] = []
+        self._broken: set[str] = set()
         self._heap: list[tuple[int, int, Timer]] = []
         self._numbers = count()
         self._to_wind: deque[Timer] = deque()
@@ -77,9 +78,9 @@ class Timetable:
 
         Without `catch_up` what was missed until now is past, whatever the schedules say.
         """
-        self._lines, broken = self._load()
+        self._lines, self._broken = self._load()
         now = self._clock.now()
-        registered = await fires.register([line.known for line in self._lines], keep=broken, now=now)
+        registered = await fires.register([line.known for line in self._lines], keep=self._broken, now=now)
         states: dict[int, list[ScheduleState]] = {}
         for state in registered.states:
             states.setdefault(state.schedule, []).append(state)
@@ -87,6 +88,11 @@ class Timetable:
             line.number, line.looked = number, now
             self._set(line, states.get(number, ()), None if catch_up else now)
             await asyncio.sleep(0)
+
+    async def affirm(self, fires: Fires) -> None:
+        """Tell the ledger again which schedules this process has; raises `LedgerError`."""
+        ours = {line.number: line.known for line in self._lines}
+        await fires.affirm(ours, keep=self._broken, now=self._clock.now())
 
     async def look_at_zones(self, fires: Fires) -> None:
         """One look in which zones tenants are: those that are new get timers, those where nobody is lose theirs.

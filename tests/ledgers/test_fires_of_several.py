@@ -27,14 +27,6 @@ pytestmark = pytest.mark.anyio
 # Two versions of the code at once.
 
 
-async def test_what_other_code_called_gone_is_there_again_when_it_fires(ledger: Ledger, other: Ledger) -> None:
-    (old,) = await register(ledger, known())
-    (new,) = await register(other, known("b"), now=START + SECOND)
-    assert (await state(other, old)).gone
-    assert await ledger.fires.fire([due(old, START + 2 * SECOND)]) == [True]
-    assert [(await state(other, number)).gone for number in (old, new)] == [False, False]
-
-
 async def test_a_zone_that_other_code_called_gone_is_there_again_when_it_fires(ledger: Ledger, other: Ledger) -> None:
     (number,) = await register(ledger, known(zone=None))
     await ledger.fires.set_zones(number, [PARIS], since=START, now=START)

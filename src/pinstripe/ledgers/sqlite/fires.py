@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.fires import Registered, ScheduleState
 from pinstripe.ledgers.sqlite import enqueueing
 from pinstripe.ledgers.sqlite.statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import apsw
 
@@ -41,14 +40,21 @@ class SQLiteFires:
 
     async def register(self, schedules: Sequence[KnownSchedule], *, keep: Collection[str], now: int) -> Registered:
         """Say what schedules the code of this process has; give what is kept of them."""
+        bot = self._store.register()
 
         def register(tx: apsw.Connection) -> Registered:
-            numbers = _Registration(tx, now).take(schedules, keep)
+            numbers = _Registration(tx, bot, now).take(schedules, keep)
             ours = {*numbers}
             states = map(_state, tx.execute(statement("schedule_states")))
             return Registered(numbers, [state for state in states if state.schedule in ours and not state.gone])
 
         return await self._store.write(register, long=True)
+
+    async def affirm(self, schedules: Mapping[int, KnownSchedule], *, keep: Collection[str], now: int) -> None:
+        """Say again what schedules this process has."""
+        bot = self._store.register()
+        if _left(self._store.rows("all_schedules"), schedules, keep, bot):  # mostly none, and nothing is locked
+            await self._store.write(lambda tx: _affirm(tx, bot, schedules, keep, now), long=True)
 
     async def set_zones(self, schedule: int, zones: Collection[str], *, since: int, now: int) -> list[ScheduleState]:
         """Say in which zones the tenants of a schedule are; give what is kept for each, but for what is gone."""
@@ -64,7 +70,6 @@ class SQLiteFires:
 
         def fire(tx: apsw.Connection) -> list[bool]:
             new = [_note(tx, fire) for fire in fires]
-            tx.execute(statement("schedules_there"), (json.dumps([*{fire.schedule for fire in fires}]),))
             works = [fire.work for fire, is_new in zip(fires, new, strict=True) if is_new and fire.work is not None]
             if works:
                 gathered = enqueueing.Enqueueing(tx, self._store.engine, now, works[0])
@@ -89,11 +94,23 @@ class SQLiteFires:
         return late_work.read_late(self._store, before, limit)
 
 
+class _Row(NamedTuple):
+    """A schedule as the ledger has it; `bot` is the process that last said that it has it, None where that is gone."""
+
+    id: int
+    job: str
+    key: str
+    edition: str
+    gone: bool
+    bot: int | None
+
+
 class _Registration:
     """The schedules of one process's code, compared with what a ledger has, in one transaction."""
 
-    def __init__(self, connection: apsw.Connection, now: int) -> None:
+    def __init__(self, connection: apsw.Connection, bot: int, now: int) -> None:
         self._connection = connection
+        self._bot = bot
         self._now = now
         self._zones: dict[int, set[str]] = {}
         for schedule, zone in connection.execute(statement("zones_of_schedules")):
@@ -101,31 +118,59 @@ class _Registration:
 
     def take(self, schedules: Sequence[KnownSchedule], keep: Collection[str]) -> list[int]:
         """Write what is other than it was; give the numbers of `schedules`."""
-        rows: list[Any] = self._connection.execute(statement("all_schedules")).fetchall()
-        known = {(job, key): (id_, edition, bool(gone)) for id_, job, key, edition, gone in rows}
+        rows = [_Row(*row) for row in self._connection.execute(statement("all_schedules"))]
+        known = {(row.job, row.key): row for row in rows}
         numbers = [self._take(schedule, known.get((schedule.job, schedule.key))) for schedule in schedules]
         ours = {*numbers}
-        for (job, _key), (id_, _edition, gone) in known.items():
-            if id_ not in ours and not gone and job not in keep:
-                self._connection.execute(statement("schedule_gone"), (self._now, id_))
+        for row in rows:
+            if _is_nobodys(row, ours, keep, self._bot):
+                self._connection.execute(statement("schedule_gone"), (self._now, row.id))
         return numbers
 
-    def _take(self, schedule: KnownSchedule, row: tuple[int, str, bool] | None) -> int:
-        id_: int
+    def _take(self, schedule: KnownSchedule, row: _Row | None) -> int:
         tx, zone = self._connection, schedule.zone
-        facts = (schedule.edition, schedule.cron, int(zone is None))
+        facts = _facts(schedule, self._bot)
         if row is None:
-            made: list[Any] = tx.execute(statement("add_schedule"), (schedule.job, schedule.key, *facts)).fetchall()
-            id_ = made[0][0]
+            made: list[Any] = tx.execute(statement("add_schedule"), (*facts, schedule.job, schedule.key)).fetchall()
+            id_: int = made[0][0]
         else:
-            id_, edition, gone = row
-            if gone or edition != schedule.edition:
-                tx.execute(statement("renew_schedule"), (*facts, id_))
+            id_ = row.id
+            is_new = row.gone or row.edition != schedule.edition
+            if is_new:
                 tx.execute(statement("known_anew"), (self._now, id_))
-        zones = self._zones.get(id_, set())
-        if zone is not None and zones != {zone}:
+            if is_new or row.bot is None:
+                tx.execute(statement("have_schedule"), (*facts, id_))
+        if zone is not None and self._zones.get(id_, set()) != {zone}:
             _set_zones(tx, id_, [zone], self._now, self._now)
         return id_
+
+
+def _facts(schedule: KnownSchedule, bot: int) -> tuple[str, str, int, int]:
+    return schedule.edition, schedule.cron, int(schedule.zone is None), bot
+
+
+def _is_nobodys(row: _Row, ours: Collection[int], keep: Collection[str], bot: int) -> bool:
+    """Tell whether a schedule is to be called gone: neither this `bot` has it nor another one."""
+    return row.id not in ours and not row.gone and row.bot in {None, bot} and row.job not in keep
+
+
+def _left(rows: Iterable[Sequence[Any]], ours: Collection[int], keep: Collection[str], bot: int) -> list[_Row]:
+    """Give those of whom the process is gone that had them: ours, and those that nobody has any more."""
+    found = [_Row(*row) for row in rows]
+    return [row for row in found if (row.bot is None if row.id in ours else _is_nobodys(row, ours, keep, bot))]
+
+
+def _affirm(
+    tx: apsw.Connection, bot: int, schedules: Mapping[int, KnownSchedule], keep: Collection[str], now: int
+) -> None:
+    for row in _left(tx.execute(statement("all_schedules")), schedules, keep, bot):
+        schedule = schedules.get(row.id)
+        if schedule is None:
+            tx.execute(statement("schedule_gone"), (now, row.id))
+            continue
+        tx.execute(statement("have_schedule"), (*_facts(schedule, bot), row.id))
+        if schedule.zone is not None:
+            _set_zones(tx, row.id, [schedule.zone], now, now)
 
 
 def _set_zones(tx: apsw.Connection, schedule: int, zones: Collection[str], since: int, now: int) -> None:

@@ -14,7 +14,8 @@ create table schedules(
   edition text not null,                -- what it is: another one under the same key has nothing to catch up
   cron text not null,
   by_tenant integer not null,           -- 1: in each tenant's zone
-  gone_at integer,                      -- the code that was started last didn't have it
+  bot integer,                          -- the process that last said that it has it
+  gone_at integer,                      -- no code has it that lets schedules fire
   unique(job, key)
 );
 

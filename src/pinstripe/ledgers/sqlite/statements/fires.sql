@@ -5,13 +5,13 @@ select bot from owners where id = :owner
 update owners set bot = 1, started_at = coalesce(started_at, beat) where id = :owner
 
 -- name: all_schedules
-select id, job, key, edition, gone_at is not null from schedules
+select id, job, key, edition, gone_at is not null, (select o.id from owners o where o.id = schedules.bot) from schedules
 
 -- name: add_schedule
-insert into schedules(job, key, edition, cron, by_tenant) values (?, ?, ?, ?, ?) returning id
+insert into schedules(edition, cron, by_tenant, bot, job, key) values (?, ?, ?, ?, ?, ?) returning id
 
--- name: renew_schedule
-update schedules set edition = ?, cron = ?, by_tenant = ?, gone_at = null where id = ?
+-- name: have_schedule
+update schedules set edition = ?, cron = ?, by_tenant = ?, bot = ?, gone_at = null where id = ?
 
 -- name: schedule_gone
 update schedules set gone_at = ? where id = ? and gone_at is null
@@ -46,7 +46,3 @@ from schedules s join schedule_zones z on z.schedule = s.id where s.id = ? order
 -- Who comes second changes nothing, and lets nothing fire.
 update schedule_zones set fired = :at, missed = iif(:let_go, :at, missed), gone_at = null
 where schedule = :schedule and zone = :zone and fired < :at and since < :at
-
--- name: schedules_there
--- Other code has called them gone, and this one has them: they are there for as long as one of the two is.
-update schedules set gone_at = null where id in (select value from json_each(?)) and gone_at is not null
