@@ -29,6 +29,17 @@ async def test_settings_that_are_wrong(project_folder: ProjectFolder) -> None:
     assert "ledgr" in reason
 
 
+async def test_the_application_that_is_served(project_folder: ProjectFolder) -> None:
+    project_folder.configure("app = 'web:app'")
+    ((where, reason),) = await found(project_folder)
+    assert (where, "web" in reason) == ("setting app", True)
+    project_folder.file("web.py", "async def app(scope, receive, send):\n    ...\n\n\nraise OSError('gone')\n")
+    ((where, reason),) = await found(project_folder)
+    assert (where, "OSError: gone" in reason) == ("web.py:5", True)
+    project_folder.file("web.py", "async def app(scope, receive, send):\n    ...\n")
+    assert await found(project_folder) == []
+
+
 async def test_a_setup_that_fails(project_folder: ProjectFolder) -> None:
     project_folder.configure("setup = 'boot:setup'")
     project_folder.file("boot.py", "def setup():\n    raise OSError('gone')\n")

@@ -84,9 +84,22 @@ async def _of_project(project: Project) -> AsyncIterator[Problem]:
         else:
             for reason in suspicious_attributes(job.job_class):
                 yield Problem(_place(job.path, None) or f"job {job.name}", reason)
+    for problem in _of_application(project):
+        yield problem
     async for problem in _of_tenants(project, [job for job in loaded if not isinstance(job, BrokenJob)]):
         if problem.reason not in {one.reason for one in of_database}:  # tenants that are kept there
             yield problem
+
+
+def _of_application(project: Project) -> Iterator[Problem]:
+    """Import the web application, as start-server does."""
+    from pinstripe.server.application import load_application
+
+    if project.settings.app is not None:
+        try:
+            load_application(project.settings.app)
+        except ConfigurationError as error:
+            yield Problem(_place(error.path, error.line) or "setting app", error.reason)
 
 
 def ignored_by_git(*folders: Path) -> Iterator[Problem]:

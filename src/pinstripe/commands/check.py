@@ -24,8 +24,8 @@ def command(*, as_json: bool, project: str | None) -> int:
 
     Imports every job and service, reads every schedule, connects to the ledger and to the application's database, looks
     at its tables and at row-level security, asks the tenant source for its first page under each job's filter, looks at
-    the tenants' time zones where a schedule fires in them, for settings without effect and misspelled attributes, and
-    asks git whether it ignores the jobs. Exits with 1 where it found something.
+    the tenants' time zones where a schedule fires in them and for misspelled attributes, imports the application that
+    start-server serves, and asks git whether it ignores the jobs. Exits with 1 where it found something.
     """
     from pinstripe.checks import look
     from pinstripe.config import find_project
