@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 import pytest
@@ -218,6 +218,52 @@ async def test_what_is_no_error_of_the_ledger_loses_nothing(world: World) -> Non
     await world.tick()
     fired = await process.fired()
     assert (len(fired), len(set(fired))) == (150, 150)
+
+
+async def test_a_pass_that_is_cancelled_leaves_all_to_the_next_one(world: World) -> None:
+    world.lock_wait = 10.0
+    jobs = [scheduled("0 * * * *", name=f"Job{n}") for n in range(3)]
+    process = await world.start(*jobs)
+    world.pass_to(process.bot.next_due or 0)
+    with held(world):
+        ticking = asyncio.create_task(process.bot.tick(world.clock.microseconds))
+        await asyncio.sleep(0)
+        ticking.cancel()
+    await asyncio.wait([ticking])
+    assert ticking.cancelled()
+    await world.go(HOUR)
+    assert await process.fired() == [f"job{n} 11-20 {hour}:00" for hour in (13, 14) for n in range(3)]
+
+
+async def test_a_ledger_that_fails_while_each_of_a_pass_is_written_by_itself_loses_none(world: World) -> None:
+    """Arguments that can't be written make each of their pass a transaction of its own: some then fail."""
+    written: list[object] = []
+
+    class Unwritable(dict[str, object]):
+        def items(self) -> Any:
+            written.append(self)
+            raise TypeError
+
+    class Locking(Schedule):
+        def fires(self, after: datetime, zone: str | tzinfo | None = None) -> Iterator[datetime]:
+            if written and not other.in_transaction:  # after its own transaction: it looks for what comes next
+                other.execute("begin immediate")
+            return super().fires(after, zone)
+
+    unwritable = Schedule("0 * * * *", kwargs={"a": {}})
+    locking = [scheduled(Locking("0 * * * *"), name=f"Job{n}") for n in range(5)]
+    process = await world.start(scheduled(unwritable), *locking)
+    cast("dict[str, object]", unwritable.kwargs)["a"] = Unwritable(b=1)
+    with closing(apsw.Connection(str(world.folder.path / ".pinstripe" / "ledger.db"))) as other:
+        world.pass_to(process.bot.next_due or 0)
+        world.clock.advance(HOUR + MINUTE)  # so that none has looked yet for what comes next
+        await world.tick()
+        assert await process.fired() == ["job0 11-20 14:00"]
+        other.execute("rollback")
+        written.clear()
+        world.clock.advance(SECONDS)
+        await world.tick()
+    assert await process.fired() == [f"job{n} 11-20 14:00" for n in range(5)]
 
 
 async def test_it_ticks_for_as_long_as_it_is_asked_to(world: World) -> None:

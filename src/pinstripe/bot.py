@@ -196,7 +196,7 @@ class Bot:
         """Let the ledger make runs of what is planned, in one transaction, and go on to the next times."""
         try:
             new = iter(await self._ledger.fires.fire([fire for plan in plans for fire in plan.fires]))
-        except LedgerError:
+        except (LedgerError, asyncio.CancelledError):  # who cancels a pass of `tick` may make another one
             for plan in plans:
                 self._timetable.push(plan.timer)
             raise
@@ -217,7 +217,7 @@ class Bot:
         for number, plan in enumerate(plans, 1):
             try:
                 await self._fire([plan])
-            except LedgerError:
+            except (LedgerError, asyncio.CancelledError):
                 for left in plans[number:]:
                     self._timetable.push(left.timer)
                 raise
