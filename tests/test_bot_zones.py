@@ -113,6 +113,24 @@ async def test_a_zone_that_is_found_new_is_known_since_the_look_before(world: Wo
     assert await who(process) == ["11-20 13:00 lima", "11-20 13:00 paris"]
 
 
+async def test_a_look_that_takes_its_time_is_of_when_it_began(world: World) -> None:
+    process = await world.start(each("0 * * * *"))
+    shop = process.shop()
+    world.pass_to(to_microseconds(datetime(2026, 11, 20, 12, 59, tzinfo=UTC)))
+
+    async def take_time(number: int) -> None:
+        if not number:
+            world.clock.advance(2 * MINUTE)
+
+    shop.on_reading(take_time)
+    await process.bot.look_at_zones()
+    shop.on_reading(None)
+    shop.tenants([*TENANTS, tenant("lima", LIMA)])  # who may have been there before 13:00
+    await process.bot.look_at_zones()
+    await world.tick()
+    assert "11-20 13:00 lima" in await who(process)
+
+
 async def test_a_failed_look_is_no_look(world: World, caplog: pytest.LogCaptureFixture) -> None:
     process = await world.start(each("0 * * * *"))
     shop = process.shop()
