@@ -26,6 +26,7 @@ MEASURED = {
     "enqueueing": "20 calls of `await workspace.enqueue_background_job()`",
     "draining": "20 no-ops, `worker.work(drain=True)`",
     "idle": "from the call that enqueues to the job's first line, p50",
+    "schedules": "5 due at once: from their time to the job's first line, by start-worker, p50",
     "simulated_years": "30 days of 5 jobs: fires, each as a calendar has it",
     "growth": "memory after 60 executions",
     "nested": "5 calls of `await workspace.run_background_job()`, one by one",
