@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Self
 
@@ -225,6 +226,54 @@ async def test_a_source_that_fails_is_told_after_what_it_gave(fails_at: int) -> 
             given_.append(len(page))  # noqa: PERF401 - what came before the failure is of interest
     assert isinstance(failure.value.__cause__, OSError)
     assert given_ == ([] if fails_at == 0 else [PAGE])
+
+
+class Leaving(OwnSource):
+    """A source that awaits what somebody has cancelled, or that exits."""
+
+    leaves: type[BaseException] = asyncio.CancelledError
+
+    async def __aiter__(self) -> AsyncIterator[Tenant]:
+        yield Tenant("acme", {"id": "acme"})
+        raise self.leaves
+
+
+@pytest.mark.parametrize("leaves", [asyncio.CancelledError, SystemExit])
+async def test_a_source_can_neither_end_nor_cancel_who_reads_it(leaves: type[BaseException]) -> None:
+    async def generator() -> AsyncIterator[str]:
+        yield "acme"
+        raise leaves
+
+    own = Leaving([])
+    own.leaves = leaves
+    for source in (Tenants(generator), own):
+        choice = await choice_of(ForAll, source, active="")
+        with pytest.raises(TenantSourceFailed, match=leaves.__name__):
+            _ = [page async for page in choice.pages()]
+        with pytest.raises(TenantSourceFailed, match=leaves.__name__):
+            await choice.by_ids(["acme", "birch"])
+
+
+@pytest.mark.parametrize("manner", [Tenants, OwnSource])
+async def test_who_reads_a_source_can_be_cancelled(manner: type[Tenants | OwnSource]) -> None:
+    waiting = asyncio.Event()
+
+    async def generator() -> AsyncIterator[str]:
+        waiting.set()
+        await asyncio.Event().wait()
+        yield "acme"
+
+    class Waiting(OwnSource):
+        async def __aiter__(self) -> AsyncIterator[Tenant]:
+            async for _ in generator():
+                yield Tenant("acme", {})
+
+    choice = await choice_of(ForAll, Tenants(generator) if manner is Tenants else Waiting([]), active="")
+    reading = asyncio.create_task(anext(choice.pages()))
+    await waiting.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
 
 
 async def test_a_source_that_fails_for_named_tenants_is_told() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pinstripe.errors import ConfigurationError, InvalidArguments, TenantSourceFailed, UnknownTenant
@@ -13,7 +14,7 @@ from pinstripe.tenants import Tenant
 from pinstripe.text_values import TextValue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 
     from pinstripe.definition import Definition
     from pinstripe.tenants import TenantSource
@@ -246,7 +247,7 @@ async def _refuse_unknown(
 async def _pages(source: TenantSource) -> AsyncGenerator[list[Tenant], None]:
     """Read a source in pages: by its own `pages` where it has that faster way."""
     faster = getattr(source, "pages", None)
-    try:
+    with _failing():
         if faster is not None:
             async with aclosing(faster(PAGE)) as pages:
                 async for page in pages:
@@ -260,10 +261,6 @@ async def _pages(source: TenantSource) -> AsyncGenerator[list[Tenant], None]:
                 page = []
         if page:
             yield _checked(page)
-    except (TenantSourceFailed, ConfigurationError):
-        raise
-    except Exception as error:
-        raise _failed(error) from error
 
 
 def _checked(page: T) -> T:
@@ -277,12 +274,8 @@ def _checked(page: T) -> T:
 
 async def find_tenants(source: TenantSource, ids: Sequence[str]) -> Mapping[str, Tenant]:
     """Give those of the tenants with these ids that the source has; raises `TenantSourceFailed` where it fails."""
-    try:
+    with _failing():
         found = await source.by_ids(ids)
-    except (TenantSourceFailed, ConfigurationError):
-        raise
-    except Exception as error:
-        raise _failed(error) from error
     _checked(found.values())
     return found
 
@@ -295,17 +288,29 @@ async def find_distinct(source: TenantSource, attribute: str) -> list[object] | 
     faster = getattr(source, "distinct", None)
     if faster is None:
         return None
-    try:
+    with _failing():
         values = await faster(attribute)
         return None if values is None else list(values)
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Take whatever a source raises for its failure.
+
+    That may be a cancellation, as where it awaits a task of its application's that was cancelled: it isn't ours, unless
+    somebody has cancelled the task that reads.
+    """
+    try:
+        yield
     except (TenantSourceFailed, ConfigurationError):
         raise
-    except Exception as error:
-        raise _failed(error) from error
-
-
-def _failed(error: Exception) -> TenantSourceFailed:
-    return TenantSourceFailed(f"the tenant source failed: {type(error).__name__}: {hide_passwords(str(error))}")
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            raise
+        told = ": ".join(filter(None, (type(error).__name__, hide_passwords(str(error)))))
+        message = f"the tenant source failed: {told}"
+        raise TenantSourceFailed(message) from error
 
 
 def _tenants(ids: Sequence[str]) -> str:
