@@ -191,3 +191,17 @@ async def test_a_zone_of_an_old_edition_is_gone_once_the_old_code_is(world: Worl
     assert [state.zone for state in await process.project.ledger.fires.states() if not state.gone] == ["Asia/Tokyo"]
     await world.go(DAY)
     assert await process.fired() == ["job 11-21 00:00", "job 11-21 08:00", "job 11-22 00:00"]
+
+
+async def test_old_code_that_goes_on_for_long_loses_nothing(world: World) -> None:
+    """As where a deploy is tried out beside it, and given up: what only the old code has isn't forgotten."""
+    old = await world.start(scheduled("0 0 15 * *", name="Monthly"), HOURLY)
+    world.pass_to(world.clock.microseconds + 11 * 3_600_000_000)
+    await world.end(await world.start(OTHER))
+    for _ in range(60):
+        await world.go(DAY)
+        old.project.ledger.beat()
+        await old.bot.affirm()
+        await old.project.ledger.prune()
+    assert [line for line in await old.fired() if "monthly" in line] == ["monthly 12-15 00:00", "monthly 01-15 00:00"]
+    assert not any(state.gone for state in await old.project.ledger.fires.states() if state.job != "other")
