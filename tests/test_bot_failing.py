@@ -126,12 +126,18 @@ async def test_arguments_that_cannot_be_written_leave_the_others(
 
 async def test_arguments_that_cannot_be_written_while_the_ledger_fails(world: World) -> None:
     schedule = Schedule("0 * * * *", args=[[]])
-    process = await world.start(*(scheduled("0 * * * *", name=f"Job{n}") for n in range(5)), scheduled(schedule))
+    jobs = [scheduled("0 * * * *", name=f"Job{n}") for n in range(5)]
+    process = await world.start(scheduled(schedule), *jobs)
     changed: list[Any] = schedule.args[0]
     changed.append(object())
     world.pass_to(process.bot.next_due or 0)
-    with held(world):
-        await world.tick()
+    with closing(apsw.Connection(str(world.folder.path / ".pinstripe" / "ledger.db"))) as connection:
+        connection.execute(
+            "create trigger full before insert on runs when new.job = 'job3' begin select raise(abort, 'full'); end"
+        )
+        assert not await process.bot.tick(world.clock.microseconds)
+        assert await process.fired() == [f"job{n} 11-20 13:00" for n in range(3)]
+        connection.execute("drop trigger full")
     world.clock.advance(SECONDS)
     await world.tick()
     assert await process.fired() == [f"job{n} 11-20 13:00" for n in range(5)]
