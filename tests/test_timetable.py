@@ -97,6 +97,28 @@ async def test_zones_that_are_gone_are_due_no_more(world: World) -> None:
     assert table.next_due == first + 8 * 3_600_000_000
 
 
+async def test_zones_that_are_due_at_once_are_taken_in_their_order(world: World) -> None:
+    zones = ["Europe/Paris", "Europe/Berlin", "Africa/Tunis", "Europe/Oslo", "Africa/Lagos", "Europe/Rome"]
+    table, fires = await make(world, scheduled(Schedule("0 12 3 12 *", time_zone=TENANT_ZONE), multi_tenant=True))
+    world.processes[-1].shop().tenants([{"id": zone, "time_zone": zone} for zone in zones])
+    assert await table.look_at_zones(fires) == {}
+    assert [timer.place for timer in table.take_due(table.next_due or 0, 9)] == sorted(zones)
+
+
+async def test_a_look_gives_why_zones_can_not_be_read(world: World) -> None:
+    job = scheduled(Schedule("0 9 * * *", time_zone=TENANT_ZONE), multi_tenant=True, name="Greet")
+    table, fires = await make(world, job)
+
+    async def fail(number: int) -> None:
+        message = "the source is away"
+        raise OSError(message)
+
+    world.processes[-1].shop().on_reading(fail)
+    failures = await table.look_at_zones(fires)
+    assert [*failures] == ["greet"]
+    assert "the source is away" in str(failures["greet"])
+
+
 async def test_without_catching_up_nothing_before_now_is_due(world: World) -> None:
     await make(world, scheduled("0 * * * *"))
     world.clock.advance(5 * HOUR + HOUR / 2)

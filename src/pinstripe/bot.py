@@ -143,10 +143,14 @@ class Bot:
         await self._ledger.fires.join()
         await self._timetable.open(self._ledger.fires, catch_up=self._catch_up)
 
-    async def look_at_zones(self) -> None:
-        """One look in which zones tenants are; where their source fails, all stays as it is. Raises `LedgerError`."""
-        await self._timetable.look_at_zones(self._ledger.fires)
+    async def look_at_zones(self) -> dict[str, Exception]:
+        """One look in which zones tenants are; raises `LedgerError`.
+
+        Where a source of tenants fails, all stays as it is; gives why, by the names of the jobs that it concerns.
+        """
+        failures = await self._timetable.look_at_zones(self._ledger.fires)
         self._woken.set()
+        return failures
 
     async def affirm(self) -> None:
         """Say that this process is a bot, and what schedules it has; what a dead one had is this one's, or gone.

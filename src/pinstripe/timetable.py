@@ -94,24 +94,28 @@ class Timetable:
         ours = {line.number: line.known for line in self._lines}
         await fires.affirm(ours, keep=self._broken, now=self._clock.now())
 
-    async def look_at_zones(self, fires: Fires) -> None:
+    async def look_at_zones(self, fires: Fires) -> dict[str, Exception]:
         """One look in which zones tenants are: those that are new get timers, those where nobody is lose theirs.
 
-        Where a source of tenants fails, all stays as it is. Raises `LedgerError`.
+        Where a source of tenants fails, all stays as it is; gives why, by the names of the jobs that it concerns.
+        Raises `LedgerError`.
         """
+        failures: dict[str, Exception] = {}
         lines = [line for line in self._lines if line.known.zone is None]
         if not lines:
-            return
+            return failures
         began = self._clock.now()
         found = await self._groups.read_all([*{line.definition.name: line.definition for line in lines}.values()])
         for line in lines:
             zones = found[line.definition.name]
             if isinstance(zones, Exception):
                 _log.warning("%s: the zones of its tenants can't be read now (%s)", line.definition.name, zones)
+                failures[line.definition.name] = zones
                 continue
             now = self._clock.now()
             self._set(line, await fires.set_zones(line.number, zones, since=line.looked, now=now), None)
             line.looked = began
+        return failures
 
     def take_due(self, now: int, most: int) -> list[Timer]:
         """Take up to `most` timers that are due at `now` (microseconds UTC); `push` puts each back in."""
@@ -159,7 +163,7 @@ class Timetable:
         by_zone = {state.zone: state for state in states}
         for zone in line.timers.keys() - by_zone.keys():
             line.timers.pop(zone).alive = False
-        for zone in by_zone.keys() - line.timers.keys():
+        for zone in sorted(by_zone.keys() - line.timers.keys()):  # what is due at once fires in the same order always
             choice = ZoneChoice(zone, self._zone_attribute, self._time_zone) if line.known.zone is None else None
             try:
                 timer = Timer(line.definition, line.schedule, by_zone[zone], choice)
