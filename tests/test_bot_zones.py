@@ -131,6 +131,38 @@ async def test_a_look_that_takes_its_time_is_of_when_it_began(world: World) -> N
     assert "11-20 13:00 lima" in await who(process)
 
 
+async def test_a_zone_that_appears_while_no_bot_is_there_is_caught_up(world: World) -> None:
+    process = await world.start(each())
+    await world.go(DAY)
+    process.shop().tenants([TENANTS[0], tenant("tokyo", LIMA), TENANTS[2]])
+    await world.end(process)
+    world.clock.advance(3 * HOUR)
+    process = await world.start(each())
+    await world.tick()
+    assert (await who(process))[-1] == "11-21 14:00 tokyo"
+    await world.go(DAY)
+    assert (await who(process))[3:] == ["11-22 00:00 tokyo2", "11-22 08:00 paris", "11-22 14:00 tokyo"]
+
+
+async def test_a_new_schedule_has_nothing_to_catch_up_in_any_zone(world: World) -> None:
+    process = await world.start(each(), each(name="Old"))
+    await world.end(process)
+    world.clock.advance(DAY)
+    process = await world.start(each("1 9 * * *"), each("1 9 * * *", name="Young"))
+    await world.tick()
+    assert await process.fired() == []
+
+
+async def test_without_catching_up_no_zone_has_anything_to_catch_up(world: World) -> None:
+    process = await world.start(each())
+    process.shop().tenants([TENANTS[0], tenant("lima", LIMA)])
+    await world.end(process)
+    world.clock.advance(DAY)
+    process = await world.start(each(), catch_up=False)
+    await world.tick()
+    assert await process.fired() == []
+
+
 async def test_a_failed_look_is_no_look(world: World, caplog: pytest.LogCaptureFixture) -> None:
     process = await world.start(each("0 * * * *"))
     shop = process.shop()

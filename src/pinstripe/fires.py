@@ -52,10 +52,13 @@ class ScheduleState(NamedTuple):
 class Registered(NamedTuple):
     """What the ledger keeps of the schedules that were registered.
 
-    `numbers` are its numbers for them, in their order; `states` has each in each of its zones, but for what is gone.
+    `numbers` are its numbers for them, in their order. `looked` is when it was last looked in which zones the tenants
+    of each are (microseconds UTC), or since when it is known. `states` has each in each of its zones, but for what is
+    gone.
     """
 
     numbers: list[int]
+    looked: list[int]
     states: list[ScheduleState]
 
 
@@ -119,6 +122,10 @@ class Fires(Protocol):
         Those that are new, or come back, are known `since` then, when they were last looked for (microseconds UTC);
         the others are gone.
         """
+        ...
+
+    async def looked(self, schedules: Collection[int], at: int) -> None:
+        """Say that it was looked `at` a time (microseconds UTC) in which zones the tenants of these are."""
         ...
 
     async def fire(self, fires: Sequence[Fire]) -> list[bool]:

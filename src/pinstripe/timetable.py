@@ -84,8 +84,8 @@ class Timetable:
         states: dict[int, list[ScheduleState]] = {}
         for state in registered.states:
             states.setdefault(state.schedule, []).append(state)
-        for line, number in zip(self._lines, registered.numbers, strict=True):
-            line.number, line.looked = number, now
+        for line, number, looked in zip(self._lines, registered.numbers, registered.looked, strict=True):
+            line.number, line.looked = number, min(looked, now) if catch_up else now
             self._set(line, states.get(number, ()), None if catch_up else now)
             await asyncio.sleep(0)
 
@@ -104,7 +104,7 @@ class Timetable:
         lines = [line for line in self._lines if line.known.zone is None]
         if not lines:
             return failures
-        began = self._clock.now()
+        began, looked = self._clock.now(), list[int]()
         found = await self._groups.read_all([*{line.definition.name: line.definition for line in lines}.values()])
         for line in lines:
             zones = found[line.definition.name]
@@ -115,6 +115,9 @@ class Timetable:
             now = self._clock.now()
             self._set(line, await fires.set_zones(line.number, zones, since=line.looked, now=now), None)
             line.looked = began
+            looked.append(line.number)
+        if looked:
+            await fires.looked(looked, began)
         return failures
 
     def take_due(self, now: int, most: int) -> list[Timer]:

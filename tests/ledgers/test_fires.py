@@ -122,6 +122,18 @@ async def test_a_new_zone_is_known_since_it_was_looked_for(ledger: Ledger) -> No
     assert {one.zone: one.since for one in second} == {PARIS: START, TOKYO: later}
 
 
+async def test_the_last_look_for_zones_outlives_who_looked(ledger: Ledger) -> None:
+    there, named = known(zone=None), known("b", zone=None)
+    one, two = await register(ledger, there, named)
+    assert (await ledger.fires.register([there, named], keep=(), now=START + 5)).looked == [START, START]
+    later = START + 60 * SECOND
+    await ledger.fires.looked([one, two], later)
+    changed = named._replace(edition="2")
+    assert (await ledger.fires.register([there, changed], keep=(), now=later + 5)).looked == [later, later + 5]
+    await register(ledger, changed, now=later + 10)
+    assert (await ledger.fires.register([changed, there], keep=(), now=later + 15)).looked == [later + 5, later + 15]
+
+
 async def test_a_zone_that_comes_back_is_new_but_for_what_fired(ledger: Ledger) -> None:
     (number,) = await register(ledger, known(zone=None))
     await ledger.fires.set_zones(number, [PARIS, TOKYO], since=START, now=START)
@@ -243,7 +255,9 @@ async def test_all_of_a_batch_or_nothing(ledger: Ledger) -> None:
 async def test_a_fire_wakes_a_worker(ledger: Ledger, other: Ledger) -> None:
     (number,) = await register(ledger, known())
     await other.queue.join(1)
-    waiting = asyncio.create_task(other.queue.wait(30))
+    while await other.queue.wait(0.01):  # it has heard of what was before
+        pass
+    waiting = asyncio.create_task(other.queue.wait(20))
     await ledger.fires.fire([due(number, START + SECOND)])
     assert await waiting
     assert tenants_of(await claim(other)) == [""]

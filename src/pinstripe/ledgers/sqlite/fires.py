@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.fires import Registered, ScheduleState
@@ -46,7 +47,10 @@ class SQLiteFires:
             numbers = _Registration(tx, bot, now).take(schedules, keep)
             ours = {*numbers}
             states = map(_state, tx.execute(statement("schedule_states")))
-            return Registered(numbers, [state for state in states if state.schedule in ours and not state.gone])
+            rows: list[Any] = tx.execute(statement("last_looks")).fetchall()
+            looks = dict(rows)
+            there = [state for state in states if state.schedule in ours and not state.gone]
+            return Registered(numbers, [looks[number] for number in numbers], there)
 
         return await self._store.write(register, long=True)
 
@@ -63,6 +67,11 @@ class SQLiteFires:
             await self._store.write(lambda tx: _set_zones(tx, schedule, zones, since, now))
         states = map(_state, self._store.rows("states_of_schedule", (schedule,)))
         return [state for state in states if not state.gone]
+
+    async def looked(self, schedules: Collection[int], at: int) -> None:
+        """Say that it was looked at a time in which zones the tenants of these are."""
+        values = at, json.dumps([*schedules])
+        await self._store.write(lambda tx: tx.execute(statement("looked"), values))
 
     async def fire(self, fires: Sequence[Fire]) -> list[bool]:
         """Turn due times into runs, in one transaction; tell of each whether it was new."""
@@ -131,13 +140,15 @@ class _Registration:
         tx, zone = self._connection, schedule.zone
         facts = _facts(schedule, self._bot)
         if row is None:
-            made: list[Any] = tx.execute(statement("add_schedule"), (*facts, schedule.job, schedule.key)).fetchall()
+            values = *facts, schedule.job, schedule.key, self._now
+            made: list[Any] = tx.execute(statement("add_schedule"), values).fetchall()
             id_: int = made[0][0]
         else:
             id_ = row.id
             is_new = row.gone or row.edition != schedule.edition
             if is_new:
                 tx.execute(statement("known_anew"), (self._now, id_))
+                tx.execute(statement("looked"), (self._now, f"[{id_}]"))
             if is_new or row.bot is None:
                 tx.execute(statement("have_schedule"), (*facts, id_))
         if zone is not None and self._zones.get(id_, set()) != {zone}:

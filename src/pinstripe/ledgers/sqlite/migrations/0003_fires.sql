@@ -15,6 +15,7 @@ create table schedules(
   cron text not null,
   by_tenant integer not null,           -- 1: in each tenant's zone
   bot integer,                          -- the process that last said that it has it
+  looked integer not null,              -- when it was last looked in which zones its tenants are
   gone_at integer,                      -- no code has it that lets schedules fire
   unique(job, key)
 );

@@ -8,7 +8,7 @@ update owners set bot = 1, started_at = coalesce(started_at, beat) where id = :o
 select id, job, key, edition, gone_at is not null, (select o.id from owners o where o.id = schedules.bot) from schedules
 
 -- name: add_schedule
-insert into schedules(edition, cron, by_tenant, bot, job, key) values (?, ?, ?, ?, ?, ?) returning id
+insert into schedules(edition, cron, by_tenant, bot, job, key, looked) values (?, ?, ?, ?, ?, ?, ?) returning id
 
 -- name: have_schedule
 update schedules set edition = ?, cron = ?, by_tenant = ?, bot = ?, gone_at = null where id = ?
@@ -18,6 +18,12 @@ update schedules set gone_at = ? where id = ? and gone_at is null
 
 -- name: known_anew
 update schedule_zones set since = ? where schedule = ?
+
+-- name: looked
+update schedules set looked = ? where id in (select value from json_each(?))
+
+-- name: last_looks
+select id, looked from schedules
 
 -- name: zones_of_schedules
 select schedule, zone from schedule_zones where gone_at is null
