@@ -101,6 +101,29 @@ async def test_a_bot_that_was_stopped_before_it_began_ends(project_folder: Proje
         assert await shop.runs() == []
 
 
+async def test_a_bot_that_waits_is_stopped_at_once(
+    project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.bot.LOOK_EVERY", 3_600.0)
+
+    class Rare(BackgroundJob):
+        schedule = "0 0 29 2 *"
+
+        async def run(self) -> None: ...
+
+    async with open_shop(project_folder) as shop:
+        shop.add(Rare)
+        bot = shop.project.bot()
+        task = asyncio.create_task(bot.work())
+        while not bot.is_ticking:  # noqa: ASYNC110 - nothing else tells that it waits
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await bot.close()
+        await task
+
+
 async def test_a_bot_works_once(project_folder: ProjectFolder) -> None:
     async with open_shop(project_folder) as shop:
         bot = shop.project.bot()
