@@ -16,6 +16,7 @@ import pytest
 from pinstripe import pulse as module
 from pinstripe.background_job import BackgroundJob
 from pinstripe.capture import Capture
+from pinstripe.errors import LedgerError
 from pinstripe.pulse import Pulse
 from pinstripe.redirection import redirected
 from tests.attempts import assign, executor
@@ -142,6 +143,23 @@ async def test_logging_that_raises_does_not_stop_the_heart() -> None:
             pulse.stop()
     finally:
         logging.getLogger("pinstripe").removeHandler(handler)
+
+
+@pytest.mark.parametrize(("error", "traceback"), [(LedgerError("no space left"), False), (OSError("what?"), True)])
+async def test_a_beat_that_fails_is_told_of_and_only_what_is_unforeseen_by_its_traceback(
+    error: Exception, traceback: bool, caplog: pytest.LogCaptureFixture, heard: Heard
+) -> None:
+    def beat() -> None:
+        raise error
+
+    async with executor() as each:
+        pulse = Pulse(each, beat, beat_every=0.01, blocked_after=0.2)
+        pulse.start()
+        with heard.last():
+            told = await asyncio.to_thread(heard.wait)
+        pulse.stop()
+    assert told == f"the heartbeat failed; it is tried again in 0.01s: {error}"
+    assert all(bool(record.exc_info) is traceback for record in caplog.records)
 
 
 async def test_a_loop_that_runs_is_left_in_peace(heard: Heard) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
+from pinstripe.errors import LedgerError
 from pinstripe.executing import CURRENT
 
 if TYPE_CHECKING:
@@ -106,9 +107,11 @@ class Pulse:
             return
         try:
             self._beat()
-        except Exception:  # noqa: BLE001 - one beat that fails must not be the last
+        except Exception as error:  # noqa: BLE001 - one beat that fails must not be the last
+            traceback = not isinstance(error, LedgerError)  # which says all that there is to say
             with suppress(Exception):  # a logging handler of the application's may raise
-                _log.exception("the heartbeat failed; it is tried again in %gs", self._beat_every)
+                text = "the heartbeat failed; it is tried again in %gs: %s"
+                _log.warning(text, self._beat_every, error, exc_info=traceback)
 
     def _watch(self, now: float, blockage: _Blockage | None) -> _Blockage | None:
         """One look at the event loop: warn when it is blocked for too long, once, and when that is over."""
