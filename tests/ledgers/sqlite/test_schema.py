@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import apsw
 
-OLDEST = 2
-"""The oldest code that may use the schema as it is: later migrations have only added to it."""
+OLDEST = 3
+"""The oldest code that may use the schema as it is: what is older takes a run for one time zone for one for all."""
 
 
 def test_a_new_file_gets_the_schema_of_this_code(path: Path) -> None:

@@ -37,4 +37,5 @@ create table local_fires(               -- which tenants have had which time of 
   primary key(schedule, local_time, tenant)
 ) without rowid;
 
-update schema_version set version = 3, min_code = 2;
+-- Not for older code: of a run for one zone its workers would select the tenants of all zones, and each at once.
+update schema_version set version = 3, min_code = 3;
