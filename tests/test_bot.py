@@ -318,3 +318,18 @@ async def test_a_bot_that_comes_second_tells_nothing(world: World, caplog: pytes
         await world.start(HOURLY)
     await world.tick()
     assert len(caplog.records) == 1
+
+
+async def test_a_bot_that_starts_after_a_wrong_clock_tells_until_when_nothing_fires(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = await world.start(HOURLY)
+    world.clock.advance(3 * DAY)
+    await world.tick()
+    await world.end(process)
+    caplog.clear()
+    world.clock.jump(-3 * DAY)
+    await world.start(HOURLY)
+    (record,) = caplog.records
+    message = "no more until 2026-11-23T12:00:00.000000Z, for they have fired for that time already: 1"
+    assert message in record.getMessage()

@@ -177,7 +177,7 @@ class Bot:
             except LedgerError as error:
                 self._back_off(error)
                 return False
-            self._backoff = 0.0
+        self._backoff = 0.0
         more = self.next_due is not None and self.next_due <= now
         if not more:
             self._tell_of_missed()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from pinstripe.clock import to_datetime, to_iso
 from pinstripe.definition import BrokenJob
 from pinstripe.fires import KnownSchedule
 from pinstripe.schedule import TENANT_ZONE
@@ -19,7 +20,7 @@ from pinstripe.selection import ZoneChoice
 from pinstripe.timers import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pinstripe.clock import Clock
     from pinstripe.definition import Definition
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _SLICE = 0.005
 """Seconds for which timers are wound before others have the event loop."""
+
+JUMP = 5_000_000
+"""Microseconds by which clocks may differ without anybody being told."""
 
 _log = logging.getLogger("pinstripe")
 
@@ -88,6 +92,7 @@ class Timetable:
             line.number, line.looked = number, min(looked, now) if catch_up else now
             self._set(line, states.get(number, ()), None if catch_up else now)
             await asyncio.sleep(0)
+        _tell_of_marks_ahead(registered.states, now)
 
     async def affirm(self, fires: Fires) -> None:
         """Tell the ledger again which schedules this process has; raises `LedgerError`."""
@@ -177,3 +182,11 @@ class Timetable:
                 continue
             line.timers[zone] = timer
             self.push(timer)
+
+
+def _tell_of_marks_ahead(states: Sequence[ScheduleState], now: int) -> None:
+    """Warn of what has fired for times that are still to come, as a clock that was wrong for a while makes it."""
+    ahead = [state.fired for state in states if state.fired is not None and state.fired > now + JUMP]
+    if ahead:
+        text = "schedules that fire no more until %s, for they have fired for that time already: %d; was the clock wrong?"
+        _log.warning(text, to_iso(to_datetime(max(ahead))), len(ahead))
