@@ -331,5 +331,5 @@ async def test_a_bot_that_starts_after_a_wrong_clock_tells_until_when_nothing_fi
     world.clock.jump(-3 * DAY)
     await world.start(HOURLY)
     (record,) = caplog.records
-    message = "no more until 2026-11-23T12:00:00.000000Z, for they have fired for that time already: 1"
+    message = "no more until 2026-11-23T12:00:00.000000Z, as they have fired for it already: 1"
     assert message in record.getMessage()

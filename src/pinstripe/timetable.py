@@ -188,5 +188,5 @@ def _tell_of_marks_ahead(states: Sequence[ScheduleState], now: int) -> None:
     """Warn of what has fired for times that are still to come, as a clock that was wrong for a while makes it."""
     ahead = [state.fired for state in states if state.fired is not None and state.fired > now + JUMP]
     if ahead:
-        text = "schedules that fire no more until %s, for they have fired for that time already: %d; was the clock wrong?"
+        text = "schedules that fire no more until %s, as they have fired for it already: %d; was the clock wrong?"
         _log.warning(text, to_iso(to_datetime(max(ahead))), len(ahead))
