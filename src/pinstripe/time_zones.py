@@ -30,9 +30,15 @@ def is_zone(name: str) -> bool:
         return False
 
 
+_NOT_IANA = frozenset({"localtime", "posix", "posixrules", "right"})
+"""What lies beside the zones on some systems: the zone of the machine, and zones whose clocks count leap seconds."""
+
+
 def _zone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+    if name.partition("/")[0] in _NOT_IANA:
+        raise ValueError(name)
     try:
         return ZoneInfo(name)
     # A folder of the database ("Europe") is an OSError, a path out of it ("../x") a ValueError.
