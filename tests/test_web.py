@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 import pytest
@@ -300,6 +300,14 @@ async def test_the_project_comes_with_the_request(project: Project) -> None:
 async def test_a_request_without_a_project_is_told_where_one_comes_from(scope: dict[str, Any], found: str) -> None:
     with pytest.raises(ConfigurationError, match=f"found {found}; `pinstripe start-server` .* lifespan"):
         await get_workspace.open(request(**scope)).__aenter__()
+
+
+def test_a_request_of_another_kind_is_told_apart() -> None:
+    class WSGIRequest:
+        environ: ClassVar[dict[str, Any]] = {}
+
+    with pytest.raises(ConfigurationError, match=r"expected Starlette's request, .* got a WSGIRequest; .* yourself"):
+        project_of(WSGIRequest())  # type: ignore[arg-type]
 
 
 async def test_what_is_open_is_not_opened_again(project: Project) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from inspect import Parameter, Signature, isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,15 @@ def project_of(connection: HTTPConnection) -> Project:
     """Give the open project that a request is served with.
 
     It is the one that `start-server` has opened, or else the one that the application's lifespan has yielded as
-    `{"pinstripe": project}`. Raises `ConfigurationError` where there is none.
+    `{"pinstripe": project}`. Raises `ConfigurationError` where there is none, or for a request that isn't Starlette's.
     """
-    scope = connection.scope
+    scope: object = getattr(connection, "scope", None)
+    if not isinstance(scope, Mapping):
+        message = (
+            "expected Starlette's request, which knows the project that it is served with, got a "
+            f"{type(connection).__name__}; with other requests open the project yourself, by pinstripe.open_project()"
+        )
+        raise ConfigurationError(message)
     found = scope.get(SCOPE_KEY)
     if found is None:
         found = (scope.get("state") or {}).get(STATE_KEY)
