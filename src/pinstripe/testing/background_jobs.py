@@ -12,6 +12,7 @@ from pinstripe.plain import PlainProject
 from pinstripe.project import UNSET, Project
 from pinstripe.testing.draining import drain
 from pinstripe.testing.enqueued import ANY, Enqueued, Expected, listed, restored
+from pinstripe.testing.firing import fire_schedules
 from pinstripe.testing.stage import Stage, run_plainly
 
 if TYPE_CHECKING:
@@ -123,10 +124,23 @@ class BackgroundJobs(_Jobs):
         failed has raised is raised once all is done, also where it is to be tried again; with `raising=False` nothing
         is. What is due later, or paused, waits on.
         """
-        if not _in_loop():
-            message = "drain() of background_jobs is awaited; a plain test asks for the fixture plain_background_jobs"
-            raise PinstripeError(message)
+        _refuse_plain("drain")
         return drain(self._stage, raising=raising)
+
+    def fire_schedules(
+        self, duration: str | timedelta, *, job: str | type[BackgroundJob] | None = None
+    ) -> Coroutine[Any, Any, list[Run]]:
+        """Let time go on by a `duration`, such as `"1d"`, and let each schedule fire at its times on the way.
+
+        Gives the runs that this made, in the order of that. None is executed: `drain` does that. Schedules are known
+        since the first call, and each further one goes on from the last. What was missed in between, as by `advance`,
+        is caught up as the schedule says. With a `job` no other one has schedules, nor misses any time by that.
+
+        Raises `ValueError` for what is no duration, `InvalidJob` for a job that can't be loaded, `UnknownJob`, what the
+        tenant source raises where schedules fire in tenants' zones, and `PinstripeError` after 100,000 fires.
+        """
+        _refuse_plain("fire_schedules")
+        return fire_schedules(self._stage, duration, job)
 
 
 class PlainBackgroundJobs(_Jobs):
@@ -145,11 +159,27 @@ class PlainBackgroundJobs(_Jobs):
 
     def drain(self, *, raising: bool = True) -> list[Run]:
         """Execute all that is due by the clock; see `BackgroundJobs.drain`. It has an event loop of its own."""
-        if _in_loop():
-            message = "plain_background_jobs is for plain tests; an async one asks for the fixture background_jobs"
-            raise PinstripeError(message)
+        _refuse_async()
         runs: list[Run] = run_plainly(drain(self._stage, raising=raising))
         return runs
+
+    def fire_schedules(self, duration: str | timedelta, *, job: str | type[BackgroundJob] | None = None) -> list[Run]:
+        """Let time go on, and let each schedule fire on the way; see `BackgroundJobs.fire_schedules`."""
+        _refuse_async()
+        runs: list[Run] = run_plainly(fire_schedules(self._stage, duration, job))
+        return runs
+
+
+def _refuse_plain(method: str) -> None:
+    if not _in_loop():
+        message = f"{method}() of background_jobs is awaited; a plain test asks for the fixture plain_background_jobs"
+        raise PinstripeError(message)
+
+
+def _refuse_async() -> None:
+    if _in_loop():
+        message = "plain_background_jobs is for plain tests; an async one asks for the fixture background_jobs"
+        raise PinstripeError(message)
 
 
 def _in_loop() -> bool:
