@@ -137,6 +137,13 @@ def test_the_last_of_many_in_a_row_is_found(catch_up: Literal["latest", "none"])
     assert find_due(schedule, UTC, NOON - 300 * 24 * 3600 * SECOND, NOON) == Due([], last, caught_up=False)
 
 
+@pytest.mark.parametrize("now", [NOON + offset * SECOND + 1 for offset in range(0, 3600, 367)])
+def test_the_last_of_many_long_ago_is_found_to_the_second(now: int) -> None:
+    last = NOON - 3 * 3600 * SECOND - SECOND
+    due = find_due(Schedule("* * 0-8 * * *"), UTC, NOON - 100 * 3600 * SECOND, now)
+    assert due == Due([last], None, caught_up=True)
+
+
 @pytest.mark.parametrize("years", [1, 9, 40])
 def test_the_last_of_rare_times_is_found(years: int) -> None:
     now = to_microseconds(datetime(2023, 7, 1, tzinfo=UTC))

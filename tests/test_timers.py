@@ -210,6 +210,7 @@ def test_a_job_without_tenants_starts_at_its_place_in_the_window(registry: Regis
     place = offset(made.definition.name, "", 1_800 * SECOND)
     assert 0 < place < 1_800 * SECOND
     assert work(made).due_at == START + HOUR + place
+    assert work(made).spread is None  # that would be a place in a window that begins at its place
 
 
 @pytest.mark.parametrize("wound", [False, True])

@@ -162,6 +162,20 @@ async def test_an_unfinished_predecessor_is_seen_when_the_tenants_are_selected(
     assert await state(worker, second, BY_PLACE[20]) is QUEUED
 
 
+async def test_those_whose_place_is_over_start_beside_later_ones_that_are_skipped(
+    worker: Ledger, clock: HandClock
+) -> None:
+    """A chunk has what is ready: whoever is skipped before its place has come was never in it."""
+    await fire(worker, clock.microseconds)
+    first, later = BY_PLACE[:4], BY_PLACE[-4:]
+    await select(worker, later)
+    run = await fire(worker, clock.microseconds - HOUR // 2)
+    assert offset("greet", first[-1], HOUR) < HOUR // 2 < offset("greet", later[0], HOUR)
+    await select(worker, [tenant for pair in zip(first, later, strict=True) for tenant in pair])
+    assert sorted(tenants_of(await claim(worker))) == sorted(first)
+    assert [await state(worker, run, tenant) for tenant in later] == [SKIPPED] * len(later)
+
+
 async def test_one_that_waits_for_its_predecessor_is_due_at_its_place_all_the_same(
     worker: Ledger, clock: HandClock
 ) -> None:
