@@ -218,7 +218,8 @@ def test_what_is_late_is_found_among_what_waits(connection: apsw.Connection) -> 
         "late_held": "SEARCH x USING INDEX executions_held (run=? AND held=?)",
         "late_ready": "SEARCH x USING INDEX executions_ready (chunk=?)",
         "late_ready_alone": "SEARCH x USING INDEX executions_of_run (run=?)",  # which has one
-        "troubled_fires": "SEARCH r USING INDEX runs_by_fire (job=? AND schedule=? AND scheduled_for=?)",
+        "troubled_fires": "SEARCH f USING INDEX runs_by_fire "
+        "(job=? AND schedule=? AND scheduled_for>? AND scheduled_for<?)",
     }
     for name, step in waiting.items():
         assert step in plan(connection, name)

@@ -316,6 +316,36 @@ async def test_a_selection_that_failed_is_late_until_the_next_fire(worker: Ledge
     assert await late(worker) == []
 
 
+async def test_of_a_schedule_that_fires_each_minute_it_is_told_all_the_time(worker: Ledger) -> None:
+    number = await schedule(worker)
+    await fire_it(worker, number, "a", at=AT)
+    (one,) = await claim(worker)
+    for minutes in range(1, 4):
+        at = AT + minutes * 60 * SECOND
+        await fire_it(worker, number, "a", at=at)
+        assert [work.due_at for work in await late(worker, at)] == ([] if minutes == 1 else [at - 60 * SECOND])
+    await settle(worker, ended(one))
+    assert await late(worker) == []
+
+
+async def test_a_selection_that_fails_each_minute_is_told_until_one_succeeds(worker: Ledger) -> None:
+    number = await schedule(worker)
+    for minutes in range(3):
+        await fire_it(worker, number, at=AT + minutes * 60 * SECOND)
+        taken = await worker.queue.take_selection()
+        assert taken is not None
+        await worker.queue.end_selection(taken, error="no route")
+        due = [work.due_at for work in await late(worker, AT + minutes * 60 * SECOND)]
+        assert due == ([AT + (minutes - 1) * 60 * SECOND] if minutes else [])
+    at = AT + 3 * 60 * SECOND
+    await fire_it(worker, number, at=at)
+    assert await told(worker, at) == [(None, "its tenants could not be selected: no route")]
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.end_selection(taken)
+    assert await late(worker, at) == []
+
+
 async def test_a_selection_that_is_tried_again_is_late_no_more(worker: Ledger) -> None:
     number = await schedule(worker)
     await fire_it(worker, number)

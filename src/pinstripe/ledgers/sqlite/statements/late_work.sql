@@ -58,15 +58,23 @@ where {late_run} and r.selected = 1 and r.total = 1 and x.state = 'queued' and x
 order by r.scheduled_for limit :limit
 
 -- name: troubled_fires
--- The last fires, in each zone, whose selection failed and was not tried again, or of which somebody was skipped.
+-- Of each zone the last fire that is late: its selection failed and none has succeeded since, or somebody was skipped.
+-- Where a schedule fires each minute its very last fire is never late.
 select r.n, r.id, r.job, r.schedule, r.scheduled_for, r.due_at, r.spread, r.error
 from schedules s
 cross join schedule_zones z on z.schedule = s.id and z.gone_at is null and z.fired > z.since
-cross join runs r indexed by runs_by_fire on r.job = s.job and r.schedule = s.key and r.scheduled_for = z.fired
-where s.gone_at is null and r.scheduled_for < :before and r.pruning = 0
-  and (s.by_tenant = 0 or r.selection ->> '$.zone[0]' = z.zone)
+cross join runs r on r.n = (
+  select f.n from runs f indexed by runs_by_fire
+  where f.job = s.job and f.schedule = s.key and f.scheduled_for > z.since and f.scheduled_for < :before
+    and (s.by_tenant = 0 or f.selection ->> '$.zone[0]' = z.zone)
+  order by f.scheduled_for desc limit 1)
+where s.gone_at is null and r.pruning = 0
   and (r.skipped > 0 or r.error is not null and not exists (
-    select 1 from runs y where y.retry_of = r.id and y.state in ('queued', 'running', 'succeeded')))
+    select 1 from runs y where y.retry_of = r.id and y.state in ('queued', 'running', 'succeeded'))
+    and not exists (
+      select 1 from runs f indexed by runs_by_fire
+      where f.job = r.job and f.schedule = r.schedule and f.scheduled_for > r.scheduled_for and f.selected = 1
+        and (s.by_tenant = 0 or f.selection ->> '$.zone[0]' = z.zone)))
   and not exists (select 1 from pauses where job in ('', s.job) and tenant = '')
 
 -- name: unfinished_fires
