@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -141,6 +142,33 @@ async def test_arguments_that_cannot_be_written_while_the_ledger_fails(world: Wo
     world.clock.advance(SECONDS)
     await world.tick()
     assert await process.fired() == [f"job{n} 11-20 13:00" for n in range(5)]
+
+
+async def test_a_log_that_fails_leaves_all_as_it_is(world: World) -> None:
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.msg)
+            raise OSError
+
+    told: list[str] = []
+    logger, handler = logging.getLogger("pinstripe"), Raises()
+    jobs = [HOURLY, scheduled(Moody("0 * * * *"), name="Moody"), scheduled("0 * * * *", name="Zebra")]
+    process = await world.start(*jobs)
+    world.pass_to(process.bot.next_due or 0)
+    Moody.moods = (True,)
+    logger.addHandler(handler)
+    try:
+        await world.tick()
+        world.clock.jump(MINUTE)
+        with held(world):
+            await world.go(HOUR)
+        world.clock.advance(MINUTE)
+        await world.tick()
+    finally:
+        logger.removeHandler(handler)
+    assert len(told) == 4
+    fired = [f"{job} 11-20 {hour}:00" for hour in (13, 14) for job in ("hourly", "zebra")]
+    assert await process.fired() == [*fired[:3], "moody 11-20 14:00", fired[3]]
 
 
 # The ledger.

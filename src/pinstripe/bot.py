@@ -7,7 +7,6 @@ where another bot has been first. A bot never waits for a job, nor for tenants: 
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.duration import write_duration
 from pinstripe.errors import LedgerError, PinstripeError
+from pinstripe.log import Log
 from pinstripe.run import new_run_ids
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0
 
 _SHORTEST_WAIT = 0.0005
 
-_log = logging.getLogger("pinstripe")
+_log = Log()
 
 
 class _Plan(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import logging
 import time
 from collections import deque
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.definition import BrokenJob
 from pinstripe.fires import KnownSchedule
+from pinstripe.log import Log
 from pinstripe.schedule import TENANT_ZONE
 from pinstripe.selection import ZoneChoice
 from pinstripe.timers import Timer
@@ -35,7 +35,7 @@ _SLICE = 0.005
 JUMP = 5_000_000
 """Microseconds by which clocks may differ without anybody being told."""
 
-_log = logging.getLogger("pinstripe")
+_log = Log()
 
 
 @dataclass(eq=False, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pinstripe.errors import LedgerError
+from pinstripe.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AGAIN = 5.0
 """Seconds after which a bot that has failed is followed by another one."""
 
-_log = logging.getLogger("pinstripe")
+_log = Log()
 
 
 class BotBeside:
