@@ -28,4 +28,4 @@ class Log:
     def exception(self, text: str, *values: object) -> None:
         """Tell what has failed, with the exception that is being handled."""
         with suppress(Exception):
-            self._logger.error(text, *values, exc_info=True, stacklevel=2)
+            self._logger.error(text, *values, exc_info=True, stacklevel=2)  # noqa: LOG014 - its caller handles one
