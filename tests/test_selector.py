@@ -106,7 +106,9 @@ async def test_a_selection_of_nobody_succeeds(project_folder: ProjectFolder) -> 
 # What goes wrong.
 
 
-async def test_a_source_that_fails_half_way_fails_the_run(project_folder: ProjectFolder) -> None:
+async def test_a_source_that_fails_half_way_fails_the_run(
+    project_folder: ProjectFolder, caplog: pytest.LogCaptureFixture
+) -> None:
     async def fail(number: int) -> None:
         if number == 1_200:
             raise OSError("no route to host")
@@ -119,6 +121,7 @@ async def test_a_source_that_fails_half_way_fails_the_run(project_folder: Projec
         assert done.status == "failed"
         assert done.error is not None
         assert "no route to host" in done.error
+        assert caplog.messages == [f"greets failed (run {run.id}): {done.error}"]
         assert (done.executions.succeeded, done.executions.queued, done.executions.running) == (0, 0, 0)
 
 

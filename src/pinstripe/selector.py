@@ -108,6 +108,7 @@ class Selector:
         except LedgerError:
             raise
         except (ConfigurationError, PinstripeError) as error:
+            _log.warning("%s failed (run %s): %s", run.job, run.id, error)
             return str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is ends this run, and not the worker
             _log.exception("selecting the tenants of run %s of %s failed", run.id, run.job)
