@@ -135,7 +135,9 @@ async def test_how_long_a_run_is_kept(
 def schedule(connection: apsw.Connection, key: str, *, gone: int | None = None, zones: dict[str, int | None]) -> int:
     """Make a schedule that has been gone for so many days, and its zones for so many; None are there."""
     moments = {days: None if days is None else START - days * 86_400_000_000 for days in (gone, *zones.values())}
-    connection.execute("insert into schedules values (null, 'greet', ?, '', '', 1, ?)", (key, moments[gone]))
+    columns = "job, key, edition, cron, by_tenant, looked, gone_at"
+    values = key, moments[gone]
+    connection.execute(f"insert into schedules({columns}) values ('greet', ?, '', '', 1, 0, ?)", values)
     number = connection.last_insert_rowid()
     for zone, days in zones.items():
         row = (number, zone, moments[days])
