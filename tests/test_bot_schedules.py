@@ -71,6 +71,15 @@ async def test_another_policy_is_the_same_schedule(world: World, name: str | Non
     assert await process.fired() == ["job 11-20 17:00"]
 
 
+async def test_one_that_was_new_while_the_clock_was_wrong_fires_once_it_is_right(world: World) -> None:
+    world.clock.jump(DAY)
+    await world.end(await world.start(HOURLY))
+    world.clock.jump(-DAY)
+    process = await world.start(HOURLY)
+    await world.go(HOUR)
+    assert await process.fired() == ["hourly 11-20 13:00"]
+
+
 async def test_one_that_was_taken_away_and_comes_back_is_new(world: World) -> None:
     for jobs in ([HOURLY, OTHER], [OTHER], [HOURLY, OTHER]):
         process = await world.start(*jobs)

@@ -163,6 +163,15 @@ async def test_without_catching_up_no_zone_has_anything_to_catch_up(world: World
     assert await process.fired() == []
 
 
+async def test_a_zone_that_appears_after_the_clock_was_set_back_is_known_from_then_on(world: World) -> None:
+    process = await world.start(each("*/10 * * * *"))
+    world.clock.jump(-HOUR)
+    process.shop().tenants([*TENANTS, tenant("lima", LIMA)])
+    await process.bot.look_at_zones()
+    await world.go(20 * MINUTE)
+    assert await who(process) == ["11-20 11:10 lima", "11-20 11:20 lima"]
+
+
 async def test_a_failed_look_is_no_look(world: World, caplog: pytest.LogCaptureFixture) -> None:
     process = await world.start(each("0 * * * *"))
     shop = process.shop()

@@ -101,10 +101,10 @@ class Fires(Protocol):
     async def register(self, schedules: Sequence[KnownSchedule], *, keep: Collection[str], now: int) -> Registered:
         """Say what schedules the code of this process has; give what the ledger keeps of them.
 
-        Those that are new are known since `now`; so are those that come back after they were gone, and those of another
-        edition than before. Those that this code doesn't have are gone, unless another bot that lives has them, but for
-        those of the jobs in `keep`, which can't be loaded. One that fires in tenants' zones has those zones that it
-        had. `now` is in microseconds UTC.
+        Those that are new are known since `now`; so are those that come back after they were gone, those of another
+        edition than before, and those that are known since later than that, by a clock that was ahead. Those that this
+        code doesn't have are gone, unless another bot that lives has them, but for those of the jobs in `keep`, which
+        can't be loaded. One that fires in tenants' zones has those zones that it had. `now` is in microseconds UTC.
         """
         ...
 

@@ -118,7 +118,7 @@ class Timetable:
                 failures[line.definition.name] = zones
                 continue
             now = self._clock.now()
-            self._set(line, await fires.set_zones(line.number, zones, since=line.looked, now=now), None)
+            self._set(line, await fires.set_zones(line.number, zones, since=min(line.looked, now), now=now), None)
             line.looked = began
             looked.append(line.number)
         if looked:

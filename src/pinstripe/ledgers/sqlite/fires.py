@@ -134,6 +134,8 @@ class _Registration:
         for row in rows:
             if _is_nobodys(row, ours, keep, self._bot):
                 self._connection.execute(statement("schedule_gone"), (self._now, row.id))
+        values = {"now": self._now, "schedules": json.dumps(numbers)}
+        self._connection.execute(statement("known_by_now"), values)
         return numbers
 
     def _take(self, schedule: KnownSchedule, row: _Row | None) -> int:

@@ -19,6 +19,10 @@ update schedules set gone_at = ? where id = ? and gone_at is null
 -- name: known_anew
 update schedule_zones set since = ? where schedule = ?
 
+-- name: known_by_now
+-- The clock was ahead when they became known; what has fired meanwhile stays.
+update schedule_zones set since = :now where since > :now and schedule in (select value from json_each(:schedules))
+
 -- name: looked
 update schedules set looked = ? where id in (select value from json_each(?))
 
