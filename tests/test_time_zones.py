@@ -30,3 +30,9 @@ def test_an_unknown_zone_is_refused_with_the_nearest_names() -> None:
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="there is no time zone"):
         find_zone(name)
+
+
+def test_what_is_no_zone_is_not_offered_for_one() -> None:
+    with pytest.raises(ValueError, match="there is no time zone 'localtim'") as raised:
+        find_zone("localtim")
+    assert "nearest: localtime" not in str(raised.value)

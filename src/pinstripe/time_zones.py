@@ -51,5 +51,5 @@ def _unknown(name: str) -> str:
 
     from pinstripe.names import nearest
 
-    near = nearest(name, available_timezones())
+    near = nearest(name, available_timezones() - _NOT_IANA)
     return f"there is no time zone {name!r}" + (f"; nearest: {', '.join(near)}" if near else "")
