@@ -41,8 +41,8 @@ class Size:
     """How large everything is made. `kept` are the executions of the ledger that has a history.
 
     `waiting` jobs are enqueued and drained, `paced` ones meet an idle worker, which is idle for `idle` seconds; one
-    worker executes `grown` of them in its life. `due` schedules are due at once, `fires` times; `simulated` jobs
-    live for `simulated_days`.
+    worker executes `grown` of them in its life. `due` schedules are due at once, `fires` times, every
+    `beat` seconds; `simulated` jobs live for `simulated_days`.
     """
 
     rounds: int = 20
@@ -59,6 +59,7 @@ class Size:
     idle: float = 10
     due: int = 1_000
     fires: int = 5
+    beat: int = 5
     simulated: int = 1_000
     simulated_days: int = 365
     grown: int = 1_000_000
@@ -100,6 +101,7 @@ TINY = Size(
     idle=0.1,
     due=5,
     fires=1,
+    beat=1,
     simulated=5,
     simulated_days=30,
     grown=60,

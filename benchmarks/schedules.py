@@ -39,9 +39,9 @@ class Due(BackgroundJob):
 def measure(size: Size) -> Sequence[Figure]:
     """Have many schedules due at once a few times; then wait with more of them that never are."""
     figures: list[Figure] = []
-    for command in ("start-worker",):
+    for command in ("start-worker", "start-server"):
         figures += _lateness(command, size)
-    for command in ("start-worker",):
+    for command in ("start-worker", "start-server"):
         figures += _waiting(command, size)
     return figures
 
@@ -50,7 +50,9 @@ def _lateness(command: str, size: Size) -> list[Figure]:
     with project() as folder, TemporaryDirectory(dir=memory_folder()) as place:
         notes = Path(place) / "entries"
         notes.touch()
-        (folder / "lib/background_jobs/due.py").write_text(JOB.format(cron="*/5 * * * * *", schedules=size.due))
+        (folder / "lib/background_jobs/due.py").write_text(
+            JOB.format(cron=f"*/{size.beat} * * * * *", schedules=size.due)
+        )
         with worker(_command(command), folder, **{evidence.VARIABLE: str(notes)}) as started:
             wanted = size.due * (size.fires + 1)
             started.wait_until(lambda: evidence.count(notes) >= wanted, f"{wanted} fires")
@@ -69,7 +71,7 @@ def _waiting(command: str, size: Size) -> list[Figure]:
         with worker(_command(command), folder) as started:
             ready = "Letting" if command == "start-worker" else "http"
             started.wait_until(lambda: ready in started.output.read_text("utf-8"), "a beginning")
-            time.sleep(max(1.0, size.idle))  # it loads jobs and winds timers
+            time.sleep(min(2.0, size.idle))  # it loads jobs and winds timers
             before = started.seconds()
             time.sleep(size.idle)
             used = (started.seconds() - before) / size.idle * 100

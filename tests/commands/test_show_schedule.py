@@ -246,7 +246,7 @@ def test_nothing_fires_before_what_has_fired_already(zones: ProjectFolder, pinst
 
 def test_an_edited_schedule_is_not_known_yet(zones: ProjectFolder, process: Command) -> None:
     register(zones, "report", None, {"Asia/Tokyo": SINCE + timedelta(days=2)})
-    job(zones, "report", MORNING.replace("30 2", "30 3"))
+    job(zones, "report", MORNING.replace("30 2", "30 13"))
     (edited,) = process("show-schedule", "report", "--json").json
     assert (edited["key"], edited["known"]) == ("name:morning", [])
 
