@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from pinstripe.commands.progress import harmless
 from pinstripe.commands.screen import visible
@@ -21,5 +23,9 @@ class WorkerOutput(Watcher):
         """Write whole lines of one execution."""
         before = f"{visible(job)} | " if tenant is None else f"{visible(job)} {visible(tenant)} | "
         shown = harmless(text) if self._terminal else text
-        self._stream.write("".join(before + line for line in shown.splitlines(keepends=True)))
-        self._stream.flush()
+        try:
+            self._stream.write("".join(before + line for line in shown.splitlines(keepends=True)))
+            self._stream.flush()
+        except BrokenPipeError:  # nobody reads it any more, and the ledger keeps it
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
