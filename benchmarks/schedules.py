@@ -60,7 +60,7 @@ def _lateness(command: str, size: Size) -> list[Figure]:
     what = f"{size.due:,} due at once: from their time to the job's first line, by {command}, p50"
     return [
         Figure(what, percentile(late, 50), "ms", note=f"{size.fires} times; the latest {max(late):,.1f} ms"),
-        Figure("… p99", percentile(late, 99), "ms", most=50),
+        Figure(f"… p99, by {command}", percentile(late, 99), "ms", most=50),
     ]
 
 
@@ -80,7 +80,7 @@ def _waiting(command: str, size: Size) -> list[Figure]:
         Figure(
             f"waiting with {schedules:,} by {command}, of one core", used, "%", most=1, note=f"over {size.idle:g} s"
         ),
-        Figure("… what it holds", memory, "MiB"),
+        Figure(f"… what {command} holds", memory, "MiB"),
     ]
 
 
