@@ -99,7 +99,9 @@ def _of_application(project: Project) -> Iterator[Problem]:
         try:
             load_application(project.settings.app)
         except ConfigurationError as error:
-            yield Problem(_place(error.path, error.line) or "setting app", error.reason)
+            where = _place(error.path, error.line)
+            reason = error.reason if where else error.reason.removeprefix("setting `app`: ")
+            yield Problem(where or "setting app", reason)
 
 
 def ignored_by_git(*folders: Path) -> Iterator[Problem]:
