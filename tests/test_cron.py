@@ -205,6 +205,7 @@ def test_every_alias_is_a_line(alias: str) -> None:
         ("* * * * 8", "day of week is '8'; expected * or 0 to 7 or SUN to SAT"),
         ("* * * * FUN", "day of week is 'FUN'"),
         ("99 0 0 * * *", "second is '99'; expected * or 0 to 59"),
+        ("0 0 L-3 * *", "day of month is 'L-3'; expected"),
         ("5-1 * * * *", "minute is '5-1', but 5-1 runs backwards"),
         ("* * * * 1,FRI-MON", "day of week is '1,FRI-MON', but FRI-MON runs backwards"),
         ("*/0 * * * *", "minute is '*/0', whose step is nothing"),

@@ -234,7 +234,7 @@ def _reason(bad: str, value: str) -> str:
     if bad == "day-of-month" and re.search(r"\dW|W\d", value):
         return ", but the weekday nearest to a day is not supported"
     for start, end in re.findall(r"(\w+)-(\w+)", value):
-        if _reads(bad, start) and _reads(bad, end) and not _reads(bad, f"{start}-{end}"):
+        if "L" not in {start, end} and _reads(bad, start) and _reads(bad, end) and not _reads(bad, f"{start}-{end}"):
             return f", but {start}-{end} runs backwards; write it as two ranges"
     return ""
 
