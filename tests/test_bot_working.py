@@ -217,6 +217,44 @@ async def test_a_source_that_fails_is_looked_at_again_and_stops_nothing(
     assert "each: the zones of its tenants can't be read now" in caplog.text
 
 
+async def test_a_source_that_cannot_be_stopped_does_not_hold_up_the_end(
+    project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.bot.END_LIMIT", 0.05)
+    reading, heard, release = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Each(BackgroundJob):
+        multi_tenant = True
+        schedule = Schedule("0 9 * * *", time_zone=TENANT_ZONE)
+
+        async def run(self) -> None: ...
+
+    async def stuck(_: int) -> None:
+        reading.set()
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                heard.set()
+
+    async with open_shop(project_folder) as shop:
+        shop.add(Each)
+        shop.on_reading(stuck)
+        bot = shop.project.bot()
+        others = asyncio.all_tasks()
+        task = asyncio.create_task(bot.work())
+        await reading.wait()
+        looking = asyncio.all_tasks() - others
+        try:
+            async with asyncio.timeout(20):
+                await bot.close()
+        finally:
+            release.set()
+        await task
+        assert heard.is_set()
+        await asyncio.wait(looking)
+
+
 async def _set(event: asyncio.Event) -> None:
     event.set()
 

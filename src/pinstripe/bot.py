@@ -16,6 +16,7 @@ from pinstripe.duration import write_duration
 from pinstripe.errors import LedgerError, PinstripeError
 from pinstripe.log import Log
 from pinstripe.run import new_run_ids
+from pinstripe.shutdown import END_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -288,7 +289,7 @@ class Bot:
         finally:
             for task in keeping_up:
                 task.cancel()
-            await asyncio.wait(keeping_up)
+            await asyncio.wait(keeping_up, timeout=END_LIMIT)  # a source of tenants may take no notice
 
     async def _wait(self) -> None:
         """Wait until something is due, or until it is time to look at the clock."""
@@ -310,4 +311,6 @@ class Bot:
                 _log.info("the ledger can't be asked now: %s", error)  # the next pass that fires warns of it
             except Exception:  # noqa: BLE001 - what has failed is done the next time
                 _log.exception("what a bot does each minute failed; it is tried again")
+            if self._stopping:  # it has taken no notice of being cancelled
+                return
             await asyncio.sleep(KEEP_UP_EVERY)

@@ -89,7 +89,7 @@ class Timetable:
         for state in registered.states:
             states.setdefault(state.schedule, []).append(state)
         for line, number, looked in zip(self._lines, registered.numbers, registered.looked, strict=True):
-            line.number, line.looked = number, min(looked, now) if catch_up else now
+            line.number, line.looked = number, looked if catch_up else now
             self._set(line, states.get(number, ()), None if catch_up else now)
             await asyncio.sleep(0)
         _tell_of_marks_ahead(registered.states, now)
