@@ -10,6 +10,7 @@ import pytest
 from pinstripe.background_job import BackgroundJob
 from pinstripe.errors import LedgerError, PinstripeError
 from pinstripe.schedule import TENANT_ZONE, Schedule
+from tests.firing import machine, scheduled
 from tests.shop import Shop, open_shop
 from tests.working import working
 
@@ -253,6 +254,30 @@ async def test_a_source_that_cannot_be_stopped_does_not_hold_up_the_end(
         await task
         assert heard.is_set()
         await asyncio.wait(looking)
+
+
+async def test_it_takes_over_by_itself_what_a_dead_one_leaves(
+    project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.bot.KEEP_UP_EVERY", 0.01)
+    async with machine(project_folder) as world:
+        old = await world.start(scheduled("0 0 1 1 *", name="Old"), scheduled("0 0 1 1 *", name="Both"))
+        new = world.make(scheduled("0 0 1 1 *", name="Both"))
+        await new.project.open()
+        task = asyncio.create_task(new.bot.work())
+        fires = new.project.ledger.fires
+        async with asyncio.timeout(20):
+            while not new.bot.is_ticking:  # noqa: ASYNC110 - nothing else tells that it has begun
+                await asyncio.sleep(0)
+            assert [state.job for state in await fires.states() if not state.gone] == ["both", "old"]
+            owners = old.project.ledger._store.owners  # type: ignore[attr-defined]  # noqa: SLF001 - as if it had died
+            owners._lock.release()  # noqa: SLF001
+            owners._lock = None  # noqa: SLF001
+            while len([state for state in await fires.states() if not state.gone]) > 1:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+        assert [state.job for state in await fires.states() if not state.gone] == ["both"]
+        new.bot.stop()
+        await task
 
 
 async def _set(event: asyncio.Event) -> None:

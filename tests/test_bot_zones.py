@@ -113,7 +113,8 @@ async def test_a_zone_that_is_found_new_is_known_since_the_look_before(world: Wo
     assert await who(process) == ["11-20 13:00 lima", "11-20 13:00 paris"]
 
 
-async def test_a_look_that_takes_its_time_is_of_when_it_began(world: World) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_look_that_takes_its_time_is_of_when_it_began(world: World, restarts: bool) -> None:
     process = await world.start(each("0 * * * *"))
     shop = process.shop()
     world.pass_to(to_microseconds(datetime(2026, 11, 20, 12, 59, tzinfo=UTC)))
@@ -126,22 +127,26 @@ async def test_a_look_that_takes_its_time_is_of_when_it_began(world: World) -> N
     await process.bot.look_at_zones()
     shop.on_reading(None)
     shop.tenants([*TENANTS, tenant("lima", LIMA)])  # who may have been there before 13:00
+    if restarts:
+        await world.end(process)
+        process = await world.start(each("0 * * * *"), looks=False)
     await process.bot.look_at_zones()
     await world.tick()
     assert "11-20 13:00 lima" in await who(process)
 
 
 async def test_a_zone_that_appears_while_no_bot_is_there_is_caught_up(world: World) -> None:
-    process = await world.start(each())
+    jobs = [each(), each(name="Two")]
+    process = await world.start(*jobs)
     await world.go(DAY)
     process.shop().tenants([TENANTS[0], tenant("tokyo", LIMA), TENANTS[2]])
     await world.end(process)
     world.clock.advance(3 * HOUR)
-    process = await world.start(each())
+    process = await world.start(*jobs)
     await world.tick()
-    assert (await who(process))[-1] == "11-21 14:00 tokyo"
+    assert (await who(process))[-2:] == ["11-21 14:00 tokyo"] * 2
     await world.go(DAY)
-    assert (await who(process))[3:] == ["11-22 00:00 tokyo2", "11-22 08:00 paris", "11-22 14:00 tokyo"]
+    assert (await who(process))[6::2] == ["11-22 00:00 tokyo2", "11-22 08:00 paris", "11-22 14:00 tokyo"]
 
 
 async def test_a_new_schedule_has_nothing_to_catch_up_in_any_zone(world: World) -> None:
