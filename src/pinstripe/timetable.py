@@ -142,6 +142,11 @@ class Timetable:
                 timer.to_wind = True
                 self._to_wind.append(timer)
 
+    @property
+    def unwound(self) -> bool:
+        """Whether there are timers to wind."""
+        return bool(self._to_wind)
+
     def wind(self) -> bool:
         """Wind timers for a moment; tell whether there are more."""
         until = time.monotonic() + _SLICE

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pinstripe.fires import Fire, KnownSchedule, LateWork
     from pinstripe.ledgers.sqlite.store import Store
 
-_INLINE = 100
+_INLINE = 250
 """How many rows a transaction may write on the event loop's own thread; more is done on the writer's."""
 
 
