@@ -31,7 +31,7 @@ class Stopped:
 
 async def test_each_signal_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
     stopped = Stopped()
-    with StopSignals("25s", quiet=False) as signals:
+    async with StopSignals("25s", quiet=False) as signals:
         assert signals.code is None
         signals.hand_to(stopped.stop)
         signal.raise_signal(signal.SIGINT)
@@ -58,7 +58,7 @@ async def test_a_second_sigterm_right_after_the_first_is_the_same(
     come: list[signal.Signals], times: int, code: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stopped = Stopped()
-    with StopSignals("25s", quiet=True) as signals:
+    async with StopSignals("25s", quiet=True) as signals:
         signals.hand_to(stopped.stop)
         for number in come:
             signal.raise_signal(number)
@@ -69,7 +69,7 @@ async def test_a_second_sigterm_right_after_the_first_is_the_same(
 
 async def test_what_came_before_there_was_anything_to_stop_is_not_forgotten() -> None:
     stopped = Stopped()
-    with StopSignals("25s", quiet=True) as signals:
+    async with StopSignals("25s", quiet=True) as signals:
         signal.raise_signal(signal.SIGTERM)
         await asyncio.sleep(0)  # the event loop has heard of it
         signals.hand_to(stopped.stop)
@@ -78,6 +78,24 @@ async def test_what_came_before_there_was_anything_to_stop_is_not_forgotten() ->
 
 async def test_afterwards_the_signals_do_what_they_did_before() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with StopSignals("25s", quiet=True):
+    async with StopSignals("25s", quiet=True):
         assert signal.getsignal(signal.SIGTERM) != before[0]
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_that_came_before_ends_what_asyncio_runs(times: int) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    reached = []
+
+    async def command() -> None:
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+        async with StopSignals("25s", quiet=False):
+            reached.append("what it would do")
+            await asyncio.sleep(0)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(command())
+    assert reached == []
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before

@@ -109,18 +109,17 @@ async def _serve(options: _Options) -> int:
     if listeners is None:
         listeners = listen(addresses)
     grace = write_duration(opening.settings.worker.shutdown_grace)
-    with StopSignals(grace, quiet=reloads) as signals:
-        async with opening as project:
-            server, started = await _make(project, listeners, options, reloads=reloads)
-            signals.hand_to(server.stop)
-            watch = None if reloader is None else asyncio.create_task(end_with(reloader, server.stop))
-            try:
-                await server.serve(started=started)
-            except asyncio.CancelledError as error:  # which nobody else does, for signals go another way
-                raise PinstripeError(MEDDLED) from error
-            finally:
-                if watch is not None:
-                    watch.cancel()
+    async with StopSignals(grace, quiet=reloads) as signals, opening as project:
+        server, started = await _make(project, listeners, options, reloads=reloads)
+        signals.hand_to(server.stop)
+        watch = None if reloader is None else asyncio.create_task(end_with(reloader, server.stop))
+        try:
+            await server.serve(started=started)
+        except asyncio.CancelledError as error:  # which nobody else does, for signals go another way
+            raise PinstripeError(MEDDLED) from error
+        finally:
+            if watch is not None:
+                watch.cancel()
     code = signals.code or 0
     await leave(code, threads, by="a request")
     return code
@@ -135,7 +134,7 @@ async def _reload(options: _Options) -> int:
 
     settings = _open(options).settings
     listeners = listen([parse_address(host) for host in options.hosts])
-    with StopSignals(write_duration(settings.worker.shutdown_grace), quiet=False) as signals:
+    async with StopSignals(write_duration(settings.worker.shutdown_grace), quiet=False) as signals:
         reloader = Reloader(
             child_command(settings, options), listeners, settings, tell=lambda sentence: click.echo(sentence, err=True)
         )

@@ -99,20 +99,20 @@ async def _start(options: _Options) -> int:
         options.project, flags={"worker.concurrency": options.concurrency, "worker.processes": options.processes}
     )
     settings = opening.settings
-    with StopSignals(write_duration(settings.worker.shutdown_grace), quiet=supervisor is not None) as signals:
-        async with opening as project:
-            has_bot = not (options.without_bot or options.drain or supervisor is not None)
-            if supervisor is None:
-                _introduce(project, drain=options.drain, has_bot=has_bot)
-            bot = BotBeside(project) if has_bot else None
-            async with nullcontext() if bot is None else bot.at_work():
-                if settings.worker.processes == 1:
-                    await _work(project, signals, supervisor, bot, drain=options.drain)
-                else:
-                    await _supervise(project, signals, bot, drain=options.drain)
-            if options.drain and signals.code is None and supervisor is None:
-                for line in _rest(await project.ledger.queue.status()):
-                    click.echo(line)
+    stop_signals = StopSignals(write_duration(settings.worker.shutdown_grace), quiet=supervisor is not None)
+    async with stop_signals as signals, opening as project:
+        has_bot = not (options.without_bot or options.drain or supervisor is not None)
+        if supervisor is None:
+            _introduce(project, drain=options.drain, has_bot=has_bot)
+        bot = BotBeside(project) if has_bot else None
+        async with nullcontext() if bot is None else bot.at_work():
+            if settings.worker.processes == 1:
+                await _work(project, signals, supervisor, bot, drain=options.drain)
+            else:
+                await _supervise(project, signals, bot, drain=options.drain)
+        if options.drain and signals.code is None and supervisor is None:
+            for line in _rest(await project.ledger.queue.status()):
+                click.echo(line)
     code = signals.code or 0
     await leave(code, threads)
     return code

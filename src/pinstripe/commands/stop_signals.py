@@ -38,14 +38,22 @@ class StopSignals:
         """The exit code that the first signal asks for; None where there was none."""
         return None if self._first is None else CODES[self._first]
 
-    def __enter__(self) -> Self:
-        """Begin to hear."""
+    async def __aenter__(self) -> Self:
+        """Begin to hear; a Ctrl-C that came before ends the command here, where nothing takes it for something else."""
         self._loop = asyncio.get_running_loop()
         self._former = {number: signal.signal(number, self._hear) for number in CODES}
+        try:
+            await asyncio.sleep(0)  # asyncio.run has made a cancellation of it, which waits for the next await
+        except BaseException:
+            self._leave()
+            raise
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         """Let the signals do again what they did before."""
+        self._leave()
+
+    def _leave(self) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
