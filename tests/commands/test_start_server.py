@@ -145,7 +145,10 @@ def test_a_start_that_takes_for_ever_can_be_interrupted(site: ProjectFolder, ser
     server = serve()
     server.wait_for("starting")
     server.send(signal.SIGINT)
+    server.wait_for("Stopping: what runs may end within 25s")
+    server.send(signal.SIGINT)
     assert server.end() == 130
+    assert "Traceback" not in server.seen
 
 
 def test_a_ledger_that_cannot_be_used_is_exit_code_4(site: ProjectFolder, serve: Serve) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from pinstripe.errors import PinstripeError
 from pinstripe.server.dispatch import Dispatch
 from pinstripe.server.health import Health
+from pinstripe.server.lifespan import Lifespan
 from pinstripe.server.pages import make_pages
 from pinstripe.server.web_server import WebServer
 from pinstripe.supervisor import KILL_MARGIN
@@ -75,8 +76,8 @@ class Server:
             is_ticking=None if bot is None else lambda: bot.is_ticking,
             processes=None if workers is None else lambda: workers.living,
         )
-        self._others_ended = asyncio.Event()
-        dispatch = Dispatch(project, make_pages(self.health), application, before_shutdown=self._others_ended.wait)
+        dispatch = Dispatch(project, make_pages(self.health), application)
+        self._life = Lifespan(dispatch)
         sockets = list(chain.from_iterable(listener.sockets for listener in listeners))
         self._web = WebServer(dispatch, sockets, grace=self._grace)
         self._stops = 0
@@ -89,22 +90,48 @@ class Server:
         Raises `PinstripeError` where the application fails at its start, and what ends any part without a stop, once
         all the others have ended too. A bot is no such part.
         """
-        web = asyncio.create_task(self._web.serve(), name="pinstripe web server")
         try:
-            await _first([web], [self._web.started, self._stopped])
-            if web.done():
-                await web
-            if self._stops:
-                return
-            started()
+            if await self._begin():
+                await self._serve(started)
+        finally:
+            self._web.close()
+            if not await self._life.abandon(AT_ONCE):
+                _log.warning("the application does not end; it is abandoned")
+
+    async def _begin(self) -> bool:
+        """Have the application start; tell whether it is to be served, and have it end where a stop came meanwhile."""
+        beginning = asyncio.create_task(self._life.begin())
+        try:
+            await _first([beginning], [self._stopped])
+            if not self._stops:
+                await beginning
+                return True
+            begun = time.monotonic()
+            await self._finish(beginning, begun)
+            if beginning.done() and beginning.exception() is None:
+                await self._finish(asyncio.create_task(self._life.end()), begun)
+        finally:
+            beginning.cancel()
+        return False
+
+    async def _serve(self, started: Callable[[], None]) -> None:
+        web = asyncio.create_task(self._web.serve(self._life.state), name="pinstripe web server")
+        try:
+            await _first([web], [self._web.started])
+            if not (web.done() or self._stops):
+                started()
             async with nullcontext() if self._bot is None else self._bot.at_work():
-                workers = [] if self._workers is None else [asyncio.create_task(self._workers.supervise())]
+                workers = (
+                    [] if self._workers is None or self._stops else [asyncio.create_task(self._workers.supervise())]
+                )
                 await _first([web, *workers], [self._stopped])
                 begun, is_told = time.monotonic(), self._stops > 0
                 if not is_told:
                     self.stop()
                 await asyncio.gather(*workers, return_exceptions=True)
-            await self._end(web, begun)
+            await self._finish(web, begun)
+            if web.done():
+                await self._finish(asyncio.create_task(self._life.end()), begun)
             for task in (*workers, web):
                 if task.done():
                     task.result()  # raises what ended it
@@ -120,23 +147,21 @@ class Server:
         self._stops += 1
         self.health.stopping = True
         (self._stopped if self._stops == 1 else self._hurried).set()
-        if self._web.started.is_set():
-            self._web.stop()
+        self._web.stop()
         if self._bot is not None:
             self._bot.stop()
         if self._workers is not None:
             self._workers.stop()
 
-    async def _end(self, web: asyncio.Task[None], begun: float) -> None:
-        """Let the application end, now that all else has ended; the stop was `begun` then, by the monotonic clock."""
-        self._others_ended.set()
+    async def _finish(self, task: asyncio.Task[None], begun: float) -> None:
+        """Wait for a task's end within the grace of the stop that was `begun` then; once hurried, for a moment only."""
         left = max(0.0, begun + self._grace - time.monotonic()) + KILL_MARGIN
         with suppress(TimeoutError):
             async with asyncio.timeout(left):
-                await _first([web], [self._hurried])
-        _, late = await asyncio.wait([web], timeout=AT_ONCE)
-        if late:
-            _log.warning("the application does not end; it is abandoned")
+                await _first([task], [self._hurried])
+        await asyncio.wait([task], timeout=AT_ONCE)
+        if not task.done():
+            task.cancel()
 
 
 async def _first(tasks: Iterable[asyncio.Task[None]], events: Iterable[asyncio.Event]) -> None:
