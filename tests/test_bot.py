@@ -197,7 +197,10 @@ async def test_a_clock_that_is_put_forward_a_day_and_back(world: World, caplog: 
     await world.tick()
     assert [record.getMessage() for record in caplog.records] == [
         "the clock went forward by 1d, or this machine slept: what was missed is caught up as each job says",
-        "schedules whose times were missed: 1 fire once, late; 1 are let go (catch_up, or older than a day)",
+        (
+            "schedules whose times were missed: 1 fire once, late; 1 are let go (catch_up, or older than a day): "
+            "strict, hourly"
+        ),
     ]
     after = ["strict 11-20 12:30", "hourly 11-20 13:00", "hourly 11-21 13:00"]
     assert await process.fired() == after
@@ -251,7 +254,7 @@ async def test_the_last_missed_time_fires_once_late(world: World, caplog: pytest
     await world.tick()
     assert await process.fired() == ["hourly 11-20 17:00"]
     assert [record.getMessage() for record in caplog.records] == [
-        "schedules whose times were missed: 1 fire once, late; 0 are let go (catch_up, or older than a day)"
+        "schedules whose times were missed: 1 fire once, late; 0 are let go (catch_up, or older than a day): hourly"
     ]
     await world.go(HOUR)
     assert await process.fired() == ["hourly 11-20 17:00", "hourly 11-20 18:00"]

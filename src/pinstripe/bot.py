@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,9 @@ TICKING = 10.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0
 """Seconds after which a ledger that failed is tried again: the first ones, doubled each time, and the last ones."""
 
+NAMED = 3
+"""How many of the jobs whose times were missed are named."""
+
 _SHORTEST_WAIT = 0.0005
 
 _log = Log()
@@ -68,6 +71,7 @@ class _Missed:
 
     caught_up: int = 0
     let_go: int = 0
+    jobs: dict[str, None] = field(default_factory=dict)
 
 
 class Bot:
@@ -218,6 +222,8 @@ class Bot:
                 if next(new):
                     self._missed.caught_up += plan.caught_up
                     self._missed.let_go += fire.work is None
+                    if plan.caught_up or fire.work is None:
+                        self._missed.jobs[plan.timer.definition.name] = None
             self._go_on(plan.timer, plan.last)
 
     async def _fire_each(self, plans: Sequence[_Plan]) -> None:
@@ -266,9 +272,11 @@ class Bot:
         missed, self._missed = self._missed, _Missed()
         if missed.caught_up or missed.let_go:
             text = (
-                "schedules whose times were missed: %d fire once, late; %d are let go (catch_up, or older than a day)"
+                "schedules whose times were missed: %d fire once, late; %d are let go (catch_up, or older than a day): "
+                "%s"
             )
-            _log.warning(text, missed.caught_up, missed.let_go)
+            named = ", ".join(list(missed.jobs)[:NAMED]) + (", and others" if len(missed.jobs) > NAMED else "")
+            _log.warning(text, missed.caught_up, missed.let_go, named)
 
     def _back_off(self, error: LedgerError) -> None:
         if not self._backoff:
