@@ -81,6 +81,28 @@ def test_the_next_fire_in_each_tenants_zone_is_told_for_the_projects(shop: Proje
     assert [each["zone"] for each in listed["schedules"]] == ["UTC", "Asia/Tokyo", "UTC"]
 
 
+def test_schedules_that_differ_only_in_arguments_are_told_apart(shop: ProjectFolder, pinstripe: Command) -> None:
+    shop.job(
+        "report",
+        """
+        from pinstripe import BackgroundJob, Schedule
+        class Report(BackgroundJob):
+            schedule = [
+                Schedule("0 20 * * *", args=("weekly",)),
+                Schedule("0 20 * * *", kwargs={"pages": 2}, name="long"),
+            ]
+            async def run(self, kind: str = "", pages: int = 1):
+                pass
+        """,
+    )
+    blocks = {block.split()[0]: block.splitlines() for block in pinstripe("list-background-jobs").out.split("\n\n")}
+    weekly, pages = blocks["report"][1:3]
+    assert weekly.startswith('  schedule  every day at 20:00, with ("weekly"); next 20')
+    assert pages.startswith("  schedule  every day at 20:00, with (pages=2) (long); next 20")
+    (listed,) = (job for job in pinstripe("list-background-jobs", "--json").json if job["job"] == "report")
+    assert [(each["args"], each["kwargs"]) for each in listed["schedules"]] == [(["weekly"], {}), ([], {"pages": 2})]
+
+
 def test_the_filter_is_the_authors_own_where_there_is_one(shop: ProjectFolder, pinstripe: Command) -> None:
     for name, chosen in (("all", "tenants"), ("pro", "tenants.where(plan='pro', seats__ge=2)"), ("wrong", "5")):
         shop.job(

@@ -11,7 +11,17 @@ import click
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.commands.filters import filter_in_force
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import aside, moment, short, styled_status, tally_of, visible, visible_lines, write_json
+from pinstripe.commands.screen import (
+    arguments_of,
+    aside,
+    moment,
+    short,
+    styled_status,
+    tally_of,
+    visible,
+    visible_lines,
+    write_json,
+)
 from pinstripe.definition import BrokenJob
 
 if TYPE_CHECKING:
@@ -118,8 +128,10 @@ def _lines(job: _Job) -> Iterator[str]:
         yield click.style(visible(found.name), bold=True) + (f"  {visible(found.summary)}" if found.summary else "")
         for fires in job.fires:
             name = f" ({visible(fires.schedule.name)})" if fires.schedule.name else ""
+            arguments = arguments_of(fires.schedule)
+            called = f", with ({arguments})" if arguments else ""
             example = f" for tenants in {visible(fires.zone)}" if fires.is_example else ""
-            yield _field("schedule", f"{fires.schedule.in_words()}{name}; next {moment(fires.next)}{example}")
+            yield _field("schedule", f"{fires.schedule.in_words()}{called}{name}; next {moment(fires.next)}{example}")
         if job.filter is not None:
             yield _field("tenants", visible(job.filter))
     if job.last_run is not None:
@@ -152,6 +164,8 @@ def _json(job: _Job) -> dict[str, Any]:
                 "cron": fires.schedule.cron,
                 "name": fires.schedule.name,
                 "time_zone": fires.schedule.time_zone,
+                "args": list(fires.schedule.args),
+                "kwargs": dict(fires.schedule.kwargs),
                 "words": fires.schedule.in_words(),
                 "next_fire": None if fires.next is None else to_iso(fires.next),
                 "zone": fires.zone,

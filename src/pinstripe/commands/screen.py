@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pinstripe.run import Counts, Run
+    from pinstripe.schedule import Schedule
 
 SHORT_ID = 8
 """How many of a run id's last characters name it on a screen: 32 of its random bits."""
@@ -174,3 +175,9 @@ def _shell_character(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - a byte that isn't UTF-8, as PEP 383 writes it
         return f"\\{code - 0xDC00:03o}"
     return f"\\{code:03o}" if code < 0x80 else f"\\U{code:08x}"  # noqa: PLR2004 - octal is a byte, not a character
+
+
+def arguments_of(schedule: Schedule) -> str:
+    """Write the arguments of a schedule's runs as they stand in a call."""
+    named = (f"{visible(name)}={as_json_line(value)}" for name, value in schedule.kwargs.items())
+    return ", ".join([*map(as_json_line, schedule.args), *named])

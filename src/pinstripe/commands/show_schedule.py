@@ -12,7 +12,7 @@ import click
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.commands.completion import complete_job, complete_tenant
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import aside, moment, table, visible, write_json
+from pinstripe.commands.screen import arguments_of, aside, moment, table, visible, write_json
 from pinstripe.errors import ConfigurationError, UnknownTenant
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _lines(view: _View, look: _Look) -> Iterator[str]:
     yield _field("cron", schedule.cron)
     yield _field("zone", _zone_in_words(view, look))
     if schedule.args or schedule.kwargs:
-        yield _field("arguments", _arguments(schedule))
+        yield _field("arguments", arguments_of(schedule))
     yield _field("catch-up", _CATCH_UP[schedule.catch_up])
     if schedule.spread is not None:
         who = "it" if look.tenant is None else visible(look.tenant)
@@ -240,13 +240,6 @@ def _zone_in_words(view: _View, look: _Look) -> str:
     if look.tenant is None:
         return f"each tenant's own; as an example, what follows is for {name}, the project's"
     return f"each tenant's own; {visible(look.tenant)} counts as in {name}"
-
-
-def _arguments(schedule: Schedule) -> str:
-    from pinstripe.commands.screen import as_json_line
-
-    named = (f"{visible(name)}={as_json_line(value)}" for name, value in schedule.kwargs.items())
-    return ", ".join([*map(as_json_line, schedule.args), *named])
 
 
 def _known(view: _View) -> Iterator[str]:
