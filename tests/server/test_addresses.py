@@ -145,3 +145,13 @@ def test_a_port_that_the_system_keeps_for_others_is_refused() -> None:
         pytest.skip("this user may listen everywhere")
     with pytest.raises(ConfigurationError, match=r"doesn't let this user listen there.*127\.0\.0\.1:3000"):
         listen([Address("127.0.0.1", 79)])
+
+
+@pytest.mark.parametrize("hosts", [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")])
+def test_all_addresses_beside_one_of_them_are_refused_as_this_command_s_own(hosts: tuple[str, str]) -> None:
+    with listening("127.0.0.1:0") as (held,):
+        port = held.address.port
+        held.sockets[0].close()
+        first, second = (Address(host, port) for host in hosts)
+        with pytest.raises(ConfigurationError, match=f"^--host {second}: this command listens there by --host {first}"):
+            listen([first, second])

@@ -109,6 +109,11 @@ def _listen(address: Address, taken: set[Any], sockets: list[socket.socket]) -> 
             sockets.append(_bind(family, place))
         except OSError as error:
             # A name may have numbers of a kind that this machine doesn't have: "localhost" without IPv6.
+            if error.errno == errno.EADDRINUSE and (other := _covering(family, place, taken)):
+                raise ConfigurationError(
+                    f"--host {address}: this command listens there by --host {other} already: 0.0.0.0 and [::] are all "
+                    "addresses of this machine; leave one of the two out"
+                ) from error
             if error.errno not in _UNABLE:
                 raise _refusal(address, port, error) from error
             unable = error
@@ -118,6 +123,14 @@ def _listen(address: Address, taken: set[Any], sockets: list[socket.socket]) -> 
     if unable is not None and not sockets:
         raise _refusal(address, port, unable) from unable
     return port
+
+
+def _covering(family: int, place: Any, taken: Iterable[Any]) -> Address | None:
+    """Find the address, of those `taken` by this command, that can't be had beside `place`."""
+    for kind, (host, port, *_) in taken:
+        if kind == family and port == place[1] and {host, place[0]} & {"0.0.0.0", "::"}:  # noqa: S104 - compared only
+            return Address(host, port)
+    return None
 
 
 def _resolve(address: Address) -> Sequence[tuple[int, Any]]:
