@@ -199,7 +199,7 @@ def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
         ("time_zone = 'CET/Berlin'", "time_zone", "an IANA time zone"),
         ("time_zone = 1", "time_zone", "an IANA time zone"),
         ("setup = 'newsletter.boot'", "setup", "'module:attribute'"),
-        ("app = 'newsletter web:app'", "app", "'module:attribute'"),
+        ("app = 'newsletter web:app'", "app", "'module:attribute', such as 'newsletter.web:app'"),
         ("multi_tenant = 'yes'", "multi_tenant", "true or false"),
         ("background_jobs = '/jobs'", "background_jobs", "a folder in the project"),
         ("background_jobs = '../jobs'", "background_jobs", "a folder in the project"),

@@ -120,6 +120,7 @@ async def test_what_blocks_the_loop_and_is_no_job_is_told_too(heard: Heard) -> N
         message = heard.wait()
         pulse.stop()
     assert message.startswith("something that is no job has blocked the event loop")
+    assert message.endswith("Await what takes long, or give it a thread of its own")
 
 
 async def test_logging_that_raises_does_not_stop_the_heart() -> None:

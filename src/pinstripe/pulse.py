@@ -124,9 +124,10 @@ class Pulse:
                 return None
             frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the documented way to see a thread
             blockage = _Blockage(ticked, self._executor, self._loop, frame)
+            instead = "write a plain def run, which has" if blockage.is_job else "give it"
             blockage.warn(
-                "%s has blocked the event loop for %.1fs, at %s; all else waits. Await what takes long, or write "
-                "a plain def run, which has a thread of its own",
+                "%s has blocked the event loop for %.1fs, at %s; all else waits. Await what takes long, or "
+                f"{instead} a thread of its own",
                 now - ticked,
             )
             return blockage
@@ -149,6 +150,11 @@ class _Blockage:
         self.since = since
         self._executing = executor.find(None if loop is None else asyncio.current_task(loop))
         self._place = _place(frame, None if self._executing is None else self._executing.file)
+
+    @property
+    def is_job(self) -> bool:
+        """Whether a job does it."""
+        return self._executing is not None
 
     def warn(self, message: str, seconds: float) -> None:
         """Log a warning as if the execution itself did, so that it is shown and kept with its output."""

@@ -171,6 +171,7 @@ URL_TEMPLATE = Kind("a text with an attribute of the tenant in braces, such as '
 ZONE = Kind("an IANA time zone such as 'UTC' or 'Europe/Paris'", _zone)
 MODULE = Kind("a module's name such as 'newsletter.models'", _module)
 REFERENCE = Kind("'module:attribute', such as 'newsletter.boot:setup'", _reference)
+APPLICATION = Kind("'module:attribute', such as 'newsletter.web:app'", _reference)
 ATTRIBUTE = Kind("the name of an attribute", _attribute)
 FOLDER = Kind("a folder in the project, such as 'lib/background_jobs'", _folder)
 TEXT = Kind("a text that is not empty", _text)
@@ -185,7 +186,7 @@ KEYS = (
     Key("ledger_sync", _one_of("normal", "full"), "normal"),
     Key("time_zone", ZONE, "UTC"),
     Key("setup", REFERENCE, None),
-    Key("app", REFERENCE, None),
+    Key("app", APPLICATION, None),
     Key("background_jobs", FOLDER, "lib/background_jobs"),
     Key("services", FOLDER, "lib/services"),
     Key("multi_tenant", SWITCH, default=False),
