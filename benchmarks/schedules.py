@@ -71,7 +71,7 @@ def _waiting(command: str, size: Size) -> list[Figure]:
         with worker(_command(command), folder) as started:
             ready = "Letting" if command == "start-worker" else "http"
             started.wait_until(lambda: ready in started.output.read_text("utf-8"), "a beginning")
-            time.sleep(min(2.0, size.idle))  # it loads jobs and winds timers
+            time.sleep(size.idle)  # it loads jobs, and finds their times
             before = started.seconds()
             time.sleep(size.idle)
             used = (started.seconds() - before) / size.idle * 100
