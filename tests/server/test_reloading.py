@@ -76,23 +76,29 @@ def wait_for_start(server: Served, number: int) -> None:
         server.read()
 
 
+def save(project: ProjectFolder, name: str, text: str) -> None:
+    """Change a file in one move, as editors do: of one that is written in its place half may be seen, and then all."""
+    project.file(f"{name}.new", text)
+    (project.path / f"{name}.new").replace(project.path / name)
+
+
 def test_a_change_starts_it_anew_and_requests_wait_meanwhile(edited: ProjectFolder, serve: Serve) -> None:
     server = serve("--reload", "--without-bot", "--without-workers")
     url = server.urls()[0]
     assert server.get("/").body == b"one"
-    edited.file("web.py", APP.format("two"))
+    save(edited, "web.py", APP.format("two"))
     server.wait_for("Changed: web.py. The server starts again.")
     assert server.get("/", url=url).status == 200  # whoever it is that answers
     wait_for_start(server, 2)
     assert server.get("/", url=url).body == b"two"
     assert server.urls() == [url, url]
 
-    edited.file("web.py", "def app(:\n")
+    save(edited, "web.py", "def app(:\n")
     server.wait_for("The server ended: exit code 2. It starts again when a file changes.")
     assert "web.py, line 1: setting `app`: SyntaxError" in server.seen
     connection = server.connect(url)
     connection.request("GET", "/")  # nobody is there, and it waits
-    edited.file("web.py", APP.format("three"))
+    save(edited, "web.py", APP.format("three"))
     assert connection.getresponse().read() == b"three"
     connection.close()
     wait_for_start(server, 3)
