@@ -12,9 +12,10 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from tests.firing import World
     from tests.postgres import Postgres
 
 _POSTGRES = os.environ.get("PINSTRIPE_TEST_POSTGRES")  # read here: no test finds it in its environment
@@ -121,3 +122,12 @@ def postgres_database(postgres: Postgres) -> Iterator[str]:
     """Give the name of an empty database, which is dropped after the test, whoever is still connected."""
     with postgres.database() as name:
         yield name
+
+
+@pytest.fixture
+async def world(project_folder: ProjectFolder) -> AsyncIterator[World]:
+    """Give a machine whose clock is told, for processes with bots on one ledger."""
+    from tests.firing import machine
+
+    async with machine(project_folder) as world:
+        yield world

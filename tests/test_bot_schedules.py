@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinstripe.schedule import Schedule
-from tests.firing import DAY, HOUR, MINUTE, SECONDS, World, machine, scheduled
+from tests.firing import DAY, HOUR, MINUTE, SECONDS, World, scheduled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.conftest import ProjectFolder
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(project_folder: ProjectFolder) -> AsyncIterator[World]:
-    async with machine(project_folder) as world:
-        yield world
 
 
 HOURLY = scheduled("0 * * * *", name="Hourly")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,12 +15,12 @@ from pinstripe.background_job import BackgroundJob
 from pinstripe.run import RunStatus
 from pinstripe.schedule import Schedule
 from tests.firing import DAY, HOUR, SECONDS, Process, World, machine, scheduled
+from tests.ported import command
 from tests.shop import Shop
 from tests.working import Gate, drain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
     from types import FrameType
 
     from tests.conftest import ProjectFolder
@@ -67,17 +66,6 @@ class Throws(BackgroundJob):
 
     async def run(self) -> None:
         raise RuntimeError("it went wrong")
-
-
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pinstripe", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 async def finished(process: Process) -> list[tuple[str, str]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pinstripe
+from tests.ported import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.conftest import ProjectFolder
 
@@ -168,17 +166,6 @@ def app(project_folder: ProjectFolder) -> Iterator[sqlite3.Connection]:
 
 def names(app: sqlite3.Connection, table: str) -> list[str]:
     return [row[0] for row in app.execute(f"select * from {table} order by 1")]
-
-
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pinstripe", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 async def test_deliver_notifications(app: sqlite3.Connection, project_folder: ProjectFolder) -> None:

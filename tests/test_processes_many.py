@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -53,8 +54,9 @@ def project(project_folder: ProjectFolder) -> ProjectFolder:
 def held() -> tuple[int, int]:
     """Count the threads and the open files of this process, once those threads have ended that have told so.
 
-    Both may shrink at any time by what another test has left to the garbage collector.
+    What other tests have left to the garbage collector goes first; what else of theirs ends meanwhile makes them fewer.
     """
+    gc.collect()
     for thread in threading.enumerate():
         if thread.name == "pinstripe processes":
             thread.join(5)
