@@ -7,7 +7,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from pinstripe.database.outages import is_outage, reason, unavailable
+from pinstripe.database.outages import unavailable
 from pinstripe.errors import DatabaseUnavailable
 
 URL_OF_FILE = URL.create("sqlite+aiosqlite", database="/srv/app.db")
@@ -71,13 +71,3 @@ def test_a_lost_connection() -> None:
     outage = unavailable(ConnectionResetError(104, "Connection reset by peer"), "postgresql://db/app")
     assert outage is not None
     assert "the connection to postgresql://db/app is lost: [Errno 104] Connection reset by peer" in str(outage)
-
-
-def test_codes_of_postgresql() -> None:
-    assert all(is_outage(code) for code in ("08006", "28P01", "3D000", "53300", "57P01", "57P03"))
-    assert not any(is_outage(code) for code in ("", "23505", "42P01", "57014", "40001", "53100"))
-
-
-def test_the_drivers_words_are_one_line() -> None:
-    assert reason(ValueError("<class 'asyncpg.X'>: gone\nHINT: come back")) == "gone"
-    assert reason(ValueError()) == "ValueError"

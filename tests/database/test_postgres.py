@@ -11,8 +11,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pinstripe.database.outages import unavailable
 from pinstripe.database.postgres import IDLE, leaves_state, postgres_engine
-from pinstripe.database.urls import PostgresDatabase, read_url
+from pinstripe.database.urls import read_url
 from pinstripe.errors import ConfigurationError, DatabaseUnavailable
+from pinstripe.postgres_address import PostgresAddress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ class Clock:
 @asynccontextmanager
 async def opened(url: str, folder: Path, pool_size: int = 1, clock: Clock | None = None) -> AsyncIterator[AsyncEngine]:
     database = read_url(url, folder, "database.url")
-    assert isinstance(database, PostgresDatabase)
+    assert isinstance(database, PostgresAddress)
     engine = postgres_engine(database, pool_size, monotonic=clock or Clock())
     try:
         yield engine

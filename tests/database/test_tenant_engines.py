@@ -13,8 +13,9 @@ from sqlalchemy import event, text
 
 from pinstripe.database.sqlite import sqlite_engine
 from pinstripe.database.tenant_engines import Lease, Owners, TenantEngines
-from pinstripe.database.urls import PostgresDatabase, SQLiteFile, read_url
+from pinstripe.database.urls import SQLiteFile, read_url
 from pinstripe.errors import DatabaseUnavailable, IsolationError, WorkspaceClosed
+from pinstripe.postgres_address import PostgresAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,7 +248,7 @@ async def test_after_closing_nobody_gets_or_waits(recorded: Recorded) -> None:
 
 async def test_who_cant_be_served_does_not_stop_the_others(tmp_path: Path) -> None:
     def open_engine(address: Address) -> AsyncEngine:
-        if isinstance(address, PostgresDatabase):
+        if isinstance(address, PostgresAddress):
             raise DatabaseUnavailable("not this one")
         return sqlite_engine(address, 1)
 

@@ -6,17 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.database.urls import PostgresDatabase, SQLiteFile, dialect_of, read_url, tenant_url
+from pinstripe.database.urls import SQLiteFile, dialect_of, read_url, tenant_url
 from pinstripe.errors import ConfigurationError
+from pinstripe.postgres_address import PostgresAddress
 from pinstripe.tenants import Tenant
 
 FOLDER = Path("/srv/app")
-
-
-def postgres(url: str) -> PostgresDatabase:
-    read = read_url(url, FOLDER, "database.url")
-    assert isinstance(read, PostgresDatabase)
-    return read
 
 
 def file_of(template: str, tenant: Tenant) -> SQLiteFile:
@@ -41,61 +36,6 @@ def test_the_beginning_tells_the_kind() -> None:
 )
 def test_a_sqlite_file_is_in_the_project_or_absolute(url: str, path: str) -> None:
     assert read_url(url, FOLDER, "database.url") == SQLiteFile(Path(path))
-
-
-def test_postgresql_with_everything() -> None:
-    read = postgres(
-        "postgres://us%40er:p%2Fw@db.example:6432/app?sslmode=require&connect_timeout=3&application_name=billing"
-        "&options=-c%20search_path%3Dapp"
-    )
-    assert read.dsn == "postgresql://us%40er:p%2Fw@db.example:6432/app?sslmode=require"
-    assert (read.user, read.host, read.port, read.name) == ("us@er", "db.example", 6432, "app")
-    assert read.connect_timeout == 3
-    assert dict(read.server_settings) == {"application_name": "billing", "options": "-c search_path=app"}
-    assert read.shown == str(read) == "postgresql://us@er@db.example:6432/app"
-
-
-def test_postgresql_with_little() -> None:
-    read = postgres("postgresql://app@/app?host=/run/postgresql")
-    assert (read.host, read.port, read.name) == ("/run/postgresql", None, "app")
-    assert read.connect_timeout == 10
-    assert dict(read.server_settings) == {"application_name": "pinstripe"}
-    assert postgres("postgresql://app@h/app?connect_timeout=0").connect_timeout is None
-
-
-def test_a_password_may_have_an_at_sign_and_is_never_shown() -> None:
-    read = postgres("postgresql://app:s3c@ret@db/app")
-    assert "app:s3c%40ret@db" in read.dsn
-    assert "s3c" not in f"{read} {read!r} {read.shown}"
-
-
-def test_two_logins_to_one_database_have_one_identity() -> None:
-    urls = ["postgresql://a:1@DB/x", "postgresql://b@db:5432/x", "postgresql://db/x?user=c&sslmode=disable"]
-    assert len({postgres(url).identity for url in urls}) == 1
-    assert postgres("postgresql://db/y").identity != postgres("postgresql://db/x").identity
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("postgresql://app:s3cret#x@h/d", "write it as %23"),
-        ("postgresql://app:s3cret/x@h/d", "write it as %2F"),
-        ("postgresql://app:1234/s3cret@h/d", "write it as %2F"),
-        ("postgresql://app:s3cret@h:port/d", "expected HOST or HOST:PORT"),
-        ("postgresql://app:s3cret@h/d?ssl=require", "unknown parameter 'ssl' in the URL; there are host"),
-        ("postgresql://app:s3cret@h/d?keepalives=1", "unknown parameter 'keepalives' in the URL; there are host"),
-        ("postgresql://app:s3cret@h/d?sslmode=yes", "sslmode in the URL: expected one of disable, allow"),
-        ("postgresql://app:s3cret@h/d?connect_timeout=1.5", "expected whole seconds"),
-        ("postgresql://app:s3cret@h/d?client_encoding=latin1", "expected utf8"),
-        (f"postgresql://app:s3cret@h/{'ä' * 32}", "64 bytes; PostgreSQL keeps 63"),
-    ],
-)
-def test_what_is_no_url_is_refused_without_its_password(url: str, message: str) -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        read_url(url, FOLDER, "database.url")
-    assert "database.url" in str(raised.value)
-    assert message in str(raised.value)
-    assert "s3cret" not in str(raised.value)
 
 
 NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=12)
@@ -147,7 +87,7 @@ def test_names_that_are_no_place_for_a_file_are_refused(template: str, value: st
 
 def test_values_are_quoted_in_a_url_of_postgresql() -> None:
     read = tenant_url("postgresql://app:pw@db/t_{id}", Tenant("a/b?host=evil&x"), FOLDER)
-    assert isinstance(read, PostgresDatabase)
+    assert isinstance(read, PostgresAddress)
     assert (read.name, read.host) == ("t_a/b?host=evil&x", "db")
     with pytest.raises(ConfigurationError, match=r"keeps 63 \(for tenant 'aaa"):
         tenant_url("postgresql://app:pw@db/t_{id}", Tenant("a" * 62), FOLDER)
@@ -157,7 +97,7 @@ def test_an_attribute_may_be_the_whole_url() -> None:
     tenant = Tenant("1", {"database_url": "sqlite:///some/../acme.db"})
     assert tenant_url("{database_url}", tenant, FOLDER) == SQLiteFile(FOLDER / "some/../acme.db", chosen=1)
     other = tenant_url("{database_url}", Tenant("2", {"database_url": "postgresql://u:s3cret@h/d"}), FOLDER)
-    assert isinstance(other, PostgresDatabase)
+    assert isinstance(other, PostgresAddress)
     assert other.name == "d"
 
 

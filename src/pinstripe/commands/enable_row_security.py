@@ -117,9 +117,9 @@ async def _connected(
     from sqlalchemy.exc import DBAPIError
 
     from pinstripe.database.engines import Engines, unavailable
-    from pinstripe.database.outages import reason
     from pinstripe.database.reflection import reflect
     from pinstripe.errors import DatabaseUnavailable
+    from pinstripe.postgres_outages import reason
 
     engines = Engines(database, settings.folder, "rows")
     try:

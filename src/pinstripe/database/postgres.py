@@ -12,8 +12,9 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from pinstripe.errors import ConfigurationError, DatabaseUnavailable
+from pinstripe.postgres_outages import reason
 
-from .outages import POOL_TIMEOUT, reason
+from .outages import POOL_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
-    from .urls import PostgresDatabase
+    from pinstripe.postgres_address import PostgresAddress
 
 IDLE = 5.0
 """After how many seconds without use a connection is asked whether it still lives, before it is used again."""
 
 
 def postgres_engine(
-    database: PostgresDatabase, pool_size: int, *, monotonic: Callable[[], float] = time.monotonic
+    database: PostgresAddress, pool_size: int, *, monotonic: Callable[[], float] = time.monotonic
 ) -> AsyncEngine:
     """Make an engine of at most `pool_size` connections to `database`.
 
@@ -128,7 +129,7 @@ def _lives(connection: DBAPIConnection, engine: AsyncEngine, *, ask: bool) -> bo
         return False
 
 
-async def _connect(database: PostgresDatabase) -> Any:
+async def _connect(database: PostgresAddress) -> Any:
     import asyncpg
 
     try:

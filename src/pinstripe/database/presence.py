@@ -14,7 +14,7 @@ from pinstripe.errors import ConfigurationError, DatabaseUnavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pinstripe.database.urls import PostgresDatabase
+    from pinstripe.postgres_address import PostgresAddress
 
 BUSY_SECONDS = 5.0
 """How long a locked SQLite file is waited for."""
@@ -75,7 +75,7 @@ def _in_sqlite(path: Path, name: str) -> bool:
         raise DatabaseUnavailable(f"the SQLite database {path} can't be read: {error}") from error
 
 
-async def _in_postgres(database: PostgresDatabase, name: str) -> bool:
+async def _in_postgres(database: PostgresAddress, name: str) -> bool:
     import asyncpg
 
     try:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
-from pinstripe.database.outages import reason
 from pinstripe.database.policies import (
     POLICY,
     bare_tables,
@@ -19,6 +18,7 @@ from pinstripe.database.policies import (
     tenant_tables,
 )
 from pinstripe.errors import ConfigurationError
+from pinstripe.postgres_outages import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,9 +13,9 @@ from sqlalchemy.types import NullType
 from pinstripe.comparisons import Checks, Lookup, read_lookups
 from pinstripe.database.column_values import kept_type, plain_type, python_type
 from pinstripe.database.conditions import column_of, condition, find_column
-from pinstripe.database.outages import reason
 from pinstripe.database.text_conditions import by_code_point
 from pinstripe.errors import PinstripeError, TenantSourceFailed, UnknownColumn
+from pinstripe.postgres_outages import reason
 from pinstripe.setting_keys import hide_passwords
 from pinstripe.tenant_items import Selector
 
