@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Source = Literal["system", "wheel"]
 
@@ -37,13 +37,11 @@ _SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebr
 _ROOM = 2 * 1024**3
 """Bytes that must be free in memory before the data is kept there; it takes a tenth of them."""
 
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "max_connections": "200",
+_SETTINGS = {"max_connections": "200", "timezone": "UTC", "log_timezone": "UTC"}
+
+# What makes it quick: its data need to outlive the server's crash (see `halt`), but not the machine's.
+_QUICK = {
     "shared_buffers": "32MB",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    # What follows makes it quick: its data need to outlive the server's crash (see `halt`), but not the machine's.
     "fsync": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
@@ -108,12 +106,23 @@ class Account(NamedTuple):
 class Server:
     """One server: made, and started, with the object. `port` stays the same when it is started again."""
 
-    def __init__(self, source: Source | None = None) -> None:
-        """Find the programs (`source` says whose; None: the system's, if there are any), make the data and start."""
+    def __init__(
+        self, source: Source | None = None, *, durable: bool = False, addresses: Sequence[str] = ("127.0.0.1",)
+    ) -> None:
+        """Find the programs, make the data and start.
+
+        Args:
+            source: whose programs; None: the system's, if there are any.
+            durable: keep the data on disk, and all that decides what a commit costs as PostgreSQL has it by default.
+            addresses: where it listens, besides its socket; each is one of this machine's.
+
+        """
         self.account = Account.for_server()
+        self._durable = durable
+        self._addresses = addresses
         # A socket's path has 107 bytes at most, and the folder that TMPDIR names may be a long way down.
         self.folder = self._make_folder("/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None)
-        self.data = self._make_folder(_memory() or str(self.folder))
+        self.data = self._make_folder((None if durable else _memory()) or str(self.folder))
         self.password = secrets.token_hex(16)
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -148,10 +157,18 @@ class Server:
             if "Address already in use" not in said or time.monotonic() > deadline:
                 raise RuntimeError(f"expected PostgreSQL of {self.programs} to start, it said:\n{said}")
 
-    def halt(self) -> None:
-        """End it at once, as a crash would: every connection breaks, and what was committed is still there."""
+    @property
+    def pid(self) -> int | None:
+        """The number of its first process, whose children are all others; None while it doesn't run."""
+        return self._process.pid if self._process is not None else None
+
+    def halt(self, *, gently: bool = False) -> None:
+        """End it at once, as a crash would: every connection breaks, and what was committed is still there.
+
+        With `gently` it ends as for a planned restart ("fast"): transactions are rolled back, and clients are told.
+        """
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
+            self._process.send_signal(signal.SIGINT if gently else signal.SIGQUIT)
             try:
                 self._process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
@@ -184,8 +201,10 @@ class Server:
         self.account.own(word)
         # Passwords are asked for, so that a wrong one is refused; in plain text, since reckoning with them takes time.
         options = ["--username=postgres", f"--pwfile={word}", "--auth=password", "--locale=C", "--encoding=UTF8"]
+        if not self._durable:
+            options.append("--no-sync")
         done = subprocess.run(
-            [self.programs / "initdb", f"--pgdata={self.data}", *options, "--no-sync"],
+            [self.programs / "initdb", f"--pgdata={self.data}", *options],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -196,9 +215,13 @@ class Server:
         )
         if done.returncode:
             raise RuntimeError(f"expected initdb of {self.programs} to make a cluster, it said:\n{done.stderr}")
+        with (self.data / "pg_hba.conf").open("a", encoding="utf-8") as rights:
+            rights.write("host all all samenet password\n")  # for whom there is an address to come from
 
     def _is_started(self, port: int, deadline: float) -> bool:
-        settings = _SETTINGS | {"port": str(port), "unix_socket_directories": str(self.folder)}
+        settings = _SETTINGS | ({} if self._durable else _QUICK)
+        settings |= {"listen_addresses": ",".join(self._addresses)}
+        settings |= {"port": str(port), "unix_socket_directories": str(self.folder)}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [

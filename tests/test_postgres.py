@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from tests.postgres import Postgres
-from tests.postgres_server import PATIENCE, Account, find_programs
+from tests.postgres_server import PATIENCE, Account, Server, find_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +138,29 @@ def test_a_killed_process_leaves_no_server() -> None:
         assert process.communicate(timeout=PATIENCE) == ("", "")
         assert not data.exists()
         assert not is_answering(connection.info.port)
+
+
+def test_a_durable_one_has_the_defaults_that_decide_what_a_commit_costs() -> None:
+    server = Server(durable=True)
+    url = f"postgresql://postgres:{server.password}@127.0.0.1:{server.port}/postgres"
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            changed = connection.execute(
+                "select name from pg_settings where source = 'command line' and context <> 'internal'"
+            ).fetchall()
+            connection.execute("create table users as select 7 as id")
+        assert {name for (name,) in changed}.isdisjoint(
+            {"fsync", "synchronous_commit", "full_page_writes", "autovacuum"}
+        )
+        pid = server.pid
+        server.halt(gently=True)
+        assert server.pid is None
+        server.start()
+        assert server.pid not in (None, pid)
+        with psycopg.connect(url) as connection:
+            assert connection.execute("select id from users").fetchall() == [(7,)]
+    finally:
+        server.remove()
 
 
 def test_two_at_once_do_not_collide() -> None:
