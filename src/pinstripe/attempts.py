@@ -17,6 +17,7 @@ from pinstripe.foreground_run import GONE
 from pinstripe.going import Going
 from pinstripe.ledger import NO_TENANT
 from pinstripe.outcome import MAX_ERROR, cut, error_text, failed
+from pinstripe.queue import LACKS_AGAIN, LACKS_JOB
 from pinstripe.run import ExecutionStatus
 from pinstripe.setting_keys import hide_passwords
 from pinstripe.settlement import ended, hand_back
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from pinstripe.tenant_lookup import TenantLookup
     from pinstripe.tenants import Tenant
     from pinstripe.watcher import Watcher
-
-UNKNOWN_AGAIN = 30
-"""Seconds after which an execution is tried again whose job this process can't load, as in the midst of a deploy."""
 
 SOURCE_AGAIN = 5
 """Seconds after which an execution is tried again whose tenant can't be found, since the source fails."""
@@ -76,7 +74,7 @@ class Attempts:
         for started in batch:
             definition = self._definitions.get(started.run.job) or self._find(started.run.job)
             if isinstance(definition, str):
-                self.settle(hand_back(started, self.clock.now() + UNKNOWN_AGAIN * 1_000_000, error=definition))
+                self.settle(hand_back(started, self.clock.now() + LACKS_AGAIN * 1_000_000, error=definition))
                 continue
             going = Going(self, started, definition)
             self.running[started.id] = going
@@ -149,7 +147,7 @@ class Attempts:
             definition = self._definitions[job] = self._registry.find(job)
         except Exception as error:  # noqa: BLE001 - mostly UnknownJob and InvalidJob; nothing may lose what is claimed
             self.warn(job, "what is queued of it waits for a worker that has it", error)
-            return f"waits for a worker that has the job: {cut(hide_passwords(str(error)), MAX_ERROR)}"
+            return f"{LACKS_JOB}: {cut(hide_passwords(str(error)), MAX_ERROR)}"
         return definition
 
     async def _begin_for_tenants(self, group: list[Going], restored: dict[int, Arguments]) -> None:

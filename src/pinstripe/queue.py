@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 MAX_CRASHES = 2
 """How many crashes an execution survives by default: the third fails it."""
 
+MAX_SHOWN = 5
+"""How many of a process's executions a `Process` lists."""
+
+LACKS_JOB = "waits for a worker that has the job"
+"""How the error of an execution begins that a worker gave back since its code lacks the job, or can't load it."""
+
+MAX_LACKING = 10_000
+"""Among how many of those that are held until they are due is looked for what waits for a worker that has its job."""
+
+LACKS_AGAIN = 30
+"""Seconds after which that is tried again: by this worker, or by one that has the job."""
+
 
 class Held(StrEnum):
     """Why a queued execution may not start yet."""
@@ -126,11 +138,23 @@ class Waiting(NamedTuple):
     oldest: int | None
 
 
+class RunningExecution(NamedTuple):
+    """What a process runs: the execution's `job` and `tenant` (None where it has none), in the `run` of that id.
+
+    `started_at` is when its attempt began (microseconds UTC).
+    """
+
+    job: str
+    tenant: str | None
+    run: str
+    started_at: int
+
+
 class Process(NamedTuple):
     """A process of the ledger, as `status` shows it. Times are in microseconds UTC.
 
     `running` is how many executions it runs, and `concurrency` how many it may; None where it is no worker. `bot` says
-    that it lets schedules fire.
+    that it lets schedules fire. `executions` are those that it has run for longest, at most `MAX_SHOWN`, longest first.
     """
 
     id: int
@@ -143,6 +167,7 @@ class Process(NamedTuple):
     concurrency: int | None
     stopping: bool
     bot: bool = False
+    executions: tuple[RunningExecution, ...] = ()
 
 
 class Pause(NamedTuple):
@@ -154,7 +179,11 @@ class Pause(NamedTuple):
 
 
 class QueueStatus(NamedTuple):
-    """What goes on: the processes, what waits by band, what is held by reason, what runs, and what is paused."""
+    """What goes on: the processes, what waits by band, what is held by reason, what runs, and what is paused.
+
+    `lacking` counts by job what of the held ones a worker gave back since its code lacks the job (see `LACKS_JOB`): it
+    waits for a worker that has it.
+    """
 
     processes: list[Process]
     waiting: list[Waiting]
@@ -163,19 +192,22 @@ class QueueStatus(NamedTuple):
     selecting: int
     next_due: int | None
     pauses: list[Pause]
+    lacking: Mapping[str, int] = MappingProxyType({})
 
 
 class RunWaits(NamedTuple):
     """What of one run waits for workers: how many executions are `ready`, and how many are held, by reason.
 
     `next_due` is when the first of those that wait for their time may start, or the selection may (microseconds UTC);
-    `selecting` says that no process selects its tenants yet.
+    `selecting` says that no process selects its tenants yet. Of those that wait for their time, `lacking` wait for a
+    worker that has the job (see `QueueStatus.lacking`).
     """
 
     ready: int = 0
     held: Mapping[Held, int] = MappingProxyType({})
     next_due: int | None = None
     selecting: bool = False
+    lacking: int = 0
 
 
 class Swept(NamedTuple):

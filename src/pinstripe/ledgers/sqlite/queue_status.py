@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinstripe.priority import Priority
-from pinstripe.queue import Held, Pause, Process, QueueStatus, RunWaits, Waiting
+from pinstripe.queue import (
+    LACKS_AGAIN,
+    LACKS_JOB,
+    MAX_LACKING,
+    MAX_SHOWN,
+    Held,
+    Pause,
+    Process,
+    QueueStatus,
+    RunningExecution,
+    RunWaits,
+    Waiting,
+)
 
 if TYPE_CHECKING:
     from pinstripe.ledgers.sqlite.store import Store
@@ -14,8 +26,23 @@ if TYPE_CHECKING:
 def read_status(store: Store) -> QueueStatus:
     """Tell what goes on."""
     running = dict(store.rows("running_by_owner"))
+    longest: dict[int, list[RunningExecution]] = {}
+    for owner, job, tenant, run, since in store.rows("running_longest", {"most": MAX_SHOWN}):
+        longest.setdefault(owner, []).append(RunningExecution(job, tenant or None, run, since))
     processes = [
-        Process(id_, host, pid, version, beat, started_at, running.get(id_, 0), concurrency, bool(stopping), bool(bot))
+        Process(
+            id_,
+            host,
+            pid,
+            version,
+            beat,
+            started_at,
+            running.get(id_, 0),
+            concurrency,
+            bool(stopping),
+            bool(bot),
+            tuple(longest.get(id_, ())),
+        )
         for id_, host, pid, version, beat, started_at, concurrency, stopping, bot in store.rows("processes")
     ]
     counts = dict(store.rows("waiting_by_band"))
@@ -34,6 +61,7 @@ def read_status(store: Store) -> QueueStatus:
         selecting[0][0] if selecting else 0,
         due[0][0] if due else None,
         read_pauses(store),
+        dict(store.rows("lacking_jobs", _lacking(store))),
     )
 
 
@@ -50,6 +78,13 @@ def read_waits(store: Store, run: str) -> RunWaits:
     number, selecting, due = found[0]
     ready = sum(each for (each,) in store.rows("ready_of_run", {"run": number}))
     held = {Held(reason): count for reason, count in store.rows("held_of_run", {"run": number})}
+    lacking = 0
     if Held.DUE in held:
         ((due,),) = store.rows("due_of_run", {"run": number})
-    return RunWaits(ready, held, due, bool(selecting))
+        ((lacking,),) = store.rows("lacking_of_run", {"run": number, **_lacking(store)})
+    return RunWaits(ready, held, due, bool(selecting), lacking)
+
+
+def _lacking(store: Store) -> dict[str, int | str]:
+    """Give what finds the executions that wait for a worker that has their job."""
+    return {"until": store.clock.now() + LACKS_AGAIN * 1_000_000, "reason": LACKS_JOB, "most": MAX_LACKING}

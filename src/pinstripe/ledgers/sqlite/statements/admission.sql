@@ -154,6 +154,24 @@ select ready_at from chunks not indexed where band = ? and tag is not null order
 -- name: running_by_owner
 select owner, count(*) from executions where state = 'running' group by owner
 
+-- name: running_longest
+-- The first few of each process.
+select each.owner, each.job, tenant, r.id, each.started_at
+from (select owner, job, tenant, run, started_at, row_number() over (partition by owner order by started_at, id) as place
+  from executions indexed by executions_running where state = 'running') each
+join runs r on r.n = each.run where place <= :most order by each.owner, place
+
+-- name: lacking_jobs
+-- Who lacks a job gives back for a moment: what is due later than that need not be looked at.
+select job, count(*) from (select job, error from executions indexed by executions_due
+  where state = 'queued' and held = 'due' and due_at <= :until order by due_at desc limit :most)
+where substr(error, 1, length(:reason)) = :reason group by job order by job
+
+-- name: lacking_of_run
+select count(*) from (select error from executions
+  where run = :run and state = 'queued' and held = 'due' and due_at <= :until order by due_at desc limit :most)
+where substr(error, 1, length(:reason)) = :reason
+
 -- name: selecting_runs
 select count(*) from runs indexed by runs_to_select where queued = 1 and selected = 0 and state = 'queued'
 
