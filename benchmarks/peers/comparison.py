@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from benchmarks import evidence
-from benchmarks.figures import Figure, Size, middle, percentile
-from benchmarks.peers.environments import Missing, environment_of, version_of
+from benchmarks.figures import Figure, Missing, Size, middle, percentile
+from benchmarks.peers.environments import environment_of, version_of
 from benchmarks.peers.servers import nothing, postgres, redis
 from benchmarks.projects import memory_folder, pinstripe, project
 from benchmarks.workers import environment, worker

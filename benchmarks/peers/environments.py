@@ -10,12 +10,10 @@ import venv
 from hashlib import sha256
 from pathlib import Path
 
+from benchmarks.figures import Missing
+
 PINS = Path(__file__).parent
 _PLACE = PINS.parents[1] / "build" / "peers"
-
-
-class Missing(Exception):
-    """A peer can't be measured here; the message is the reason."""
 
 
 def environment_of(name: str) -> Path:

@@ -66,3 +66,57 @@ class Engine(Protocol[Connection_contra]):
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
         """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""
         ...
+
+
+class NewTicket(NamedTuple):
+    """A ticket to mint: for a `chunk`, to be served after all of a lower `band`, and in it by `tag`."""
+
+    chunk: int
+    band: int
+    tag: int
+
+
+class Carrier(Protocol[Connection_contra]):
+    """An engine that carries tickets between machines, for a ledger whose transactions are awaited.
+
+    It keeps the tickets itself, so that they are taken and put back. What it is told on a connection is done in that
+    connection's transaction, and undone with it.
+    """
+
+    async def open(self) -> None:
+        """Begin to listen. Idempotent."""
+        ...
+
+    async def close(self) -> None:
+        """Stop listening."""
+        ...
+
+    async def mint(self, connection: Connection_contra, tickets: Sequence[NewTicket]) -> None:
+        """Chunks of ready executions → chunks with a ticket each; who listens hears of it with the commit.
+
+        Idempotent: one that has its ticket keeps it.
+        """
+        ...
+
+    async def take(self, connection: Connection_contra, most: int) -> list[int]:
+        """Give the chunks of up to `most` tickets, the next to be served first, and consume those.
+
+        Two transactions at once are given different ones. A chunk of which something is left is to be minted again.
+        """
+        ...
+
+    async def announce(self, connection: Connection_contra) -> None:
+        """Let every process that listens, this one included, hear with the commit that there is news."""
+        ...
+
+    async def tidy(self, connection: Connection_contra) -> None:
+        """Remove what it has kept of tickets that were served, and see that it can order those to come."""
+        ...
+
+    def rouse(self) -> None:
+        """End this process's own wait, and tell nobody else; from any thread."""
+        ...
+
+    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
+        """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""
+        ...

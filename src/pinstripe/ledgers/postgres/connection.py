@@ -1,0 +1,134 @@
+"""Connections to the ledger's server: each with limits of time, so that a network that is half dead holds nobody."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from pinstripe.errors import LedgerError
+from pinstripe.postgres_outages import is_outage, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinstripe.postgres_address import PostgresAddress
+
+COMMAND_TIMEOUT = 30.0
+"""Seconds after which a statement that isn't answered counts as failed, and its connection as broken."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that a connection has to say good-bye."""
+
+_SETTINGS = {
+    # The server's side of the same: what a client that can't be heard any more has open is undone, and its locks go.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+    "statement_timeout": "25s",
+    "timezone": "UTC",
+}
+
+LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What says that a connection is of no use any more; `is_lost` knows what else does."""
+
+
+async def connect(address: PostgresAddress, idle: float, **options: Any) -> asyncpg.Connection:
+    """Give a connection, on which a transaction that stands still is ended after `idle` seconds.
+
+    `options` are asyncpg's. Behind a pooler that gives each transaction a connection of its own nothing is set: there
+    `limits` says it anew in each transaction.
+    """
+    connection = await asyncpg.connect(
+        address.dsn,
+        timeout=address.connect_timeout,
+        server_settings=dict(address.server_settings),
+        command_timeout=COMMAND_TIMEOUT,
+        **options,
+    )
+    try:
+        if not options.get("statement_cache_size", 1):
+            return connection
+        await connection.execute(";".join(_set(name, value, local=False) for name, value in _all(idle)))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def limits(idle: float) -> str:
+    """Give the statements that set for one transaction what `connect` sets for a connection."""
+    return ";".join(_set(name, value, local=True) for name, value in _all(idle) if not name.startswith("tcp_"))
+
+
+def _all(idle: float) -> list[tuple[str, str]]:
+    return [*_SETTINGS.items(), ("idle_in_transaction_session_timeout", f"{max(1000, int(idle * 1000))}ms")]
+
+
+def _set(name: str, value: str, *, local: bool) -> str:
+    return f"set {'local ' if local else ''}{name} to '{value}'"
+
+
+async def is_pooled(connection: asyncpg.Connection) -> bool:
+    """Tell whether a pooler stands between: then the process that serves us is not the one that we connected to."""
+    said: str = await connection.execute(f"select 1 where pg_backend_pid() = {int(connection.get_server_pid())}")
+    return said.endswith(" 0")
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether an error means that the connection, or the server, is not to be had any more."""
+    if isinstance(error, asyncpg.PostgresError):
+        return is_outage(str(error.sqlstate or ""))
+    return isinstance(error, LOST)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Tell whether a transaction failed for another one's sake only, and may be tried again.
+
+    https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html. A statement that was prepared
+    before the schema changed is prepared anew the next time.
+    """
+    return isinstance(
+        error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError | asyncpg.InvalidCachedStatementError
+    )
+
+
+@contextmanager
+def translated(shown: str) -> Iterator[None]:
+    """Turn what PostgreSQL and the network complain about into a `LedgerError` that tells how to mend it.
+
+    `shown` is the ledger's URL without its password.
+    """
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise _error(shown, "may not be used by this user", _RIGHTS, error) from error
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError) as error:
+        raise _error(shown, "is not a ledger of this version", "was something of its schema removed?", error) from error
+    except asyncpg.DiskFullError as error:
+        raise _error(shown, "has no space left", "make room on the server's disk", error) from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        remedy = "the setting `ledger` must name the primary server, not a replica of it"
+        raise _error(shown, "can only be read", remedy, error) from error
+    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
+        raise _error(shown, "did not answer in time", "is the server overloaded, or a table locked?", error) from error
+    except ssl.SSLError as error:
+        raise _error(shown, "can't be reached over TLS", "look at sslmode and sslrootcert in its URL", error) from error
+    except (asyncpg.PostgresError, *LOST) as error:
+        if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
+            raise _error(shown, "lets nobody in by that name and password", "mend its URL", error) from error
+        if isinstance(error, asyncpg.InvalidCatalogNameError):
+            raise _error(shown, "is not there", "create the database, or mend its name in the URL", error) from error
+        what = "can't be reached" if is_lost(error) else "can't be used"
+        remedy = "is the server running, and the URL's host and port right?" if is_lost(error) else "look at its log"
+        raise _error(shown, what, remedy, error) from error
+
+
+_RIGHTS = "its user needs the right to create a schema there once, or to own those that were made"
+
+
+def _error(shown: str, what: str, remedy: str, cause: BaseException) -> LedgerError:
+    return LedgerError(f"the ledger {shown} {what}: {remedy} ({reason(cause)})")

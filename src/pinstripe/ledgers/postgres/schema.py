@@ -1,0 +1,146 @@
+"""The ledger's schema: made by migrations, looked at by every command, changed only by those that write.
+
+Expand now, contract later: a migration adds what new code needs and older code doesn't mind, and names as `min_code`
+the oldest code that may go on beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pinstripe.errors import LedgerError
+from pinstripe.ledgers.postgres.statements import in_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+CODE = 1
+"""What this code's version of the schema is called; a ledger that asks for a later one is refused."""
+
+LONGEST_MIGRATION = 3600.0
+"""Seconds that a migration may take, or be waited for."""
+
+LOCK_TIMEOUT = "5s"
+"""How long a migration waits for a table that is in use: who comes after it waits too."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+_IS_MADE = """
+select exists (select from pg_catalog.pg_tables where schemaname = $1 and tablename = 'schema_version'),
+  exists (select from pg_catalog.pg_tables where schemaname = $1)
+"""
+
+_VERSION = "select version, min_code from pinstripe.schema_version"
+
+_TABLE = """
+create table pinstripe.schema_version(
+  version integer not null,     -- the newest migration that was applied
+  min_code integer not null,    -- the oldest code that may still use this schema
+  engine text not null          -- the newest version of the engine that has looked after its own tables
+)
+"""
+
+_FIRST = "insert into pinstripe.schema_version(version, min_code, engine) values (0, 0, $1)"
+_APPLIED = "update pinstripe.schema_version set version = $1"
+_ENGINE = "select engine from pinstripe.schema_version"
+_UPGRADED = "update pinstripe.schema_version set engine = $1"
+
+_LOCK = "select pg_advisory_xact_lock(hashtextextended('pinstripe ' || $1, 0))"
+
+
+class Installed(Protocol):
+    """What keeps tables of its own beside the ledger's, and looks after those itself."""
+
+    @property
+    def version(self) -> str:
+        """The version of it that this process has, such as `1.6.0`."""
+        ...
+
+    async def install(self, connection: asyncpg.Connection) -> None:
+        """Make its tables, in the transaction of the connection."""
+        ...
+
+    async def upgrade(self, connection: asyncpg.Connection) -> None:
+        """Bring its tables up to date; the connection is in no transaction."""
+        ...
+
+
+class Schema:
+    """The schema of one ledger, looked at on a connection that is in a transaction."""
+
+    def __init__(self, name: str, shown: str, migrations: Path = _MIGRATIONS) -> None:
+        """Take the schema's `name` and the ledger's URL without its password; `migrations` is the folder of those."""
+        self.name = name
+        self._shown = shown
+        self._files = sorted(migrations.glob("*.sql"))
+
+    async def is_made(self, connection: asyncpg.Connection) -> bool:
+        """Tell whether it is there; raises `LedgerError` where a schema of that name is somebody else's."""
+        row = await connection.fetchrow(_IS_MADE, self.name)
+        made, taken = bool(row[0]), bool(row[1])
+        if taken and not made:
+            raise LedgerError(
+                f"the schema {self.name} of {self._shown} has tables of its own and is not a ledger: name another one "
+                "in the setting `ledger_schema`"
+            )
+        return made
+
+    async def pending(self, connection: asyncpg.Connection) -> Sequence[Path]:
+        """Give the migrations that are still to be applied; the schema is made."""
+        version = await self._version(connection)
+        return [file for file in self._files if _number(file) > version]
+
+    async def migrate(self, connection: asyncpg.Connection, engine: Installed) -> None:
+        """Bring it up to date, and what the `engine` keeps, one process after the other; two reads where it already is.
+
+        Raises `LedgerError` where a table that has to change is in use for too long.
+        """
+        async with connection.transaction():
+            if await self.is_made(connection) and not await self.pending(connection):
+                known = await connection.fetchval(in_schema(_ENGINE, self.name))
+                if not is_newer(engine.version, known):
+                    return
+        async with connection.transaction():
+            await connection.execute(f"set local lock_timeout to '{LOCK_TIMEOUT}'; set local statement_timeout to 0")
+            await connection.execute(_LOCK, self.name, timeout=LONGEST_MIGRATION)
+            if not await self.is_made(connection):
+                await connection.execute(f"create schema if not exists {self.name}")
+                await connection.execute(in_schema(_TABLE, self.name))
+                await engine.install(connection)
+                await connection.execute(in_schema(_FIRST, self.name), engine.version)
+            for file in await self.pending(connection):
+                sql = in_schema(file.read_text(encoding="utf-8"), self.name)
+                await connection.execute(sql, timeout=LONGEST_MIGRATION)
+                await connection.execute(in_schema(_APPLIED, self.name), _number(file))
+            known = await connection.fetchval(in_schema(_ENGINE, self.name))
+        if is_newer(engine.version, known):
+            await engine.upgrade(connection)
+            async with connection.transaction():
+                await connection.execute(in_schema(_UPGRADED, self.name), engine.version)
+
+    async def _version(self, connection: asyncpg.Connection) -> int:
+        row = await connection.fetchrow(in_schema(_VERSION, self.name))
+        version, min_code = row if row is not None else (0, 0)
+        if min_code > CODE:
+            raise LedgerError(
+                f"the ledger {self._shown} was made by a newer Pinstripe (its schema is {version} and needs at least "
+                f"{min_code}; this one knows {CODE}): update Pinstripe here, or name another one in `ledger_schema`"
+            )
+        return int(version)
+
+
+def _number(file: Path) -> int:
+    return int(file.name.partition("_")[0])
+
+
+def is_newer(version: str, known: str) -> bool:
+    """Tell whether a `version` comes after the one that is known; both are numbers with dots between."""
+    return _parts(version) > _parts(known)
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:3]]
