@@ -1,6 +1,6 @@
-"""A process beside the test's own, on the same ledger: `python -m tests.ledgers.child FILE WHAT [ARGUMENT]...`.
+"""A process beside the test's own, on the same ledger: `python -m tests.ledgers.child ADDRESS NOW WHAT [ARGUMENT]...`.
 
-It says on a line of its own what it has done, then waits for its standard input to end.
+Its clock begins at NOW. It says on a line of its own what it has done, then waits for its standard input to end.
 """
 
 from __future__ import annotations
@@ -8,21 +8,32 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from datetime import timedelta
-from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Any
 
-from pinstripe.clock import SystemClock
-from pinstripe.config import RetentionSettings
 from pinstripe.ledger import NewRun, Settlement
-from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.run import ExecutionStatus, Trigger, new_run_id
+from tests.ledgers.stores import ledger_at
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-RETENTION = RetentionSettings(succeeded=timedelta(days=30), failed=timedelta(days=90), logs=timedelta(days=7))
+    from pinstripe.ledger import Ledger
+
 SELECTION: dict[str, Any] = {"tenants": None, "exclude": [], "where": [], "force": False}
+
+
+class Clock:
+    """A clock that began somewhere else than the machine's."""
+
+    def __init__(self, begun: int) -> None:
+        self._ahead = begun - time.monotonic_ns() // 1_000
+
+    def now(self) -> int:
+        return self._ahead + time.monotonic_ns() // 1_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 def say(*words: object) -> None:
@@ -34,13 +45,13 @@ def wait() -> None:
     sys.stdin.read()
 
 
-async def create(ledger: SQLiteLedger) -> str:
-    id_ = new_run_id(SystemClock().now())
+async def create(ledger: Ledger) -> str:
+    id_ = new_run_id(time.time_ns() // 1_000)
     await ledger.create(NewRun(id_, "greet", Trigger.CODE, [], {}, SELECTION))
     return id_
 
 
-async def run(ledger: SQLiteLedger) -> None:
+async def run(ledger: Ledger) -> None:
     """Settle one execution of three, start one, and leave one queued."""
     id_ = await create(ledger)
     await ledger.add(id_, ["a", "b", "c"])
@@ -52,7 +63,7 @@ async def run(ledger: SQLiteLedger) -> None:
     wait()
 
 
-async def select(ledger: SQLiteLedger) -> None:
+async def select(ledger: Ledger) -> None:
     """Stop amid a selection."""
     id_ = await create(ledger)
     await ledger.add(id_, ["a", "b"])
@@ -60,13 +71,13 @@ async def select(ledger: SQLiteLedger) -> None:
     wait()
 
 
-async def create_only(ledger: SQLiteLedger) -> None:
+async def create_only(ledger: Ledger) -> None:
     """Stop right after the first transaction."""
     say(await create(ledger))
     wait()
 
 
-async def fork(ledger: SQLiteLedger) -> None:
+async def fork(ledger: Ledger) -> None:
     """Have a child that inherits everything, and outlives this process."""
     id_ = await create(ledger)
     if os.fork() == 0:
@@ -76,7 +87,7 @@ async def fork(ledger: SQLiteLedger) -> None:
     wait()
 
 
-async def hammer(ledger: SQLiteLedger, count: str, together: str) -> None:
+async def hammer(ledger: Ledger, count: str, together: str) -> None:
     """Carry out many small runs, some of them at once, and tell each only after it was acknowledged."""
 
     async def one() -> None:
@@ -93,17 +104,17 @@ async def hammer(ledger: SQLiteLedger, count: str, together: str) -> None:
     say("done")
 
 
-async def hold(ledger: SQLiteLedger) -> None:
+async def hold(ledger: Ledger) -> None:
     """Keep the write lock until told to let go."""
-    connection = ledger._store.writer._connection  # type: ignore[union-attr]  # noqa: SLF001 - as a shell on the file would
+    connection = ledger._store.writer._connection  # type: ignore[attr-defined]  # noqa: SLF001 - as a shell on the file would
     connection.execute("begin immediate")
     say("holding")
     wait()
     connection.execute("commit")
 
 
-async def main(path: str, what: str, *words: str) -> None:
-    ledger = SQLiteLedger(Path(path), clock=SystemClock(), retention=RETENTION)
+async def main(address: str, now: str, what: str, *words: str) -> None:
+    ledger = ledger_at(address, Clock(int(now)))
     await ledger.open()
     acts: dict[str, Callable[..., Awaitable[None]]] = {
         "run": run,

@@ -1,28 +1,26 @@
-"""The ledgers that the behaviour suite runs over: a new one is put into `store`, and is done when the suite passes."""
+"""What the tests of ledgers may ask for: each that asks for a store, or for a ledger on it, runs over every kind."""
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-import apsw
+import psycopg
 import pytest
 
-from pinstripe.config import RetentionSettings
-from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
+from tests.ledgers.stores import PostgresStore, SQLiteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from pinstripe.ledger import Ledger
+    from tests.ledgers.stores import Store
+    from tests.postgres import Postgres
 
 START = 1_790_000_000_000_000
 """When the tests' clock starts: 2026-09-21, in microseconds UTC."""
-
-RETENTION = RetentionSettings(succeeded=timedelta(days=30), failed=timedelta(days=90), logs=timedelta(days=7))
 
 
 @dataclass
@@ -49,32 +47,12 @@ class HandClock:
         self.microseconds += step // timedelta(microseconds=1)
 
 
-@dataclass
-class Store:
-    """One store of runs, and as many ledgers on it as a test wants: each stands for a process."""
+class NewStore(Protocol):
+    """Makes empty stores of one kind, as many as a test wants; they are removed after it."""
 
-    path: Path
-    clock: HandClock
-    made: list[SQLiteLedger] = field(default_factory=list)
-
-    def ledger(self) -> Ledger:
-        """Give another ledger on the store, not yet open; it is closed after the test."""
-        ledger = SQLiteLedger(self.path, clock=self.clock, retention=RETENTION, lock_wait=10.0)
-        self.made.append(ledger)
-        return ledger
-
-    def kill(self, ledger: Ledger) -> None:
-        """Take from a ledger what tells others that its process lives, as the system does when a process dies."""
-        owners = ledger._store.owners  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public does that
-        owners._lock.release()  # noqa: SLF001
-        owners._lock = None  # noqa: SLF001
-
-    def reboot(self, ledger: Ledger) -> None:
-        """Let a ledger's process have ended with its machine."""
-        owner = ledger._store.owners.id  # type: ignore[attr-defined]  # noqa: SLF001
-        with closing(apsw.Connection(str(self.path))) as connection:
-            connection.execute("update owners set boot_id = 'the boot before this one' where id = ?", (owner,))
-        self.kill(ledger)
+    def __call__(self, clock: HandClock | None = None) -> Store:
+        """Make one, whose ledgers have this clock, or one of their own."""
+        ...
 
 
 @pytest.fixture
@@ -83,13 +61,52 @@ def clock() -> HandClock:
     return HandClock()
 
 
-@pytest.fixture(params=["sqlite"])
-async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[Store]:
-    """Give an empty store; each kind of ledger has one."""
-    store = Store(tmp_path / "kept here" / "ledger.db", clock)
+@pytest.fixture
+def new_sqlite_store(tmp_path: Path) -> NewStore:
+    """Give what makes stores in files."""
+    made: list[SQLiteStore] = []
+
+    def new_store(clock: HandClock | None = None) -> Store:
+        made.append(SQLiteStore(tmp_path / f"kept here {len(made)}" / "ledger.db", clock or HandClock()))
+        return made[-1]
+
+    return new_store
+
+
+@pytest.fixture(scope="session")
+def ledgers_database(postgres: Postgres) -> Iterator[tuple[str, psycopg.Connection]]:
+    """Give the URL of the database in which each store has a schema, and a superuser's connection to it."""
+    with postgres.database() as name, psycopg.connect(postgres.url(name), autocommit=True) as hand:
+        yield postgres.url(name, "app_owner"), hand
+
+
+@pytest.fixture
+def new_postgres_store(ledgers_database: tuple[str, psycopg.Connection]) -> Iterator[NewStore]:
+    """Give what makes stores in schemas."""
+    made: list[PostgresStore] = []
+
+    def new_store(clock: HandClock | None = None) -> Store:
+        made.append(PostgresStore(*ledgers_database, clock or HandClock()))
+        return made[-1]
+
+    yield new_store
+    for store in made:
+        store.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_store(request: pytest.FixtureRequest) -> NewStore:
+    """Give what makes stores of each kind of ledger in turn."""
+    new_store: NewStore = request.getfixturevalue(f"new_{request.param}_store")
+    return new_store
+
+
+@pytest.fixture
+async def store(new_store: NewStore, clock: HandClock) -> AsyncIterator[Store]:
+    """Give an empty store."""
+    store = new_store(clock)
     yield store
-    for ledger in store.made:
-        await ledger.close()
+    await store.close()
 
 
 @pytest.fixture
@@ -105,4 +122,18 @@ async def other(store: Store, ledger: Ledger) -> Ledger:
     """Give the ledger of another process on the same store."""
     other = store.ledger()
     await other.open()
+    return other
+
+
+@pytest.fixture
+async def worker(ledger: Ledger) -> Ledger:
+    """Give the ledger of a worker."""
+    await ledger.queue.join(10)
+    return ledger
+
+
+@pytest.fixture
+async def second(worker: Ledger, other: Ledger) -> Ledger:
+    """Give the ledger of another worker on the same store."""
+    await other.queue.join(10)
     return other

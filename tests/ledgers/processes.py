@@ -9,9 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.ledgers.conftest import START
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import Iterator
+
+    from tests.ledgers.stores import Store
 
 PATIENCE = 30
 """Seconds that a test waits for a process before it gives up."""
@@ -53,10 +57,14 @@ class Child:
 
 
 @contextmanager
-def child(path: Path, what: str, *words: object, module: str = "tests.ledgers.child") -> Iterator[Child]:
-    """Start a process that does `what`, one of the acts of a `module`, to the ledger."""
+def child(place: Store | Path, what: str, *words: object, module: str = "tests.ledgers.child") -> Iterator[Child]:
+    """Start a process that does `what`, one of the acts of a `module`, to the ledger of a store, or in a file.
+
+    Its clock begins where the store's is now, and goes on by itself.
+    """
+    address, now = (place, START) if isinstance(place, Path) else (place.address, place.clock.microseconds)
     process = subprocess.Popen(
-        [sys.executable, "-m", module, str(path), what, *map(str, words)],
+        [sys.executable, "-m", module, str(address), str(now), what, *map(str, words)],
         cwd=_ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

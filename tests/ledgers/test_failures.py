@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinstripe.clock import to_microseconds
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledger import RunFilter
 from pinstripe.run import Counts, RunStatus, Trigger
@@ -19,7 +18,8 @@ from tests.ledgers.processes import child
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ YEAR = timedelta(days=365)
 
 async def test_a_foreground_run_belongs_to_its_process_from_the_first_transaction(ledger: Ledger, store: Store) -> None:
     """Workers steal a foreground run: so it has its owner from its creating transaction."""
-    with child(store.path, "create") as process:
+    with child(store, "create") as process:
         run = process.line()
         assert await ledger.rescue() == 0
         assert (await ledger.find_run(run)).selecting
@@ -50,7 +50,7 @@ async def test_nobody_else_starts_what_a_foreground_run_has_queued(ledger: Ledge
 
 async def test_a_stopped_process_keeps_its_run(ledger: Ledger, store: Store, clock: HandClock) -> None:
     """Ctrl-Z for a minute must not cost a foreground run its owner, nor must a year."""
-    with child(store.path, "run") as process:
+    with child(store, "run") as process:
         run = process.line()
         process.send(signal.SIGSTOP)
         process.wait_until_stopped()
@@ -64,7 +64,7 @@ async def test_a_stopped_process_keeps_its_run(ledger: Ledger, store: Store, clo
 
 async def test_a_killed_process_leaves_a_closed_run(ledger: Ledger, store: Store) -> None:
     """When the owner is dead, `running` and `queued` become `cancelled` ("interrupted", "not started")."""
-    with child(store.path, "run") as process:
+    with child(store, "run") as process:
         run = process.line()
         process.kill()
     assert await ledger.rescue() == 1
@@ -80,7 +80,7 @@ async def test_a_killed_process_leaves_a_closed_run(ledger: Ledger, store: Store
 
 async def test_whoever_only_looks_finds_the_killed_run_closed(store: Store) -> None:
     """A killed run is found and marked at the next start of any command, reading ones too."""
-    with child(store.path, "run") as process:
+    with child(store, "run") as process:
         run = process.line()
         process.kill()
     looking = store.ledger()
@@ -91,7 +91,7 @@ async def test_whoever_only_looks_finds_the_killed_run_closed(store: Store) -> N
 
 async def test_two_who_rescue_at_once_count_nothing_twice(ledger: Ledger, other: Ledger, store: Store) -> None:
     """Rescue is idempotent, whoever else does it at the same moment."""
-    with child(store.path, "run") as process:
+    with child(store, "run") as process:
         run = process.line()
         process.kill()
     await asyncio.gather(ledger.rescue(), other.rescue())
@@ -112,7 +112,7 @@ async def test_a_selection_holds_no_lock(ledger: Ledger, other: Ledger) -> None:
 
 async def test_a_selection_that_was_killed_was_never_complete(ledger: Ledger, store: Store) -> None:
     """An interrupted selection must not look like one that found only these tenants."""
-    with child(store.path, "select") as process:
+    with child(store, "select") as process:
         run = process.line()
         process.kill()
     assert await ledger.rescue() == 1
@@ -165,7 +165,7 @@ async def test_an_owner_row_that_is_gone_is_never_revived(ledger: Ledger, other:
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
 async def test_a_clock_that_jumps_kills_nobody(ledger: Ledger, store: Store, clock: HandClock, jump: timedelta) -> None:
     """A clock that is set must not make living owners look dead, nor dead ones look alive."""
-    with child(store.path, "run") as process:
+    with child(store, "run") as process:
         run = process.line()
         clock.jump(jump)
         assert await ledger.rescue() == 0
@@ -175,26 +175,11 @@ async def test_a_clock_that_jumps_kills_nobody(ledger: Ledger, store: Store, clo
         assert (await ledger.find_run(run)).finished
 
 
-async def test_a_child_that_keeps_the_lock_of_a_dead_parent(ledger: Ledger, store: Store, clock: HandClock) -> None:
-    """A forked child may keep a dead owner's lock: so `beat` counts too."""
-    with child(store.path, "fork") as process:
-        run = process.line()
-        clock.microseconds = to_microseconds((await ledger.find_run(run)).created_at)  # it beat just after that
-        process.kill()
-        clock.advance(timedelta(seconds=30))
-        assert await ledger.rescue() == 0
-        clock.advance(timedelta(seconds=29))
-        assert await ledger.rescue() == 0
-        clock.advance(timedelta(seconds=20))
-        assert await ledger.rescue() == 1
-        assert (await ledger.find_run(run)).status == RunStatus.CANCELLED
-
-
 async def test_processes_that_hammer_one_store_lose_nothing(ledger: Ledger, store: Store) -> None:
     """SQLite's own handler made others wait for half a second, and gave up: nobody gets a lock error here."""
     processes, rounds, together = 4, 12, 4
     with ExitStack() as stack:
-        children = [stack.enter_context(child(store.path, "hammer", rounds, together)) for _ in range(processes)]
+        children = [stack.enter_context(child(store, "hammer", rounds, together)) for _ in range(processes)]
         ours = []
         for _ in range(rounds):
             run = await select(ledger, ["a", "b"])
@@ -213,7 +198,7 @@ async def test_processes_that_hammer_one_store_lose_nothing(ledger: Ledger, stor
 
 async def test_what_was_acknowledged_survives_a_kill_amid_writing(ledger: Ledger, store: Store) -> None:
     """Futures resolve after COMMIT: whatever a process heard of is there, however it ended."""
-    with child(store.path, "hammer", 100_000, 3) as process:
+    with child(store, "hammer", 100_000, 3) as process:
         heard = [process.line() for _ in range(100)]
         process.kill()
         assert process.process.stdout is not None

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from pinstripe.errors import LedgerError
 from pinstripe.ledger import RunFilter
-from tests.ledgers.conftest import START, HandClock, Store
+from tests.ledgers.conftest import START
 from tests.ledgers.queue.moves import SECOND
 from tests.ledgers.schedules import PARIS, TOKYO, due, fired, known, register, state
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pinstripe.ledger import Ledger
+    from tests.ledgers.conftest import HandClock, NewStore
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -47,15 +47,12 @@ async def test_two_that_fire_the_same_at_once_make_one_run(ledger: Ledger, other
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abx"), st.integers(1, 12)), max_size=25))
-def test_marks_only_go_forward_whoever_moves_them(
-    moves: list[tuple[int, str, int]], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    asyncio.run(_interleave(tmp_path_factory.mktemp("marks"), moves))
+def test_marks_only_go_forward_whoever_moves_them(new_store: NewStore, moves: list[tuple[int, str, int]]) -> None:
+    asyncio.run(_interleave(new_store(), moves))
 
 
-async def _interleave(folder: Path, moves: list[tuple[int, str, int]]) -> None:
+async def _interleave(store: Store, moves: list[tuple[int, str, int]]) -> None:
     """Have three processes fire two schedules, in any order; a plain mark says which of them are fires."""
-    store = Store(folder / "ledger.db", HandClock())
     ledgers = [store.ledger() for _ in range(3)]
     fires = dict.fromkeys("ab", 0)
     since = START + 60 * SECOND
@@ -78,8 +75,8 @@ async def _interleave(folder: Path, moves: list[tuple[int, str, int]]) -> None:
             runs += new
         assert len(await ledgers[0].list_runs(RunFilter(limit=1_000))) == runs
     finally:
-        for ledger in ledgers:
-            await ledger.close()
+        await store.close()
+        store.remove()
 
 
 # Being a bot.

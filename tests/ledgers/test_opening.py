@@ -13,7 +13,7 @@ from tests.ledgers.moves import FAILED, SUCCEEDED, carry_out, new_run, select, s
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import Store
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ async def test_a_ledger_that_is_not_there_is_empty_to_who_only_looks(store: Stor
         await ledger.find_run("last")
     with pytest.raises(LedgerError):
         await ledger.create(new_run())
-    assert not store.path.exists()
+    assert not store.exists
 
 
 async def test_who_only_looks_where_nobody_runs_writes_nothing(store: Store) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +15,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 from pinstripe.errors import LedgerError
 from pinstripe.ledger import Claimed, Settlement
 from pinstripe.run import TRANSITIONS, Counts, ExecutionStatus, RunStatus, final_status
-from tests.ledgers.conftest import HandClock, Store
 from tests.ledgers.moves import CANCELLED, FAILED, SKIPPED, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from pinstripe.ledger import Ledger
+    from tests.ledgers.conftest import NewStore
 
 QUEUED = ExecutionStatus.QUEUED
 RUNNING = ExecutionStatus.RUNNING
@@ -70,10 +69,9 @@ class Moves(RuleBasedStateMachine):
 
     runs = Bundle("runs")
 
-    def __init__(self) -> None:
+    def __init__(self, new_store: NewStore) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.store = Store(Path(self.folder.name) / "ledger.db", HandClock())
+        self.store = new_store()
         self.loop = asyncio.Runner()
         self.ours, self.rescuer = self.store.ledger(), self.store.ledger()
         self.wait(self.ours.open())
@@ -88,7 +86,7 @@ class Moves(RuleBasedStateMachine):
         for ledger in self.store.made:
             self.wait(ledger.close())
         self.loop.close()
-        self.folder.cleanup()
+        self.store.remove()
 
     @rule(target=runs)
     def create(self) -> str:
@@ -225,5 +223,7 @@ class Moves(RuleBasedStateMachine):
                 assert execution.attempts == (1 if tenant in model.started else 0)
 
 
-def test_every_order_of_moves() -> None:
-    run_state_machine_as_test(Moves, settings=settings(max_examples=30, stateful_step_count=40, deadline=None))
+def test_every_order_of_moves(new_store: NewStore) -> None:
+    machine: Any = partial(Moves, new_store)  # whatever makes one will do
+    given = settings(max_examples=30, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(machine, settings=given)

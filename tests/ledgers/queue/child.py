@@ -1,6 +1,6 @@
-"""A worker beside the test's own process, on the same ledger: `python -m tests.ledgers.queue.child FILE WHAT`.
+"""A worker beside the test's own process, on the same ledger: `python -m tests.ledgers.queue.child ADDRESS NOW WHAT`.
 
-It says on a line of its own what it has done, then waits for its standard input to end.
+Its clock begins at NOW. It says on a line of its own what it has done, then waits for its standard input to end.
 """
 
 from __future__ import annotations
@@ -8,21 +8,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pinstripe.clock import SystemClock
-from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
-from tests.ledgers.child import RETENTION, say, wait
+from tests.ledgers.child import Clock, say, wait
 from tests.ledgers.queue.moves import claim, ended, enqueue, enqueue_selecting, settle, tenants_of
+from tests.ledgers.stores import ledger_at
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from pinstripe.ledger import Ledger
     from pinstripe.queue import Started
 
 
-async def work(ledger: SQLiteLedger) -> None:
+async def work(ledger: Ledger) -> None:
     """Start all that is ready, and settle it only if it lives so long."""
     started = await claim(ledger)
     say(*tenants_of(started))
@@ -30,7 +29,7 @@ async def work(ledger: SQLiteLedger) -> None:
     await settle(ledger, *(ended(one, result='"late"') for one in started))
 
 
-async def fork(ledger: SQLiteLedger) -> None:
+async def fork(ledger: Ledger) -> None:
     """Have a child that inherits everything, and outlives this process."""
     started = await claim(ledger)
     if os.fork() == 0:
@@ -40,7 +39,7 @@ async def fork(ledger: SQLiteLedger) -> None:
     wait()
 
 
-async def select(ledger: SQLiteLedger) -> None:
+async def select(ledger: Ledger) -> None:
     """Stop amid a selection."""
     run = await enqueue_selecting(ledger)
     taken = await ledger.queue.take_selection()
@@ -50,7 +49,7 @@ async def select(ledger: SQLiteLedger) -> None:
     wait()
 
 
-async def hammer(ledger: SQLiteLedger) -> None:
+async def hammer(ledger: Ledger) -> None:
     """Enqueue without end, some at once, and tell of each only after it was acknowledged."""
 
     async def one() -> None:
@@ -60,7 +59,7 @@ async def hammer(ledger: SQLiteLedger) -> None:
         await asyncio.gather(*(one() for _ in range(5)))
 
 
-async def drain(ledger: SQLiteLedger) -> None:
+async def drain(ledger: Ledger) -> None:
     """Work without end, and tell of each execution only after its end was acknowledged."""
     started: list[Started] = []
     while True:
@@ -69,11 +68,11 @@ async def drain(ledger: SQLiteLedger) -> None:
             say(one.id)
 
 
-async def main(path: str, what: str) -> None:
-    ledger = SQLiteLedger(Path(path), clock=SystemClock(), retention=RETENTION)
+async def main(address: str, now: str, what: str) -> None:
+    ledger = ledger_at(address, Clock(int(now)))
     await ledger.open()
     await ledger.queue.join(10)
-    acts: dict[str, Callable[[SQLiteLedger], Awaitable[None]]] = {
+    acts: dict[str, Callable[[Ledger], Awaitable[None]]] = {
         "work": work,
         "fork": fork,
         "select": select,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import apsw
 import pytest
 
 from pinstripe.errors import UnknownRun
@@ -33,7 +31,8 @@ from tests.ledgers.queue.moves import (
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -190,8 +189,7 @@ async def test_what_somebody_began_to_cancel_is_cancelled_by_a_sweep(
     assert taken is not None
     await worker.queue.add(taken, tenants)
     whole = await enqueue(worker, "a", "b")
-    with closing(apsw.Connection(str(store.path))) as connection:
-        connection.execute("update runs set stop = 'not needed'")
+    store.execute("update runs set stop = 'not needed'")
     await second.queue.sweep()
     for run, total in ((selecting, len(tenants)), (whole, 2)):
         found = await second.find_run(run.id)

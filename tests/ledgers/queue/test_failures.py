@@ -39,7 +39,8 @@ from tests.ledgers.queue.moves import (
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +51,7 @@ YEAR = timedelta(days=365)
 
 async def test_workers_leave_a_foreground_run_to_its_process(worker: Ledger, store: Store, clock: HandClock) -> None:
     """A sweep made a foreground run's waiting rows ready, as soon as its process had been stopped for a minute."""
-    with processes.child(store.path, "run") as process:
+    with processes.child(store, "run") as process:
         run = process.line()
         process.send(signal.SIGSTOP)
         process.wait_until_stopped()
@@ -71,7 +72,7 @@ async def test_a_crash_blames_no_innocent(worker: Ledger, store: Store) -> None:
     """All that a worker had claimed was blamed for its death, and soon failed beside the one that had caused it."""
     run = await enqueue(worker, *"abc")
     for _ in range(5):
-        with child(store.path, "work") as process:
+        with child(store, "work") as process:
             assert process.line() == "a b c"
             process.kill()
         assert await worker.queue.sweep() == Swept(owners=1, rescued=3)
@@ -97,7 +98,7 @@ async def test_a_slow_selection_keeps_nobody_waiting(worker: Ledger, second: Led
 
 async def test_a_killed_selection_is_begun_again_and_complete(worker: Ledger, store: Store, clock: HandClock) -> None:
     """A selection that was cut off looked like one that had found only these tenants."""
-    with child(store.path, "select") as process:
+    with child(store, "select") as process:
         run = process.line()
         clock.microseconds = int((await worker.find_run(run)).created_at.timestamp() + 1) * 1_000_000
         assert await worker.queue.take_selection() is None
@@ -183,7 +184,7 @@ async def test_a_cancelled_run_is_heard_of_and_starts_no_more(worker: Ledger, se
 async def test_a_zombie_starts_nothing(worker: Ledger, store: Store, clock: HandClock) -> None:
     """A worker that had been stopped for long went on to claim, though its row was gone and its work was others'."""
     run = await enqueue(worker, *"abc")
-    with child(store.path, "work") as process:
+    with child(store, "work") as process:
         assert process.line() == "a b c"
         process.send(signal.SIGSTOP)
         process.wait_until_stopped()
@@ -210,7 +211,7 @@ async def test_a_clock_that_is_set_kills_no_worker(
 ) -> None:
     """A clock that jumped made living workers look dead, and dead ones alive."""
     await enqueue(worker, "a")
-    with child(store.path, "work") as process:
+    with child(store, "work") as process:
         assert process.line() == "a"
         for _ in range(2):
             clock.jump(jump)
@@ -219,22 +220,9 @@ async def test_a_clock_that_is_set_kills_no_worker(
         assert await worker.queue.sweep() == Swept(owners=1, rescued=1)
 
 
-async def test_a_lock_that_a_child_has_kept_is_no_life(worker: Ledger, store: Store, clock: HandClock) -> None:
-    """A fork of a dead worker kept its lock file locked, so that its executions ran for ever."""
-    await enqueue(worker, "a")
-    with child(store.path, "fork") as process:
-        assert process.line() == "a"
-        process.kill()
-        assert await worker.queue.sweep() == Swept()
-        clock.advance(timedelta(seconds=61))
-        worker.beat()
-        assert await worker.queue.sweep() == Swept(owners=1, rescued=1)
-    assert tenants_of(await claim(worker)) == ["a"]
-
-
 async def test_what_was_acknowledged_is_there_after_a_kill(worker: Ledger, store: Store) -> None:
     """Somebody had been told that a run was enqueued whose transaction was still open, and was then undone."""
-    with child(store.path, "hammer") as process:
+    with child(store, "hammer") as process:
         heard = [process.line() for _ in range(200)]
         process.kill()
         assert process.process.stdout is not None
@@ -248,7 +236,7 @@ async def test_what_was_acknowledged_is_there_after_a_kill(worker: Ledger, store
 async def test_what_was_settled_is_settled_after_a_kill(worker: Ledger, store: Store) -> None:
     """What had been acknowledged as finished ran again after a crash."""
     runs = await enqueue_each(worker, [f"t{n % 5}" for n in range(2_000)])
-    with child(store.path, "drain") as process:
+    with child(store, "drain") as process:
         heard = {process.line() for _ in range(100)}
         process.kill()
         assert process.process.stdout is not None

@@ -8,20 +8,17 @@ time; several slots loosen it by as many executions as are in flight.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter
 from itertools import permutations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinstripe.limits import Limits
 from pinstripe.priority import Priority
 from pinstripe.run import RunStatus
-from tests.ledgers.conftest import HandClock, Store
 from tests.ledgers.queue.moves import claim, claim_one, ended, enqueue, enqueue_each, new_work, settle, tenants_of
 
 if TYPE_CHECKING:
@@ -29,6 +26,8 @@ if TYPE_CHECKING:
 
     from pinstripe.ledger import Ledger
     from pinstripe.queue import Started
+    from tests.ledgers.conftest import NewStore
+    from tests.ledgers.stores import Store
 
 BOUND = 2
 TENANTS = ["a", "b", "c"]
@@ -150,32 +149,33 @@ def _lead(steps: Sequence[Step], waiting: str, other: str) -> int:
     return most
 
 
-async def carry_out(moves: Sequence[tuple[str, Any, int]], slots: int) -> list[Step]:
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "ledger.db", HandClock())
-        ledger = store.ledger()
-        await ledger.open()
-        try:
-            await ledger.queue.join(slots)
-            served = Served(ledger)
-            for name, first, second in moves:
-                await getattr(served, name)(first, second, *([slots] if name == "serve" else []))
-            await served.serve(False, 25, slots)
-            return served.steps
-        finally:
-            await ledger.close()
+async def carry_out(store: Store, moves: Sequence[tuple[str, Any, int]], slots: int) -> list[Step]:
+    ledger = store.ledger()
+    await ledger.open()
+    try:
+        await ledger.queue.join(slots)
+        served = Served(ledger)
+        for name, first, second in moves:
+            await getattr(served, name)(first, second, *([slots] if name == "serve" else []))
+        await served.serve(False, 25, slots)
+        return served.steps
+    finally:
+        await ledger.close()
+        store.remove()
 
 
-@settings(max_examples=100)
-@given(MOVES)
-def test_one_slot_is_shared_within_the_bound(moves: list[tuple[str, Any, int]]) -> None:
-    assert unfairness(asyncio.run(carry_out(moves, 1))) <= BOUND
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(moves=MOVES)
+def test_one_slot_is_shared_within_the_bound(new_store: NewStore, moves: list[tuple[str, Any, int]]) -> None:
+    assert unfairness(asyncio.run(carry_out(new_store(), moves, 1))) <= BOUND
 
 
-@settings(max_examples=20)
-@given(MOVES)
-def test_several_slots_are_shared_within_the_bound_and_what_is_in_flight(moves: list[tuple[str, Any, int]]) -> None:
-    assert unfairness(asyncio.run(carry_out(moves, 4))) <= BOUND + 4
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(moves=MOVES)
+def test_several_slots_are_shared_within_the_bound_and_what_is_in_flight(
+    new_store: NewStore, moves: list[tuple[str, Any, int]]
+) -> None:
+    assert unfairness(asyncio.run(carry_out(new_store(), moves, 4))) <= BOUND + 4
 
 
 def test_the_measure_sees_what_is_unfair() -> None:

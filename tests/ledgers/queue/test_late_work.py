@@ -29,7 +29,8 @@ from tests.ledgers.queue.moves import (
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
     from pinstripe.run import Run
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock, NewStore
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -366,10 +367,11 @@ async def test_a_schedule_that_is_gone_tells_nothing_of_its_last_fire(worker: Le
     assert await late(worker) == []
 
 
-async def test_who_only_looks_is_told_too(worker: Ledger, store: Store) -> None:
-    empty = type(store)(store.path.with_name("other.db"), store.clock).ledger()
-    await empty.open(write=False)
-    assert await late(empty) == []
+async def test_who_only_looks_is_told_too(worker: Ledger, store: Store, new_store: NewStore) -> None:
+    nowhere = new_store().ledger()
+    await nowhere.open(write=False)
+    assert await late(nowhere) == []
+    await nowhere.close()
     await fire(worker, "a")
     looking = store.ledger()
     await looking.open(write=False)

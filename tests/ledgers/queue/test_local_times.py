@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
     from pinstripe.queue import QueuedRun
     from pinstripe.run import Run
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,8 @@ from tests.ledgers.queue.moves import SECOND, claim, die, enqueue, enqueue_selec
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import apsw
 import pytest
 
 from pinstripe.errors import LedgerError
@@ -33,7 +31,8 @@ from tests.ledgers.queue.moves import (
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
     from pinstripe.queue import QueuedRun
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -197,14 +196,8 @@ async def test_a_selection_that_fails_is_not_begun_again_half_cancelled(
     run = await enqueue_selecting(worker)
     taken = await take(worker)
     await worker.queue.add(taken, [f"t{n:04}" for n in range(1_200)])
-    with closing(apsw.Connection(str(store.path))) as connection:
-        connection.execute(
-            "create trigger refuse before update on executions when old.tenant = 't0700' "
-            "begin select raise(fail, 'no more can be written'); end"
-        )
-        with pytest.raises(LedgerError):
-            await worker.queue.end_selection(taken, error="OSError: no tenants")
-        connection.execute("drop trigger refuse")
+    with store.refusing("t0700"), pytest.raises(LedgerError):
+        await worker.queue.end_selection(taken, error="OSError: no tenants")
     await worker.queue.leave_selection(taken)
     assert await second.queue.take_selection() is None
     await die(worker, store, second)

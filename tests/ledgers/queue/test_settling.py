@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
     from pinstripe.queue import Started
     from pinstripe.run import ExecutionStatus
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import settings
@@ -24,7 +23,6 @@ from pinstripe.fires import KnownSchedule
 from pinstripe.ledger import NO_TENANT, RunFilter
 from pinstripe.priority import Priority
 from pinstripe.schedule import offset
-from tests.ledgers.conftest import HandClock, Store
 from tests.ledgers.queue.model import LIMITS, Model, ModelExecution
 from tests.ledgers.queue.moves import CANCELLED, FAILED, QUEUED, SECOND, SKIPPED, SUCCEEDED, ended, new_work
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from pinstripe.ledger import Settlement
     from pinstripe.queue import NewWork, Started
+    from tests.ledgers.conftest import NewStore
 
 TENANTS = ["a", "b", "c"]
 WORKERS = [0, 1]
@@ -93,10 +92,9 @@ class Moves(RuleBasedStateMachine):
 
     runs = Bundle("runs")
 
-    def __init__(self) -> None:
+    def __init__(self, new_store: NewStore) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.store = Store(Path(self.folder.name) / "ledger.db", HandClock())
+        self.store = new_store()
         self.loop = asyncio.Runner()
         self.sweeper, *self.workers = (self.store.ledger() for _ in range(3))
         for made in self.store.made:
@@ -351,8 +349,10 @@ class Moves(RuleBasedStateMachine):
             for made in self.store.made:
                 self.wait(made.close())
             self.loop.close()
-            self.folder.cleanup()
+            self.store.remove()
 
 
-def test_every_order_of_moves() -> None:
-    run_state_machine_as_test(Moves, settings=settings(max_examples=50, stateful_step_count=30, deadline=None))
+def test_every_order_of_moves(new_store: NewStore) -> None:
+    machine: Any = partial(Moves, new_store)  # whatever makes one will do
+    given = settings(max_examples=50, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(machine, settings=given)

@@ -11,11 +11,12 @@ import pytest
 
 from pinstripe.limits import Limits
 from pinstripe.priority import Priority
-from pinstripe.queue import Held
+from pinstripe.queue import LACKS_AGAIN, LACKS_JOB, MAX_SHOWN, Held, RunningExecution
 from tests.ledgers.moves import select, start
 from tests.ledgers.queue.moves import (
     RUNNING,
     SECOND,
+    again,
     claim,
     claim_one,
     die,
@@ -30,7 +31,8 @@ from tests.ledgers.queue.moves import (
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +66,56 @@ async def test_each_process_is_told(worker: Ledger, other: Ledger, clock: HandCl
     beaten, silent = (await worker.queue.status()).processes
     assert beaten.beat - first.beat >= 300 * SECOND
     assert silent.beat == second.beat
+
+
+async def test_each_process_is_told_with_what_it_has_run_for_longest(
+    worker: Ledger, second: Ledger, clock: HandClock
+) -> None:
+    runs = []
+    for tenant in "abcdefg":
+        clock.advance(timedelta(seconds=1))
+        runs.append(await enqueue(worker, tenant))
+        await claim_one(worker)
+    last = clock.microseconds
+    await enqueue(second, job="sweep")
+    clock.advance(timedelta(minutes=1))
+    await claim_one(second)
+    one, other = (await worker.queue.status()).processes
+    assert one.running == 7
+    assert [(each.job, each.tenant, each.run) for each in one.executions] == [
+        ("greet", tenant, run.id) for tenant, run in zip("abcdefg", runs, strict=True)
+    ][:MAX_SHOWN]
+    starts = [each.started_at for each in one.executions]
+    assert starts == sorted(starts)
+    assert max(starts) < last
+    (alone,) = other.executions
+    assert alone == RunningExecution("sweep", None, alone.run, alone.started_at)
+    assert last < alone.started_at <= clock.microseconds
+
+
+async def test_what_has_ended_is_run_by_nobody(worker: Ledger, clock: HandClock) -> None:
+    await enqueue(worker, "a")
+    one = await claim_one(worker)
+    await settle(worker, ended(one))
+    assert [process.executions for process in (await worker.queue.status()).processes] == [()]
+
+
+async def test_what_waits_for_a_worker_that_has_its_job_is_counted(worker: Ledger, clock: HandClock) -> None:
+    due = clock.microseconds + LACKS_AGAIN * SECOND
+    lacked = await enqueue(worker, *"abc")
+    other = await enqueue(worker, *"ab", job="sweep")
+    error = f"{LACKS_JOB}: unknown job"
+    for one in await claim(worker):
+        told = error if one.tenant != "c" else "ValueError: it failed"
+        await settle(worker, again(one, due, error=told, counted=False))
+    await enqueue(worker, "a", due_at=due)
+    assert (await worker.queue.status()).lacking == {"greet": 2, "sweep": 2}
+    assert (await worker.queue.waits(lacked.id)).lacking == 2
+    assert (await worker.queue.waits(other.id)).lacking == 2
+    clock.advance(timedelta(seconds=LACKS_AGAIN))
+    assert len(await claim(worker)) == 6
+    assert (await worker.queue.status()).lacking == {}
+    assert (await worker.queue.waits(lacked.id)).lacking == 0
 
 
 async def test_a_process_that_is_no_worker_has_no_concurrency(ledger: Ledger) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import apsw
 import pytest
 
 from pinstripe.errors import LedgerError
@@ -36,7 +34,8 @@ from tests.ledgers.queue.moves import (
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -257,14 +256,12 @@ async def test_who_was_taken_for_dead_goes_on_as_one_however_often_it_finds_out(
 ) -> None:
     """Each request that found the row gone took a new number, and took from the others the one that they had got."""
     await die(worker, store, second)
-    with closing(apsw.Connection(str(store.path))) as connection:
-        connection.execute("begin immediate")  # so that all of them are on their way together
+    with store.locked():  # so that all of them are on their way together
         creating = [asyncio.create_task(worker.create(new_run())) for _ in range(3)]
         turning = asyncio.create_task(worker.queue.turn([], 1))
         await asyncio.sleep(0)
-        connection.execute("rollback")
-        runs = await asyncio.gather(*creating)
-        assert (await turning).lost
+    runs = await asyncio.gather(*creating)
+    assert (await turning).lost
     for run in runs:
         await worker.add(run.id, ["a"])
         await worker.end_selection(run.id)
@@ -296,8 +293,7 @@ async def test_what_nobody_has_any_more_is_found(
     await enqueue(worker, "b", job="narrow")
     await enqueue(worker, "a", job="narrow", schedule="hourly", scheduled_for=2, overlap="queue")
     assert await claim(worker) == []
-    with closing(apsw.Connection(str(store.path))) as connection:
-        connection.execute("delete from executions where run = (select n from runs where id = ?)", (first.id,))
+    store.execute(f"delete from executions where run = (select n from runs where id = '{first.id}')")
     clock.advance(timedelta(minutes=2))
     second.beat()
     await second.queue.sweep()
@@ -307,7 +303,6 @@ async def test_what_nobody_has_any_more_is_found(
 async def test_what_runs_for_an_owner_without_a_row_runs_again(worker: Ledger, second: Ledger, store: Store) -> None:
     await enqueue(worker, "a")
     await claim_one(worker)
-    with closing(apsw.Connection(str(store.path))) as connection:
-        connection.execute("delete from owners where id = (select owner from executions)")
+    store.execute("delete from owners where id = (select owner from executions)")
     assert (await second.queue.sweep()).rescued == 1
     assert (await claim_one(second)).solo

@@ -1,4 +1,4 @@
-"""A file for each test of the SQLite ledger's parts, and connections to it."""
+"""A file for each test of the SQLite ledger's parts, and connections to it; what asks for a store has one in a file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import apsw
+
+    from tests.ledgers.conftest import NewStore
+
+
+@pytest.fixture
+def new_store(new_sqlite_store: NewStore) -> NewStore:
+    """Give what makes stores of this one kind."""
+    return new_sqlite_store
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pinstripe.clock import SystemClock
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
-from tests.ledgers.child import RETENTION, create, say
+from tests.ledgers.child import create, say
+from tests.ledgers.stores import RETENTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,9 +21,10 @@ from pinstripe.ledger import RunFilter
 from pinstripe.ledgers.sqlite.connection import refuse_network
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.run import Counts, RunStatus
-from tests.ledgers.conftest import RETENTION, HandClock
+from tests.ledgers.conftest import HandClock
 from tests.ledgers.moves import FAILED, SUCCEEDED, carry_out, new_run, select
 from tests.ledgers.processes import PATIENCE, child
+from tests.ledgers.stores import RETENTION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -10,7 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import SQLiteStore
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,9 @@ async def test_a_sound_ledger_is_told_with_the_workers_that_it_heard_of(
     assert ledger.look(0.0).workers == ()
 
 
-async def test_a_file_that_was_removed_or_replaced_is_told_though_it_is_open_here(store: Store, ledger: Ledger) -> None:
+async def test_a_file_that_was_removed_or_replaced_is_told_though_it_is_open_here(
+    store: SQLiteStore, ledger: Ledger
+) -> None:
     away = store.path.with_name("away")
     store.path.rename(away)
     assert trouble(ledger) == "its file can't be found"
@@ -42,7 +45,7 @@ async def test_a_file_that_was_removed_or_replaced_is_told_though_it_is_open_her
     assert trouble(ledger) is None
 
 
-async def test_a_locked_ledger_is_told_and_waited_for_no_longer_than_asked(store: Store) -> None:
+async def test_a_locked_ledger_is_told_and_waited_for_no_longer_than_asked(store: SQLiteStore) -> None:
     # Not even a reader gets by a connection that keeps the file to itself.
     store.path.parent.mkdir()
     with closing(apsw.Connection(str(store.path))) as connection:
@@ -53,7 +56,7 @@ async def test_a_locked_ledger_is_told_and_waited_for_no_longer_than_asked(store
 @pytest.mark.parametrize(
     ("content", "told"), [(b"no database at all" * 100, "it is not a sound SQLite file"), (None, "it can't be read")]
 )
-async def test_what_is_no_ledger_s_file_is_told(store: Store, content: bytes | None, told: str) -> None:
+async def test_what_is_no_ledger_s_file_is_told(store: SQLiteStore, content: bytes | None, told: str) -> None:
     store.path.parent.mkdir()
     if content is None:
         store.path.mkdir()
@@ -62,7 +65,7 @@ async def test_what_is_no_ledger_s_file_is_told(store: Store, content: bytes | N
     assert trouble(store.ledger()) == told
 
 
-async def test_rights_that_are_missing_are_told(store: Store, ledger: Ledger) -> None:
+async def test_rights_that_are_missing_are_told(store: SQLiteStore, ledger: Ledger) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     store.path.chmod(0)
@@ -77,13 +80,13 @@ async def test_rights_that_are_missing_are_told(store: Store, ledger: Ledger) ->
         "drop table schema_version",
     ],
 )
-async def test_a_schema_that_is_not_this_code_s_is_told(store: Store, ledger: Ledger, change: str) -> None:
+async def test_a_schema_that_is_not_this_code_s_is_told(store: SQLiteStore, ledger: Ledger, change: str) -> None:
     with closing(apsw.Connection(str(store.path))) as connection:
         connection.execute(change)
     assert ledger.look(0.0) == (None, False, ())
 
 
-async def test_a_schema_that_was_only_expanded_is_current(store: Store, ledger: Ledger) -> None:
+async def test_a_schema_that_was_only_expanded_is_current(store: SQLiteStore, ledger: Ledger) -> None:
     with closing(apsw.Connection(str(store.path))) as connection:
         connection.execute("update schema_version set version = 1000")
     assert ledger.look(0.0).is_current

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pinstripe.ledgers.sqlite import statements
 from pinstripe.ledgers.sqlite.connection import connect
 from pinstripe.ledgers.sqlite.schema import migrate
 from pinstripe.ledgers.sqlite.statements import statement
@@ -116,7 +115,7 @@ HOT = {
 }
 
 # These sort a few numbers that they were given, or what waits.
-SORTING = {"succeeded", "lesser_of_job", "lesser_of_tenant", "held_counts", "pauses"}
+SORTING = {"succeeded", "lesser_of_job", "lesser_of_tenant", "held_counts", "pauses", "running_longest", "lacking_jobs"}
 
 # A scan of these is a walk over all that was ever kept. `r`, `o`, `x`, `y` and `l` are what statements call them.
 # What waits, runs or is to be stopped has indexes of its own, which hold nothing of what is only kept.
@@ -140,8 +139,7 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
 
 def all_statements() -> list[str]:
     """Name every statement; what is only a part of others is tried with them."""
-    names = list(statements._texts())  # noqa: SLF001 - there is no other use for all of them
-    return [name for name in names if _STATEMENT.match(_COMMENT.sub("", statement(name)))]
+    return [name for name in statement.names() if _STATEMENT.match(_COMMENT.sub("", statement(name)))]
 
 
 def plan(connection: apsw.Connection, name: str) -> list[str]:
@@ -210,6 +208,16 @@ def test_old_local_times_are_found_by_their_schedules(connection: apsw.Connectio
 def test_what_is_in_force_is_asked_of_what_is_small(connection: apsw.Connection) -> None:
     steps = [step for step in plan(connection, "restrictions") if step.startswith(("SCAN", "SEARCH"))]
     assert steps == ["SCAN CONSTANT ROW", "SCAN pauses", "SCAN limits", "SCAN runs USING INDEX runs_stopping"]
+
+
+def test_who_runs_what_and_who_lacks_it_is_found_among_what_runs_and_waits(connection: apsw.Connection) -> None:
+    reads = {
+        "running_longest": "SCAN executions USING INDEX executions_running",
+        "lacking_jobs": "SEARCH executions USING INDEX executions_due (due_at<?)",
+        "lacking_of_run": "SEARCH executions USING INDEX executions_held (run=? AND held=? AND due_at<?)",
+    }
+    for name, step in reads.items():
+        assert step in plan(connection, name)
 
 
 def test_what_is_late_is_found_among_what_waits(connection: apsw.Connection) -> None:
