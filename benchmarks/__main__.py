@@ -14,7 +14,7 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from benchmarks.figures import FULL, QUICK, TINY, Figure, machine, table
+from benchmarks.figures import FULL, QUICK, TINY, Figure, Missing, machine, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,8 @@ SCENARIOS = (
     *("cold_start", "fan_out", "memory", "history", "costs", "nested"),
     *("enqueueing", "draining", "idle", "schedules", "simulated_years", "growth", "tenant_queries"),
 )
-OPTIONAL = ("peers",)
-"""What is measured only where it is named: it installs other packages, and needs servers."""
+OPTIONAL = ("peers", "postgres", "postgres_idle", "postgres_scaling", "postgres_history")
+"""What is measured only where it is named: it installs other packages, or needs servers."""
 
 SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
 
@@ -42,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # users' bytecode is compiled once, when they install
     if given.json:
         for name in given.scenarios:
-            figures = import_module(f"benchmarks.{name}").measure(SIZES[given.size])
+            scenario = import_module(f"benchmarks.{name}")
+            try:
+                figures = scenario.measure(SIZES[given.size])
+            except Missing as reason:
+                figures = [Figure(scenario.TITLE, None, "", note=str(reason))]
             print(json.dumps([asdict(figure) for figure in figures]))
         return 0
     sections = [_measured(name, given.size) for name in given.scenarios or SCENARIOS]

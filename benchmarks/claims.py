@@ -10,13 +10,13 @@ from pinstripe.queue import NewWork
 from pinstripe.run import ExecutionStatus, Trigger, new_run_id
 
 if TYPE_CHECKING:
-    from pinstripe.clock import SystemClock
-    from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
+    from pinstripe.clock import Clock
+    from pinstripe.ledger import Ledger
 
 PAGE = 1_000
 
 
-async def claims(ledger: SQLiteLedger, clock: SystemClock, job: str, turns: int, slots: int) -> dict[str, list[float]]:
+async def claims(ledger: Ledger, clock: Clock, job: str, turns: int, slots: int) -> dict[str, list[float]]:
     """Enqueue runs of one execution and a fan-out, then settle and claim them; give each step's milliseconds."""
     queue = ledger.queue
     await queue.join(slots)

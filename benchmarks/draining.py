@@ -33,10 +33,11 @@ def measure(size: Size) -> Sequence[Figure]:
     with project() as folder:
         for _ in range(size.fan_out_rounds):
             forget_runs(folder)
-            inside.append(calls / asyncio.run(_drain(folder, calls)))
+            inside.append(calls / asyncio.run(drain(folder, calls)))
             for processes in _numbers():
                 for job, number in (("stamp", calls), ("compute", calls // 5)):
-                    rate = _by_command(folder, job, number, processes)
+                    forget_runs(folder)
+                    rate = drain_by_command(folder, job, number, processes)
                     by_processes.setdefault((job, processes), []).append(rate)
     figures = [Figure(f"{calls:,} no-ops, `worker.work(drain=True)`", middle(inside), "jobs/s", least=15_000)]
     names = {"stamp": "no-ops that note their time", "compute": f"jobs that compute for {WORK} ms"}
@@ -54,7 +55,8 @@ def _numbers() -> list[int]:
     return sorted({1, 2, len(os.sched_getaffinity(0))})
 
 
-async def _drain(folder: Path, calls: int) -> float:
+async def drain(folder: Path, calls: int) -> float:
+    """Enqueue so many one by one and drain them in this process; give the seconds of the draining."""
     from pinstripe import open_project
     from pinstripe.ledger import RunFilter
     from pinstripe.run import RunStatus
@@ -73,9 +75,8 @@ async def _drain(folder: Path, calls: int) -> float:
     return seconds
 
 
-def _by_command(folder: Path, job: str, calls: int, processes: int) -> float:
+def drain_by_command(folder: Path, job: str, calls: int, processes: int) -> float:
     """Give the jobs a second of the middle three fifths: not all processes work from the first start to the last."""
-    forget_runs(folder)
     asyncio.run(_enqueue(folder, job, calls))
     with TemporaryDirectory(dir=memory_folder()) as place:
         notes = Path(place) / "entries"

@@ -25,7 +25,7 @@ def measure(size: Size) -> Sequence[Figure]:
     with project() as folder:
         for _ in range(size.fan_out_rounds):
             forget_runs(folder)
-            seconds = asyncio.run(_measure(folder, calls))
+            seconds = asyncio.run(spend_enqueueing(folder, calls))
             single.append(calls / seconds[0])
             many.append(calls / seconds[1])
             tenants.append(min(PAGE, calls) / seconds[2])
@@ -36,7 +36,7 @@ def measure(size: Size) -> Sequence[Figure]:
     ]
 
 
-async def _measure(folder: Path, calls: int) -> tuple[float, float, float]:
+async def spend_enqueueing(folder: Path, calls: int) -> tuple[float, float, float]:
     """Give the seconds of enqueueing one by one, many by a call, and one run for a thousand tenants."""
     from pinstripe import open_project
 

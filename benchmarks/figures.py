@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+class Missing(Exception):
+    """Something can't be measured here; the message is the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One line of the table. `least` or `most` is the budget, in the same unit as `value`; None where there is none.

@@ -6,7 +6,7 @@ import os
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pinstripe.ledgers.sqlite.connection import connect
 from pinstripe.ledgers.sqlite.schema import migrate
@@ -29,7 +29,7 @@ DAY = 86_400_000_000
 KEPT_FOR = 6 * DAY
 """Over how many microseconds the history spreads: all of it is inside the retention of seven days."""
 
-_TRACEBACK = 'Traceback (most recent call last):\n  File "lib/background_jobs/job.py", line 12, in run\n' * 6
+TRACEBACK = 'Traceback (most recent call last):\n  File "lib/background_jobs/job.py", line 12, in run\n' * 6
 
 _RUN = """
 insert into runs(n, id, reversed_id, job, state, trigger, args, kwargs, selection, origin, selected, total, open,
@@ -64,7 +64,6 @@ where state = 'failed' or (id % 20 = 0 and finished_at > :kept_since)
 class Kept:
     """A ledger with a history: how large it became, and some of its runs to look for."""
 
-    path: Path
     executions: int
     runs: int
     seconds: float
@@ -84,15 +83,36 @@ def build(path: Path, executions: int, singles: int, now: int | None = None) -> 
     # months of runs leave them.
     connection.execute("pragma synchronous = off; pragma cache_size = -1000000; pragma journal_mode = off")
     connection.execute("begin immediate")
-    runs, biggest = _fill(connection, executions, singles, now)
+    runs, biggest = fill(_SQLite(connection), executions, singles, now)
     connection.execute("commit; pragma journal_mode = wal; pragma synchronous = normal")
     connection.close()
     with path.open("rb") as file:
         os.fsync(file.fileno())  # so that no checkpoint has to wait for what was made here
-    return Kept(path, executions, runs, time.perf_counter() - began, biggest, now)
+    return Kept(executions, runs, time.perf_counter() - began, biggest, now)
 
 
-def _fill(connection: apsw.Connection, executions: int, singles: int, now: int) -> tuple[int, str]:
+class Writer(Protocol):
+    """What writes a history into a ledger, all of it in one transaction."""
+
+    def write(self, runs: Sequence[Sequence[Any]], singles: Sequence[Sequence[Any]]) -> None:
+        """Write runs (`_run` says of what) and executions of such as have one (see `fill`)."""
+        ...
+
+    def fan_out(self, run: int, job: str, total: int, at: int) -> None:
+        """Write so many executions of one run; of each hundred one failed."""
+        ...
+
+    def logs(self, kept_since: int) -> None:
+        """Write what all that failed has printed, and some of what has succeeded since."""
+        ...
+
+
+def fill(writer: Writer, executions: int, singles: int, now: int) -> tuple[int, str]:
+    """Write `singles` runs of one execution, and fan-outs for the rest; give how many runs there are, and the largest.
+
+    Each single execution is its run's number, its tenant and job, its state, when it began and ended, its error and its
+    traceback.
+    """
     dice = random.Random(2026)
     fan_outs = list(_fan_outs(executions - singles))
     every = max(1, singles // len(fan_outs))
@@ -108,10 +128,10 @@ def _fill(connection: apsw.Connection, executions: int, singles: int, now: int) 
         failed = failed and job != RARE
         tenant = ("", f"tenant-{dice.randrange(1_000):07d}", "tenant-0000001")[single % 3]
         waiting.append(_run(number, job, 1, int(failed), at))
-        error = ("ValueError: expected an address", _TRACEBACK) if failed else (None, None)
+        error = ("ValueError: expected an address", TRACEBACK) if failed else (None, None)
         executed.append((number, tenant, job, "failed" if failed else "succeeded", at, at + 1_000, *error))
         if (single + 1) % every == 0 and fan_outs:
-            _write(connection, waiting, executed)
+            _write(writer, waiting, executed)
             at += step
             number += 1
             total = fan_outs.pop(0)
@@ -119,10 +139,9 @@ def _fill(connection: apsw.Connection, executions: int, singles: int, now: int) 
             if total >= largest:
                 biggest, largest = str(row[1]), total
             waiting.append(row)
-            values = {"run": number, "job": row[3], "total": total, "at": at, "traceback": _TRACEBACK}
-            connection.execute(_FAN_OUT, values)
-    _write(connection, waiting, executed)
-    connection.execute(_LOGS, {"kept_since": now - DAY})
+            writer.fan_out(number, row[2], total, at)
+    _write(writer, waiting, executed)
+    writer.logs(now - DAY)
     return number, biggest
 
 
@@ -137,13 +156,31 @@ def _fan_outs(executions: int) -> Iterator[int]:
 
 
 def _run(number: int, job: str, total: int, failed: int, at: int) -> Sequence[Any]:
+    """Give n, id, job, state, origin, total, succeeded, failed, created_at, started_at and finished_at."""
     id_ = new_run_id(at)
     state = "failed" if failed else "succeeded"
-    return (number, id_, id_[::-1], job, state, id_, total, total - failed, failed, at, at, at + 1_000 + total * 20)
+    return (number, id_, job, state, id_, total, total - failed, failed, at, at, at + 1_000 + total * 20)
 
 
-def _write(connection: apsw.Connection, runs: list[Sequence[Any]], executions: list[Sequence[Any]]) -> None:
-    connection.executemany(_RUN, runs)
-    connection.executemany(_SINGLE, executions)
+def _write(writer: Writer, runs: list[Sequence[Any]], executions: list[Sequence[Any]]) -> None:
+    writer.write(runs, executions)
     runs.clear()
     executions.clear()
+
+
+class _SQLite:
+    """Writes it by statements of SQLite's."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def write(self, runs: Sequence[Sequence[Any]], singles: Sequence[Sequence[Any]]) -> None:
+        self._connection.executemany(_RUN, ((n, id_, id_[::-1], *rest) for n, id_, *rest in runs))
+        self._connection.executemany(_SINGLE, singles)
+
+    def fan_out(self, run: int, job: str, total: int, at: int) -> None:
+        values = {"run": run, "job": job, "total": total, "at": at, "traceback": TRACEBACK}
+        self._connection.execute(_FAN_OUT, values)
+
+    def logs(self, kept_since: int) -> None:
+        self._connection.execute(_LOGS, {"kept_since": kept_since})

@@ -8,7 +8,7 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +19,14 @@ PATIENCE = 120.0
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Server(Protocol):
+    """What serves workers, and can be looked at as they are."""
+
+    def seconds(self) -> float:
+        """Give the seconds of a processor that it has used so far."""
+        ...
 
 
 class Worker:
@@ -109,6 +117,15 @@ def family(pid: int) -> list[int]:
     for each in found:
         found.extend(by_parent.get(each, ()))
     return found
+
+
+def family_seconds(pid: int) -> float:
+    """Give the seconds of a processor that a process, its children, and its children that ended have used so far."""
+    ended = 0.0
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ended = (int(fields[13]) + int(fields[14])) / _TICKS
+    return ended + sum(_seconds(each) for each in family(pid))
 
 
 def _seconds(pid: int) -> float:

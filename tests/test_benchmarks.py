@@ -99,7 +99,7 @@ def test_the_machine_is_told_in_one_line() -> None:
 
 def test_a_history_is_a_sound_ledger(tmp_path: Path) -> None:
     made = kept.build(tmp_path / "ledger.db", executions=5_000, singles=300)
-    connection = apsw.Connection(str(made.path))
+    connection = apsw.Connection(str(tmp_path / "ledger.db"))
 
     def value(sql: str) -> object:
         return connection.execute(sql).fetchall()[0][0]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from benchmarks import evidence
-from benchmarks.figures import TINY, Figure, percentile, table
+from benchmarks.figures import TINY, Figure, Missing, percentile, table
 from benchmarks.peers import environments
 from benchmarks.peers.comparison import OURS, PARTS, PEERS, Measured, compare, figures
-from benchmarks.peers.environments import Missing, environment_of, version_of
+from benchmarks.peers.environments import environment_of, version_of
 from benchmarks.peers.servers import redis
 
 if TYPE_CHECKING:
