@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVERYTHING = """
     ledger = "sqlite:////var/lib/ledger.db"
+    ledger_schema = "jobs"
     ledger_sync = "full"
     time_zone = "Europe/Paris"
     setup = "newsletter.boot:setup"
@@ -27,6 +28,7 @@ EVERYTHING = """
     background_jobs = "jobs"
     services = "app/services"
     multi_tenant = true
+    code_version = "2026.11.22-3"
 
     [tool.pinstripe.database]
     url = "sqlite:///newsletter.db"
@@ -69,14 +71,15 @@ def test_every_key_has_the_default_of_the_contract(tmp_path: Path) -> None:
     assert settings.folder == tmp_path
     assert settings.ledger == "sqlite:///.pinstripe/ledger.db"
     assert settings.ledger_path == tmp_path / ".pinstripe" / "ledger.db"
-    assert settings.ledger_sync == "normal"
+    assert settings.ledger_address == settings.ledger_path
+    assert (settings.ledger_schema, settings.ledger_sync) == ("pinstripe", "normal")
     assert settings.time_zone == "UTC"
     assert (settings.setup, settings.app, settings.database) == (None, None, None)
     assert settings.background_jobs == tmp_path / "lib" / "background_jobs"
     assert settings.background_jobs_package == "lib.background_jobs"
     assert settings.services == tmp_path / "lib" / "services"
     assert settings.services_package == "lib.services"
-    assert settings.multi_tenant is False
+    assert (settings.multi_tenant, settings.code_version) == (False, None)
     tenants = settings.tenants
     assert (tenants.source, tenants.key, tenants.active, tenants.time_zone) == (None, "id", "active", "time_zone")
     worker = settings.worker
@@ -89,12 +92,12 @@ def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None
     project_folder.configure(EVERYTHING)
     settings = load(project_folder.path)
     assert settings.ledger_path.as_posix() == "/var/lib/ledger.db"
-    assert settings.ledger_sync == "full"
+    assert (settings.ledger_schema, settings.ledger_sync) == ("jobs", "full")
     assert settings.time_zone == "Europe/Paris"
     assert (settings.setup, settings.app) == ("newsletter.boot:setup", "newsletter.web:app")
     assert settings.background_jobs == project_folder.path / "jobs"
     assert settings.services_package == "app.services"
-    assert settings.multi_tenant is True
+    assert (settings.multi_tenant, settings.code_version) == (True, "2026.11.22-3")
     assert settings.database is not None
     assert settings.database.url == "sqlite:///newsletter.db"
     assert settings.database.models == "newsletter.models"
@@ -271,10 +274,18 @@ def test_a_password_is_in_no_message_and_no_repr(tmp_path: Path) -> None:
     assert described["ledger"] == described["database.url"] == "postgresql://user:***@host/db"
 
 
-def test_a_ledger_that_is_not_sqlite_is_refused_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_ledger_on_postgresql_has_an_address_and_no_file(tmp_path: Path) -> None:
     settings = load(tmp_path, ledger="postgresql://user:pa55@host/db")
-    with pytest.raises(ConfigurationError, match=r"SQLite only, found 'postgresql://user:\*\*\*@host/db'"):
+    assert str(settings.ledger_address) == "postgresql://user@host/db"
+    with pytest.raises(ConfigurationError, match=r"a file, .*, found 'postgresql://user:\*\*\*@host/db'"):
         _ = settings.ledger_path
+
+
+def test_what_is_wrong_with_the_url_of_a_ledger_is_told_without_its_password(tmp_path: Path) -> None:
+    settings = load(tmp_path, ledger="postgresql://user:pa55@host/db?ssl=yes")
+    with pytest.raises(ConfigurationError, match="setting ledger: unknown parameter 'ssl' in the URL") as caught:
+        _ = settings.ledger_address
+    assert "pa55" not in str(caught.value)
 
 
 def test_every_setting_is_described(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pinstripe.setting_keys import KEYS, TABLES, hide_passwords, hide_secrets
+from pinstripe.setting_keys import KEYS, LINE, SCHEMA, TABLES, hide_passwords, hide_secrets
+
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,31 @@ def test_every_default_is_what_its_kind_accepts() -> None:
 def test_names_and_variables_are_unique() -> None:
     assert len({key.name for key in KEYS}) == len({key.variable for key in KEYS}) == len(KEYS)
     assert {"database", "tenants", "worker", "retention"} == TABLES
+
+
+@pytest.mark.parametrize("name", ["pinstripe", "jobs_2", "_jobs", "a" * 40])
+def test_a_schema_has_a_plain_name(name: str) -> None:
+    assert SCHEMA.read(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Jobs", "2jobs", "my jobs", "jobs;drop", "jöbs", "pg_jobs", "a" * 41, "jobs\n", 7]
+)
+def test_what_is_no_plain_name_is_no_schema(name: object) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        SCHEMA.read(name)
+
+
+def test_a_word_of_sql_is_no_schema(postgres: Postgres) -> None:
+    words = postgres.execute_now("select word from pg_get_keywords() where catcode in ('R', 'T')")
+    assert len(words) > 90
+    for (word,) in words:
+        with pytest.raises(ValueError, match="a word of SQL"):
+            SCHEMA.read(word)
+
+
+@pytest.mark.parametrize("version", ["", " ", "1\n2", "1\x1b[0m", "1" * 101, 7])
+def test_a_version_is_one_line(version: object) -> None:
+    assert LINE.read("2026.11.22-3 (blue)") == "2026.11.22-3 (blue)"
+    with pytest.raises(ValueError, match=r"^$"):
+        LINE.read(version)

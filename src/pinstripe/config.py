@@ -21,6 +21,8 @@ from pinstripe.setting_keys import KEYS, TABLES, hide_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pinstripe.postgres_address import PostgresAddress
+
 __all__ = [
     "DatabaseSettings",
     "DescribedSetting",
@@ -94,6 +96,7 @@ class Settings:
 
     folder: Path
     ledger: str = field(repr=False)
+    ledger_schema: str
     ledger_sync: Literal["normal", "full"]
     time_zone: str
     setup: str | None
@@ -101,6 +104,7 @@ class Settings:
     background_jobs: Path
     services: Path
     multi_tenant: bool
+    code_version: str | None
     database: DatabaseSettings | None
     tenants: TenantSettings
     worker: WorkerSettings
@@ -108,15 +112,25 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    def ledger_address(self) -> Path | PostgresAddress:
+        """Where the ledger is: the absolute path of its SQLite file, or its PostgreSQL database.
+
+        As text both are for people, without a password. Raises `ConfigurationError` for a URL that can't be one.
+        """
+        if self.ledger.startswith("sqlite:///"):
+            return self.folder / self.ledger.removeprefix("sqlite:///")
+        from pinstripe.postgres_address import read_postgres_url
+
+        return read_postgres_url(self.ledger, "ledger")
+
+    @property
     def ledger_path(self) -> Path:
         """The absolute path of the ledger's SQLite file; raises `ConfigurationError` where the ledger is not one."""
-        if not self.ledger.startswith("sqlite:///"):
-            message = (
-                f"ledger: this version keeps its ledger in SQLite only, found {hide_secrets(self.ledger)!r}; "
-                "use ledger = 'sqlite:///.pinstripe/ledger.db'"
-            )
+        address = self.ledger_address
+        if not isinstance(address, Path):
+            message = f"ledger: expected a file, 'sqlite:///FILE', found {hide_secrets(self.ledger)!r}"
             raise ConfigurationError(message)
-        return self.folder / self.ledger.removeprefix("sqlite:///")
+        return address
 
     @property
     def background_jobs_package(self) -> str:

@@ -8,22 +8,20 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.application import set_up
-from pinstripe.clock import SystemClock
 from pinstripe.discovery import find_files
 from pinstripe.errors import LedgerError, PinstripeError, TenantRequired, UnknownTenant
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
-from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.opening_workspace import OpeningWorkspace
 from pinstripe.options import NOTHING_SAID
 from pinstripe.project_database import ProjectDatabase, database_service, find_tenant_source
+from pinstripe.project_ledger import make_ledger
 from pinstripe.project_services import ProjectServices
 from pinstripe.pulse import Pulse
 from pinstripe.registry import Registry
 from pinstripe.runs import Request, Runs
 from pinstripe.selection import find_tenants
 from pinstripe.services import Services
-from pinstripe.version import VERSION
 from pinstripe.watcher import Guarded, Watcher
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from pinstripe.bot import Bot
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
-    from pinstripe.ledger import Ledger
     from pinstripe.options import Terms
     from pinstripe.preview import Preview
     from pinstripe.processes import Processes
@@ -53,15 +50,7 @@ class Project:
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         """Wire a project by its `settings`; nothing is opened or imported yet."""
         self.settings = settings
-        self.clock: Clock = clock or SystemClock()
-        self.ledger: Ledger = SQLiteLedger(
-            settings.ledger_path,
-            clock=self.clock,
-            retention=settings.retention,
-            sync=settings.ledger_sync,
-            code_version=VERSION,
-            lease=settings.worker.lease.total_seconds(),
-        )
+        self.ledger, self.clock = make_ledger(settings, clock)
         self._services = Services(settings.services, settings.services_package, database_service(settings.database))
         self._registry = Registry(
             settings.background_jobs,

@@ -54,6 +54,23 @@ def _ledger(raw: object) -> str:
     return url
 
 
+def _schema(raw: object) -> str:
+    name = _text(raw)
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", name) or name.startswith("pg_"):
+        raise ValueError
+    if name in _RESERVED:
+        reason = "that is a word of SQL"
+        raise ValueError(reason)
+    return name
+
+
+def _line(raw: object) -> str:
+    text = _text(raw)
+    if len(text) > _LONGEST_VERSION or not text.isprintable():
+        raise ValueError
+    return text
+
+
 def _database_url(raw: object) -> str:
     url = _text(raw)
     if not re.match(r"sqlite:///[^?]*[^?/]$|postgres(ql)?://.", url) or url.endswith(":memory:"):
@@ -164,7 +181,22 @@ def _lease(raw: Any) -> timedelta:
 
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
-LEDGER = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://…'", _ledger)
+# The words of SQL that name no schema without quotes: https://www.postgresql.org/docs/current/sql-keywords-appendix.html
+_WORDS_OF_SQL = (
+    "all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation "
+    "column concurrently constraint create cross current_catalog current_date current_role current_schema current_time "
+    "current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze "
+    "from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like "
+    "limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary "
+    "references returning right select session_user similar some symmetric system_user table tablesample then to "
+    "trailing true union unique user using variadic verbose when where window with information_schema"
+)
+_RESERVED = frozenset(_WORDS_OF_SQL.split())
+
+_LONGEST_VERSION = 100
+
+LEDGER = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://USER@HOST/NAME'", _ledger)
+SCHEMA = Kind("a schema's name such as 'pinstripe': at most 40 of a-z, 0-9 and _, no digit nor pg_ in front", _schema)
 DATABASE_URL = Kind("'sqlite:///FILE', 'sqlite:////ABSOLUTE/FILE' or 'postgresql://USER@HOST/NAME'", _database_url)
 SCHEMA_TEMPLATE = Kind("a text with an attribute of the tenant in braces, such as 'tenant_{id}'", _template)
 URL_TEMPLATE = Kind("a text with an attribute of the tenant in braces, such as 'sqlite:///tenants/{id}.db'", _template)
@@ -176,6 +208,7 @@ ATTRIBUTE = Kind("the name of an attribute", _attribute)
 FOLDER = Kind("a folder in the project, such as 'lib/background_jobs'", _folder)
 TEXT = Kind("a text that is not empty", _text)
 SWITCH = Kind("true or false", _switch, _switch_from_text)
+LINE = Kind("a text of at most 100 characters in one line", _line)
 COUNT = Kind("a whole number of at least 1", _count, _count_from_text)
 LIST = Kind("a list of names", _list, _list_from_text)
 DURATION = Kind("a duration such as '30s', '5m', '2h' or '7d'", _duration)
@@ -183,6 +216,7 @@ LEASE = Kind("a duration of at least 1s, such as '60s'", _lease)
 
 KEYS = (
     Key("ledger", LEDGER, "sqlite:///.pinstripe/ledger.db"),
+    Key("ledger_schema", SCHEMA, "pinstripe"),
     Key("ledger_sync", _one_of("normal", "full"), "normal"),
     Key("time_zone", ZONE, "UTC"),
     Key("setup", REFERENCE, None),
@@ -190,6 +224,7 @@ KEYS = (
     Key("background_jobs", FOLDER, "lib/background_jobs"),
     Key("services", FOLDER, "lib/services"),
     Key("multi_tenant", SWITCH, default=False),
+    Key("code_version", LINE, None),
     Key("database.url", DATABASE_URL, None),
     Key("database.models", MODULE, None),
     Key("database.isolation", _one_of("rows", "schemas", "databases", "none"), None),

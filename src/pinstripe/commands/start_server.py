@@ -195,7 +195,7 @@ async def _make(
         workers = f"{processes} with {at_once}" if options.has_workers else "no workers"
         bot = f"bot on for {counted(loaded.schedules, 'schedule')}" if options.has_bot else "bot off"
         click.echo(f"{counted(loaded.jobs, 'job')}, {workers}, {bot}")
-        click.echo(f"Ledger: {visible(str(settings.ledger_path))}")
+        click.echo(f"Ledger: {visible(str(settings.ledger_address))}")
         if sys.stdout.isatty():
             click.echo(click.style("Press Ctrl-C to stop.", dim=True))
         sys.stdout.flush()

@@ -184,7 +184,7 @@ def _introduce(project: Project, *, drain: bool, has_bot: bool) -> None:
     from pinstripe.commands.screen import visible
 
     loaded = load_and_tell(project)
-    worker, ledger = project.settings.worker, project.settings.ledger_path
+    worker, ledger = project.settings.worker, project.settings.ledger_address
     at_once = f"{counted(worker.concurrency, 'execution')} at once"
     processes = "" if worker.processes == 1 else f" in each of {worker.processes} processes"
     click.echo(f"Working on {counted(loaded.jobs, 'job')}, {at_once}{processes}, by the ledger {visible(str(ledger))}")

@@ -38,8 +38,11 @@ class Watched:
     def __init__(self, settings: Settings) -> None:
         """Take the settings of the project."""
         self._root = settings.folder
-        ledger = settings.ledger_path
-        self._left_out = {f"{ledger}-owners"}
+        self._left_out: set[str] = set()
+        ledger = settings.ledger_address
+        if not isinstance(ledger, Path):
+            return
+        self._left_out.add(f"{ledger}-owners")
         if not self._root.is_relative_to(ledger.parent) and not any(ledger.parent.glob("*.py")):
             self._left_out.add(str(ledger.parent))
 
