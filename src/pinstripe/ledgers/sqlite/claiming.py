@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import time
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from pinstripe.ledgers.picking import Pick, merge
 from pinstripe.ledgers.sqlite.pausing import PAUSED, Pauses
 from pinstripe.ledgers.sqlite.settling import end_ids
 from pinstripe.ledgers.sqlite.statements import statement
-from pinstripe.queue import Held, QueuedRun, Started
+from pinstripe.ledgers.works import read_queued_run
+from pinstripe.queue import Held, Started
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from pinstripe.engine import Engine, Ticket
+    from pinstripe.engine import Engine
     from pinstripe.ledgers.sqlite.admission import Admission
 
 CLAIM_TIME = 0.005
@@ -149,40 +149,6 @@ class Claim:
         return self._connection.execute(statement(name), values).fetchall()
 
 
-class Pick(NamedTuple):
-    """How many executions are to be taken from a ticket's chunk."""
-
-    ticket: Ticket
-    many: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether that is all there are in it."""
-        return self.many >= self.ticket.until - self.ticket.tag
-
-
-def merge(tickets: Sequence[Ticket], most: int) -> list[Pick]:
-    """Pick up to `most` executions from chunks, always the next from the one with the lowest band, tag and id.
-
-    The chunks are given in that order, the `most` first of all: no other can have a part in it.
-    """
-    if len(tickets) == 1:
-        ticket = tickets[0]
-        return [Pick(ticket, min(most, ticket.until - ticket.tag))]
-    heads = [(ticket.band, ticket.tag, ticket.chunk, place) for place, ticket in enumerate(tickets)]
-    counts: dict[int, int] = {}
-    for _ in range(most):
-        if not heads:
-            break
-        band, tag, chunk, place = heads[0]
-        counts[place] = counts.get(place, 0) + 1
-        if tag + 1 < tickets[place].until:
-            heapq.heapreplace(heads, (band, tag + 1, chunk, place))
-        else:
-            heapq.heappop(heads)
-    return [Pick(tickets[place], count) for place, count in counts.items()]
-
-
 class _Rules:
     """What may keep a ready execution from being started, read once a claim."""
 
@@ -215,25 +181,3 @@ def begin_runs(connection: apsw.Connection, rows: Iterable[Sequence[Any]], now: 
         Started(id_, runs[run], tenant, epoch, attempt, bool(solo), crashes)
         for id_, run, tenant, epoch, attempt, solo, crashes, _chunk in rows
     ]
-
-
-def read_queued_run(row: Sequence[Any]) -> QueuedRun:
-    """Make a `QueuedRun` of a row of the statement `runs_to_work`."""
-    n, id_, job, trigger, args, kwargs, selection, *rest = row
-    return QueuedRun(
-        n,
-        id_,
-        job,
-        trigger,
-        () if args == "[]" else json.loads(args),
-        {} if kwargs == "{}" else json.loads(kwargs),
-        _selection(selection),
-        *rest,
-    )
-
-
-@lru_cache(maxsize=128)
-def _selection(written: str) -> dict[str, Any]:
-    """Read a selection, which most runs have the same of; nobody changes it."""
-    read: dict[str, Any] = json.loads(written)
-    return read

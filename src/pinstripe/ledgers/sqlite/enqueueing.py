@@ -11,6 +11,7 @@ from pinstripe.ledger import NO_TENANT
 from pinstripe.ledgers.sqlite.admission import next_tag
 from pinstripe.ledgers.sqlite.settling import count
 from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of
 from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from pinstripe.engine import Engine
     from pinstripe.limits import Limits
     from pinstripe.queue import NewWork
-
-OVERLAPS = "an earlier fire of its schedule is unfinished for this tenant"
-"""Why a scheduled execution is skipped where `overlap` is `"skip"`."""
-
-_UNKNOWN = (
-    "a run of {}'s schedule {!r} has the local time {}, but the ledger doesn't know that schedule; expected one that "
-    "was registered before it fires"
-)
 
 
 class Enqueueing:
@@ -161,7 +154,7 @@ class Enqueueing:
         """Refuse what would have no place where it is kept that each tenant has a local time once."""
         key = work.run.job, work.schedule
         if self._connection.execute(statement("number_of_schedule"), key).fetchone() is None:
-            raise LedgerError(_UNKNOWN.format(work.run.job, work.schedule, work.local_time))
+            raise LedgerError(UNKNOWN_SCHEDULE.format(work.run.job, work.schedule, work.local_time))
 
     def write(self) -> None:
         """Write all of it."""
@@ -245,8 +238,3 @@ def set_limits(connection: apsw.Connection, job: str, limits: Limits | None) -> 
         connection.execute(statement("set_limits"), (job, *wanted))
         connection.execute(statement("slots_of_running"), (job,))
     return True
-
-
-def flow_of(job: str, tenant: str) -> str:
-    """Name whom a run of one execution is served for: its tenant, or where it has none its job."""
-    return f"t:{tenant}" if tenant != NO_TENANT else f"j:{job}"

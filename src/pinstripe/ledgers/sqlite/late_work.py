@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.clock import to_datetime
 from pinstripe.fires import LateWork
 from pinstripe.ledger import NO_TENANT
-from pinstripe.ledgers.sqlite.enqueueing import OVERLAPS
+from pinstripe.ledgers.works import OVERLAPS
 from pinstripe.schedule import offset
 
 if TYPE_CHECKING:

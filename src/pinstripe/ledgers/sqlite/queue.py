@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.clock import to_datetime
 from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing, selecting
 from pinstripe.ledgers.sqlite.admission import FIRST, Admission
-from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs, read_queued_run
+from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs
 from pinstripe.ledgers.sqlite.owners import host
-from pinstripe.ledgers.sqlite.rows import moment
 from pinstripe.ledgers.sqlite.settling import settle_works
 from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, read_queued_run
 from pinstripe.queue import Swept, Taken
-from pinstripe.run import Counts, Run, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
 
     import apsw
 
@@ -26,9 +24,7 @@ if TYPE_CHECKING:
     from pinstripe.ledgers.sqlite.store import Store
     from pinstripe.limits import Limits
     from pinstripe.queue import NewWork, Pause, QueuedRun, QueueStatus, RunWaits
-
-NOT_STARTED = "not started"
-"""Why the executions of a run whose selection failed are cancelled."""
+    from pinstripe.run import Run
 
 _FLOWS = 1_000
 """How many flows a sweep forgets at most: about a millisecond."""
@@ -62,7 +58,7 @@ class SQLiteQueue:
             gathered.write()
             created = to_datetime(now)
             return [
-                _queued(work, created) if is_new and n not in gathered.overlapping else listing.run_of(tx, n)
+                new_queued_run(work, created) if is_new and n not in gathered.overlapping else listing.run_of(tx, n)
                 for work, (n, is_new) in zip(works, numbers, strict=True)
             ]
 
@@ -284,29 +280,6 @@ class SQLiteQueue:
             self._mended_at = self._store.clock.monotonic()
             admission.mend()
         connection.execute(statement("forget_flows"), {"limit": _FLOWS})
-
-
-def _queued(work: NewWork, created_at: datetime) -> Run:
-    """Make the run that has just been written, without reading it back."""
-    run = work.run
-    tenants = work.tenants
-    total = 0 if tenants is None else len(tenants) if len(tenants) < 2 else len(set(tenants))  # noqa: PLR2004
-    is_empty = work.tenants is not None and not total
-    return Run(
-        id=run.id,
-        job=run.job,
-        status=RunStatus.SUCCEEDED if is_empty else RunStatus.QUEUED,
-        trigger=run.trigger,
-        args=tuple(run.args),
-        kwargs=run.kwargs,
-        created_at=created_at,
-        selecting=work.tenants is None,
-        retry_of=run.retry_of,
-        parent=run.parent,
-        scheduled_for=moment(work.scheduled_for),
-        finished_at=created_at if is_empty else None,
-        executions=Counts(total, total),
-    )
 
 
 def _changes(connection: apsw.Connection, name: str, values: dict[str, Any]) -> int:

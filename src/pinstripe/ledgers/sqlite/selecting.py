@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.sqlite.admission import next_tag
-from pinstripe.ledgers.sqlite.enqueueing import flow_of, guard
+from pinstripe.ledgers.sqlite.enqueueing import guard
 from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.ledgers.works import flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

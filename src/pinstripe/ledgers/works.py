@@ -1,0 +1,79 @@
+"""What both ledgers say of work that is enqueued and of what becomes of it: without SQL, and without a driver."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pinstripe.clock import to_datetime
+from pinstripe.ledger import NO_TENANT
+from pinstripe.queue import QueuedRun
+from pinstripe.run import Counts, Run, RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from pinstripe.queue import NewWork
+
+OVERLAPS = "an earlier fire of its schedule is unfinished for this tenant"
+"""Why a scheduled execution is skipped where `overlap` is `"skip"`."""
+
+NOT_STARTED = "not started"
+"""Why the executions of a run whose selection failed are cancelled."""
+
+UNKNOWN_SCHEDULE = (
+    "a run of {}'s schedule {!r} has the local time {}, but the ledger doesn't know that schedule; expected one that "
+    "was registered before it fires"
+)
+
+
+def flow_of(job: str, tenant: str) -> str:
+    """Name whom a run of one execution is served for: its tenant, or where it has none its job."""
+    return f"t:{tenant}" if tenant != NO_TENANT else f"j:{job}"
+
+
+def new_queued_run(work: NewWork, created_at: datetime) -> Run:
+    """Make the run that has just been written for a `work`, without reading it back."""
+    run = work.run
+    tenants = work.tenants
+    total = 0 if tenants is None else len(tenants) if len(tenants) < 2 else len(set(tenants))  # noqa: PLR2004
+    is_empty = work.tenants is not None and not total
+    return Run(
+        id=run.id,
+        job=run.job,
+        status=RunStatus.SUCCEEDED if is_empty else RunStatus.QUEUED,
+        trigger=run.trigger,
+        args=tuple(run.args),
+        kwargs=run.kwargs,
+        created_at=created_at,
+        selecting=work.tenants is None,
+        retry_of=run.retry_of,
+        parent=run.parent,
+        scheduled_for=None if work.scheduled_for is None else to_datetime(work.scheduled_for),
+        finished_at=created_at if is_empty else None,
+        executions=Counts(total, total),
+    )
+
+
+def read_queued_run(row: Sequence[Any]) -> QueuedRun:
+    """Make a `QueuedRun` of a row of the statement `runs_to_work`."""
+    n, id_, job, trigger, args, kwargs, selection, *rest = row
+    return QueuedRun(
+        n,
+        id_,
+        job,
+        trigger,
+        () if args == "[]" else json.loads(args),
+        {} if kwargs == "{}" else json.loads(kwargs),
+        _selection(selection),
+        *rest,
+    )
+
+
+@lru_cache(maxsize=128)
+def _selection(written: str) -> dict[str, Any]:
+    """Read a selection, which most runs have the same of; nobody changes it."""
+    read: dict[str, Any] = json.loads(written)
+    return read
