@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.firing import World
+    from tests.pgbouncer import PgBouncer
     from tests.postgres import Postgres
 
 _POSTGRES = os.environ.get("PINSTRIPE_TEST_POSTGRES")  # read here: no test finds it in its environment
@@ -113,6 +114,18 @@ def postgres_to_stop(postgres: Postgres) -> Iterator[Postgres]:
         yield postgres
         return
     started = type(postgres).start_private()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
+    """Give a PgBouncer in transaction mode before that PostgreSQL; where none is installed, the test is skipped."""
+    from tests.pgbouncer import MISSING, PgBouncer, find_program
+
+    if find_program() is None:
+        pytest.skip(MISSING)
+    started = PgBouncer(postgres)
     yield started
     started.close()
 

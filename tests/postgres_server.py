@@ -150,7 +150,7 @@ class Server:
 
         """
         deadline = time.monotonic() + PATIENCE
-        while not self._is_started(self.port or _free_port(), deadline):
+        while not self._is_started(self.port or free_port(), deadline):
             said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
             self.halt()
             # Another process may take the port between our look and the server's start.
@@ -333,7 +333,8 @@ def _number(text: str) -> int:
     return int(found.group()) if found else 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port that nobody has, at this moment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
