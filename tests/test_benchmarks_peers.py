@@ -59,9 +59,9 @@ def test_a_peer_has_its_program_and_is_pinned(name: str) -> None:
 
 def test_a_part_is_told_of_each_with_the_ratio() -> None:
     part, unit = next(iter(PARTS.items()))
-    ours = Measured({each: [10.0, 30.0, 20.0] for each in PARTS})
+    ours = Measured(OURS, {each: [10.0, 30.0, 20.0] for each in PARTS})
     told = list(
-        figures({OURS: ours, "Other 1.0": Measured({part: [8.0]}), "Absent 2.0": Measured(missing="no server")})
+        figures({OURS: ours, "Other 1.0": Measured(OURS, {part: [8.0]}), "Absent 2.0": Measured(missing="no server")})
     )
     assert told[:3] == [
         Figure("Absent 2.0", None, "", note="no server"),

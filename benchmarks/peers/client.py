@@ -1,7 +1,8 @@
-"""What a program of each queue does with its arguments: `one 1000`, `many 1000` or `paced 100`.
+"""What a program of each queue does with its arguments: `one 1000`, `many 1000`, `paced 100` or `fan_out 1000`.
 
-`one` enqueues one by one, `many` by the queue's own call for many, and `paced` one every 50 ms; it prints, as JSON, how
-many that were a second, without the first one, or when each of the paced ones was begun, in nanoseconds.
+`one` enqueues one by one, `many` by the queue's own call for many, and `paced` one every 50 ms; `fan_out` has the same
+job executed for so many tenants, as it is done with the queue. It prints, as JSON, how many that were a second, without
+the first one, or when each of the paced ones and the fan-out was begun, in nanoseconds.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ PAGE = 1_000
 
 
 class Client(NamedTuple):
-    """How a queue is given the job of a number, and those of many; None where it has no such call."""
+    """How a queue is given the job of a number, and those of many; None where it has no such call.
+
+    `fan_out` is how it is given one for all tenants; None where that is many jobs, one for each.
+    """
 
     one: Callable[[int], Awaitable[object]]
     many: Callable[[Sequence[int]], Awaitable[object]] | None = None
+    fan_out: Callable[[], Awaitable[object]] | None = None
 
 
 def main(connect: Callable[[], AbstractAsyncContextManager[Client]]) -> None:
@@ -41,17 +46,34 @@ async def _measure(
         if what == "paced":
             return await paced(client, number)
         await client.one(0)  # some connect only now
-        began = time.perf_counter()
+        begun, began = time.monotonic_ns(), time.perf_counter()
+        if what == "fan_out":
+            await _fan_out(client, number)
+            return [begun]
         if what == "many":
             if client.many is None:
                 raise RuntimeError("it has no call for many")
-            for first in range(0, number, PAGE):
-                await client.many(range(first, min(first + PAGE, number)))
+            await _many(client.many, number)
         else:
             number -= 1
             for each in range(1, number + 1):
                 await client.one(each)
         return number / (time.perf_counter() - began)
+
+
+async def _fan_out(client: Client, number: int) -> None:
+    if client.fan_out is not None:
+        await client.fan_out()
+    elif client.many is not None:
+        await _many(client.many, number)
+    else:
+        for each in range(number):
+            await client.one(each)
+
+
+async def _many(call: Callable[[Sequence[int]], Awaitable[object]], number: int) -> None:
+    for first in range(0, number, PAGE):
+        await call(range(first, min(first + PAGE, number)))
 
 
 async def paced(client: Client, number: int) -> list[int]:

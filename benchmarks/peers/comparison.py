@@ -20,14 +20,16 @@ from benchmarks.projects import memory_folder, pinstripe, project
 from benchmarks.workers import environment, worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-OURS = "Pinstripe"
+OURS = "Pinstripe (SQLite)"
+FAN_OUT = "the same job for each of many tenants, call to last start"
 PARTS = {
     "enqueue one by one": "jobs/s",
     "enqueue many by one call for 1,000": "jobs/s",
     "drain of what waits": "jobs/s",
+    FAN_OUT: "tenants/s",
     "idle, enqueue to start, p50": "ms",
     "idle, enqueue to start, p99": "ms",
     "an idle worker, of one core": "%",
@@ -36,7 +38,10 @@ PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One of those that are compared. `{bin}` and `{url}` in a command are where its programs and its server are."""
+    """One of those that are compared. `{bin}` and `{url}` in a command are where its programs and its server are.
+
+    `beside` is the title of the one that it is set beside; `variables` are its own.
+    """
 
     name: str
     title: str
@@ -44,6 +49,8 @@ class Peer:
     worker: Sequence[str]
     prepare: Sequence[str] = ()
     many: bool = True
+    beside: str = OURS
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def program(self) -> str:
@@ -79,20 +86,34 @@ PEERS = (
         ),
         ("{bin}/pgq", "--pg-dsn", "{url}", "install"),
     ),
+    Peer(
+        "procrastinate",
+        f"Procrastinate {version_of('procrastinate')} (PostgreSQL)",
+        postgres,
+        (
+            *("{bin}/procrastinate", "--app", "benchmarks.peers.on_procrastinate.app", "worker"),
+            *("--concurrency", "10", "--delete-jobs", "always"),
+        ),
+        ("{bin}/procrastinate", "--app", "benchmarks.peers.on_procrastinate.app", "schema", "--apply"),
+    ),
 )
 
 
 @dataclass(slots=True)
 class Measured:
-    """What was measured of one, part by part, a value for each round; `missing` is why there is nothing."""
+    """What was measured of one, part by part, a value for each round; `missing` is why there is nothing.
 
+    `beside` is the title of the one that it is set beside.
+    """
+
+    beside: str = OURS
     parts: dict[str, list[float]] = field(default_factory=dict)
     missing: str = ""
 
 
 def compare(size: Size, peers: Sequence[Peer] = PEERS) -> list[Figure]:
     """Measure all of them in turn, `size.peer_rounds` times, and give a line for each part of each."""
-    measured = {peer.title: Measured() for peer in peers}
+    measured = {peer.title: Measured(peer.beside) for peer in peers}
     for _ in range(size.peer_rounds):
         for peer in peers:
             if not measured[peer.title].missing:
@@ -111,11 +132,11 @@ def figures(measured: dict[str, Measured]) -> Iterator[Figure]:
         if each.missing:
             yield Figure(title, None, "", note=each.missing)
     for part, unit in PARTS.items():
-        ours = middle(measured[OURS].parts[part])
         for title, each in measured.items():
             if part in each.parts:
                 value = middle(each.parts[part])
-                note = "" if title == OURS or not value else f"{OURS}: {ours / value:,.2f} x"
+                ours = middle(measured[each.beside].parts[part])
+                note = "" if title == each.beside or not value else f"{each.beside}: {ours / value:,.2f} x"
                 yield Figure(f"{part}: {title}", value, unit, note=note)
 
 
@@ -127,16 +148,18 @@ def _measure(peer: Peer, size: Size) -> Iterator[tuple[str, float]]:
         folder = stack.enter_context(project())
         notes = Path(stack.enter_context(TemporaryDirectory(dir=memory_folder()))) / "entries"
         notes.touch()
+        calls, tenants = size.waiting, size.fan_outs[0]
         given = {"BENCHMARK_FOLDER": str(folder), "BENCHMARK_URL": url, evidence.VARIABLE: str(notes)}
+        given |= {"TENANTS": str(tenants)} | {name: value.format(url=url) for name, value in peer.variables.items()}
         if peer.prepare:
-            subprocess.run(_filled(peer.prepare, programs, url), check=True, capture_output=True, cwd=folder)
+            command = _filled(peer.prepare, programs, url)
+            subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment(**given))
 
         def ask(what: str, number: int) -> bytes:
             command = [str(programs / "python"), "-m", peer.program, what, str(number)]
             variables = environment(**given)
             return subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=folder, env=variables).stdout
 
-        calls = size.waiting
         yield "enqueue one by one", json.loads(ask("one", calls))
         with worker(_filled(peer.worker, programs, url), folder, **given) as started:
             started.wait_until(lambda: evidence.count(notes) >= calls, f"{calls} jobs")
@@ -152,6 +175,11 @@ def _measure(peer: Peer, size: Size) -> Iterator[tuple[str, float]]:
             before = started.seconds()
             time.sleep(size.idle)
             yield "an idle worker, of one core", (started.seconds() - before) / size.idle * 100
+
+            (begun,) = json.loads(ask("fan_out", tenants))
+            wanted = calls + size.paced + 1 + tenants
+            started.wait_until(lambda: evidence.count(notes) >= wanted, f"{tenants} executions")
+            yield FAN_OUT, tenants / (max(entry.at for entry in evidence.entries(notes)) - begun) * 1e9
         if peer.many:
             yield "enqueue many by one call for 1,000", json.loads(ask("many", calls))
 

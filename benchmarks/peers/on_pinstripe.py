@@ -25,7 +25,10 @@ async def connect() -> AsyncIterator[Client]:
         async def many(numbers: Sequence[int]) -> None:
             await workspace.enqueue_background_jobs("stamp", [(number,) for number in numbers])
 
-        yield Client(one, many)
+        async def fan_out() -> None:
+            await workspace.enqueue_background_job("stamp_each")
+
+        yield Client(one, many, fan_out)
 
 
 if __name__ == "__main__":
