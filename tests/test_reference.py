@@ -17,7 +17,7 @@ from pinstripe.commands.main import pinstripe as command_line
 from pinstripe.commands.status import status_json
 from pinstripe.duration import write_duration
 from pinstripe.overdue import Overdue, SchedulesStatus
-from pinstripe.queue import Pause, Process, QueueStatus
+from pinstripe.queue import Pause, Process, QueueStatus, RunningExecution
 from pinstripe.run import Failure
 from pinstripe.setting_keys import KEYS, Key
 
@@ -105,9 +105,10 @@ def test_the_json_of_a_run_and_of_an_execution_are_as_described() -> None:
 
 def test_the_json_of_the_status_is_as_described() -> None:
     (described,) = map(json.loads, re.findall(r"^```json\n(.*?)^```", section("status"), re.MULTILINE | re.DOTALL))
-    process = Process(1, "web-1", 4711, "0.1.0", 0, 0, 3, 20, stopping=False)
+    running = (RunningExecution("greet", "acme", "id", 0),)
+    process = Process(1, "web-1", 4711, "0.1.0", 0, 0, 3, 20, stopping=False, executions=running)
     schedules = SchedulesStatus(1, 0, 1, [Overdue("greet", "0 * * * * UTC", "acme", 0, None, "as no bot runs")])
-    written = status_json(QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)]), schedules)
+    written = status_json(QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)], {"greet": 1}), schedules)
     assert shape(described) == shape(written)
 
 

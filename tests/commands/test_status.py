@@ -32,6 +32,7 @@ def test_in_a_project_without_a_ledger_nothing_goes_on_and_none_is_made(
             {"priority": priority, "ready": 0, "oldest_at": None} for priority in ("interactive", "default", "bulk")
         ],
         "held": {"due": 0, "limit": 0, "tenant_limit": 0, "paused": 0, "overlap": 0},
+        "lacking": [],
         "running": 0,
         "selecting": 0,
         "next_due_at": None,
@@ -92,6 +93,46 @@ def test_a_worker_is_shown_with_what_it_runs(started: Start, pinstripe: Command)
     assert (process["pid"], process["concurrency"], process["stopping"]) == (worker.process.pid, 3, False)
     assert process["bot"] is False
     assert process["started_at"] <= process["heard_at"]
+
+
+def test_what_a_worker_runs_is_shown_below_it(started: Start, pinstripe: Command) -> None:
+    worker = started("start-worker", "--without-bot")
+    pinstripe("run-background-job", "wait", "--tenant", "acme", "--tenant", "globex", "--enqueue")
+    worker.wait_for("acme | waiting")
+    worker.wait_for("globex | waiting")
+    run = pinstripe("list-runs", "--json").json[0]["id"]
+    lines = pinstripe("status").out.splitlines()
+    assert sorted(line.partition(":")[0] for line in lines[2:4]) == ["  wait for acme", "  wait for globex"]
+    assert all(line.endswith(f" so far, in run {run[-8:]}") for line in lines[2:4])
+    (process,) = pinstripe("status", "--json").json["processes"]
+    assert {(one["job"], one["tenant"], one["run"]) for one in process["executions"]} == {
+        ("wait", "acme", run),
+        ("wait", "globex", run),
+    }
+    assert process["started_at"] <= process["executions"][0]["started_at"]
+
+
+def test_what_a_worker_lacks_the_job_of_is_named_in_the_status_and_in_its_run(
+    shop: ProjectFolder, pinstripe: Command, process: Command
+) -> None:
+    pinstripe("run-background-job", "hello", "--enqueue")
+    pinstripe("run-background-job", "greet", "--tenant", "acme", "--tenant", "globex", "--enqueue")
+    jobs = shop.path / "lib" / "background_jobs"
+    for name in ("hello", "greet"):
+        (jobs / f"{name}.py").rename(jobs / f"_{name}.py")  # as in a worker of the version before
+    assert process("start-worker", "--drain", "--without-bot").code == 0
+    answer = pinstripe("status")
+    assert "Held: 3 wait for a worker that has their job\n" in answer.out
+    assert "No worker that took it has the job:\n  greet, 2 wait\n  hello, 1 waits\n" in answer.out
+    lacking = pinstripe("status", "--json").json["lacking"]
+    assert lacking == [{"job": "greet", "waiting": 2}, {"job": "hello", "waiting": 1}]
+    shown = pinstripe("show-run", "last").out
+    assert "  waiting     2 wait for a worker that has their job; no worker is there" in shown
+    shown = pinstripe("show-run", "last", "--tenant", "acme").out
+    assert "  waiting     for a worker that has its job\n" in shown
+    assert "\nwaits for a worker that has the job: " in shown
+    hello = pinstripe("list-runs", "--job", "hello", "--json").json[0]["id"]
+    assert "  waiting     for a worker that has its job; no worker is there" in pinstripe("show-run", hello).out
 
 
 def test_a_run_by_hand_is_shown_and_is_no_worker(started: Start, pinstripe: Command) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pinstripe.commands.status_lines import SHOWN, status_lines
 from pinstripe.overdue import Overdue, SchedulesStatus
 from pinstripe.priority import Priority
-from pinstripe.queue import Process, QueueStatus, Waiting
+from pinstripe.queue import Held, Process, QueueStatus, RunningExecution, Waiting
 
 LEASE = timedelta(seconds=60)
 HOUR = 3_600_000_000
@@ -47,6 +47,35 @@ def test_a_process_is_shown_with_what_it_does(one: Process, state: str) -> None:
     line = lines(NOTHING, one)[1]
     assert line.startswith("web-1  4711 ")
     assert line.endswith(f" ago  {state}")
+
+
+def running(number: int, **others: object) -> tuple[RunningExecution, ...]:
+    one = RunningExecution("close_month", "acme", "0199f2c4-0000-7000-8000-00001f3a9c07", NOW - 250_000_000)
+    return (one._replace(**others),) * number  # type: ignore[arg-type]
+
+
+def test_below_a_process_is_what_it_has_run_for_longest() -> None:
+    busy = process(20)._replace(running=7, executions=running(5))
+    idle = process(20)._replace(host="web-2")
+    shown = lines(NOTHING, busy, idle)
+    assert shown[2] == "  close_month for acme: 4 min 10 s so far, in run 1f3a9c07"
+    assert shown[2:7] == [shown[2]] * 5
+    assert shown[7] == "  + 2 more"
+    assert shown[8].startswith("web-2")
+    assert shown[9] == ""
+
+
+def test_what_has_no_tenant_is_shown_without_one_and_alone() -> None:
+    busy = process(20)._replace(running=1, executions=running(1, tenant=None, job="gr\x1b[2Jeet"))
+    assert lines(NOTHING, busy)[2:4] == ["  gr\\x1b[2Jeet: 4 min 10 s so far, in run 1f3a9c07", ""]
+
+
+def test_what_waits_for_a_worker_that_has_its_job_is_named() -> None:
+    status = QueueStatus([], [], {Held.DUE: 1_205}, 0, 0, 11 * HOUR, [], {"close_month": 1_200, "greet": 1})
+    shown = list(status_lines(status, NOTHING, NOW, LEASE, None))
+    at = shown.index("No worker that took it has the job:")
+    assert shown[at - 1] == "Held: 1,201 wait for a worker that has their job, 4 wait for their time"
+    assert shown[at + 1 : at + 3] == ["  close_month, 1,200 wait", "  greet, 1 waits"]
 
 
 def test_a_run_whose_tenants_are_selected_later_is_due() -> None:

@@ -39,6 +39,18 @@ def test_without_the_next_due_none_is_told() -> None:
     assert held_in_words({Held.DUE: 2}, None, now=0) == ["2 wait for their time"]
 
 
+def test_what_waits_for_a_worker_that_has_its_job_is_told_apart() -> None:
+    assert held_in_words({Held.DUE: 1}, 0, now=0, lacking=1) == ["1 waits for a worker that has its job"]
+    assert held_in_words({Held.DUE: 3, Held.PAUSED: 1}, 0, now=0, lacking=2) == [
+        "2 wait for a worker that has their job",
+        "1 waits for its time",
+        "1 is paused",
+    ]
+    assert held_in_words({}, None, now=0, lacking=1) == [
+        "1 waits for a worker that has its job"
+    ]  # it changes meanwhile
+
+
 @pytest.mark.parametrize("reason", Held)
 def test_of_one_no_number_is_told(reason: Held) -> None:
     (words,) = held_in_words({reason: 1}, None, now=0)

@@ -26,7 +26,7 @@ from pinstripe.commands.screen import (
 from pinstripe.commands.summary import exit_code, failures, retry_advice
 from pinstripe.commands.waiting import held_in_words, of_one, why
 from pinstripe.errors import UnknownTenant
-from pinstripe.queue import Held
+from pinstripe.queue import LACKS_JOB, Held
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ def _why_held(execution: Execution, now: int) -> str | None:
         return None
     held = {Held(execution.held): 1}
     due = None if execution.due_at is None else to_microseconds(execution.due_at)
-    return of_one(held_in_words(held, due, now)[0])
+    is_lacking = execution.held == Held.DUE and (execution.error or "").startswith(LACKS_JOB)
+    return of_one(held_in_words(held, due, now, lacking=int(is_lacking))[0])
 
 
 def _outcome(execution: Execution) -> Iterator[str]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @json_option
 @project_option
 def command(*, as_json: bool, project: str | None) -> None:
-    """Show what goes on: the processes that run something, what waits by priority, what is held back, what is paused.
+    """Show what goes on: the processes and what each runs, what waits by priority, what is held back, what is paused.
 
     It also tells for which jobs and tenants a schedule should have let something run by now, and didn't. It only looks,
     and works without a worker or a bot.
@@ -79,6 +79,10 @@ def status_json(status: QueueStatus, schedules: SchedulesStatus) -> dict[str, An
                 "stopping": process.stopping,
                 "started_at": _iso(process.started_at),
                 "heard_at": _iso(process.beat),
+                "executions": [
+                    {"job": one.job, "tenant": one.tenant, "run": one.run, "started_at": _iso(one.started_at)}
+                    for one in process.executions
+                ],
             }
             for process in status.processes
         ],
@@ -87,6 +91,7 @@ def status_json(status: QueueStatus, schedules: SchedulesStatus) -> dict[str, An
             for line in bands(status)
         ],
         "held": {str(reason): status.held.get(reason, 0) for reason in Held},
+        "lacking": [{"job": job, "waiting": number} for job, number in status.lacking.items()],
         "running": status.running,
         "selecting": status.selecting,
         "next_due_at": _iso(status.next_due),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pinstripe.clock import to_datetime
 from pinstripe.commands.pauses import since
-from pinstripe.commands.screen import command_line, moment, one_line, span, table, visible
+from pinstripe.commands.screen import command_line, moment, one_line, short, span, table, visible
 from pinstripe.commands.waiting import has_worker, held_in_words, is_silent
 from pinstripe.overdue import MOST
 from pinstripe.priority import Priority
@@ -38,10 +38,15 @@ def status_lines(
     yield f"Running: {status.running:,}"
     if status.selecting:
         yield f"Selecting tenants: {status.selecting:,} run{'' if status.selecting == 1 else 's'}"
+    lacking = sum(status.lacking.values())
     if any(status.held.values()):
-        yield f"Held: {', '.join(held_in_words(status.held, status.next_due, now))}"
+        yield f"Held: {', '.join(held_in_words(status.held, status.next_due, now, lacking=lacking))}"
     elif status.next_due is not None:  # a run whose tenants are selected later
         yield f"Next due: {moment(to_datetime(status.next_due))}"
+    if lacking:
+        yield "No worker that took it has the job:"
+    for job, number in status.lacking.items():
+        yield f"  {visible(job)}, {number:,} {'waits' if number == 1 else 'wait'}"
     if status.pauses:
         yield "Paused:"
     for pause in status.pauses:
@@ -76,7 +81,16 @@ def _processes(processes: list[Process], now: int, lease: timedelta) -> Iterator
         )
         for process in processes
     ]
-    yield from table(["HOST", "PID", "RUNS", "VERSION", "HEARD", "STATE"], rows)
+    heading, *lines = table(["HOST", "PID", "RUNS", "VERSION", "HEARD", "STATE"], rows)
+    yield heading
+    for process, line in zip(processes, lines, strict=True):
+        yield line
+        for one in process.executions:
+            tenant = "" if one.tenant is None else f" for {visible(one.tenant)}"
+            yield f"  {visible(one.job)}{tenant}: {_ago(one.started_at, now)} so far, in run {short(one.run)}"
+        more = process.running - len(process.executions)
+        if more > 0 and process.executions:
+            yield f"  + {more:,} more"
 
 
 def _state(process: Process, now: int, lease: timedelta) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NO_WORKER = "no worker is there; `pinstripe start-worker` starts one"
 
+LACKING = ("waits for a worker that has its job", "wait for a worker that has their job")
+"""How one, and how several are said to wait that no worker has begun, for the one that took them lacks their job."""
+
 _WORDS: Mapping[Held, tuple[str, str]] = {
     Held.DUE: ("waits for its time", "wait for their time"),
     Held.LIMIT: ("waits for its job's limit", "wait for their job's limit"),
@@ -34,7 +37,7 @@ async def why(project: Project, run: Run) -> str | None:
     queue = project.ledger.queue
     waits = await queue.waits(run.id)
     now = project.clock.now()
-    parts = held_in_words(waits.held, waits.next_due, now)
+    parts = held_in_words(waits.held, waits.next_due, now, lacking=waits.lacking)
     if waits.selecting and waits.next_due is not None and waits.next_due > now:
         parts.append(f"its tenants are selected at {moment(to_datetime(waits.next_due))}")
     elif waits.selecting:
@@ -49,12 +52,16 @@ async def why(project: Project, run: Run) -> str | None:
     return "; ".join(parts)
 
 
-def held_in_words(held: Mapping[Held, int], next_due: int | None, now: int) -> list[str]:
+def held_in_words(held: Mapping[Held, int], next_due: int | None, now: int, *, lacking: int = 0) -> list[str]:
     """Write what is held by reason: `3 wait for their time, the next at 2026-11-21 20:00:00Z`.
 
-    What is due already, by `now`, waits for a worker that sees it.
+    What is due already, by `now`, waits for a worker that sees it. Of those that wait for their time `lacking` do so
+    only since the worker that took them lacks their job; when they are tried again says nothing of the others.
     """
     parts = []
+    if lacking:
+        parts.append(f"{lacking:,} {LACKING[0] if lacking == 1 else LACKING[1]}")
+        held, next_due = {**held, Held.DUE: max(held.get(Held.DUE, 0) - lacking, 0)}, None
     for reason in Held:
         number = held.get(reason, 0)
         if number:
