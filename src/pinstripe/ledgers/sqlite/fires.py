@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pinstripe.fires import Registered, ScheduleState
+from pinstripe.fires import Registered
+from pinstripe.ledgers.schedules import KeptSchedule, left_behind, read_state
 from pinstripe.ledgers.sqlite import enqueueing
 from pinstripe.ledgers.sqlite.statements import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import apsw
 
-    from pinstripe.fires import Fire, KnownSchedule, LateWork
+    from pinstripe.fires import Fire, KnownSchedule, LateWork, ScheduleState
     from pinstripe.ledgers.sqlite.store import Store
 
 _INLINE = 250
@@ -46,7 +47,7 @@ class SQLiteFires:
         def register(tx: apsw.Connection) -> Registered:
             numbers = _Registration(tx, bot, now).take(schedules, keep)
             ours = {*numbers}
-            states = map(_state, tx.execute(statement("schedule_states")))
+            states = map(read_state, tx.execute(statement("schedule_states")))
             rows: list[Any] = tx.execute(statement("last_looks")).fetchall()
             looks = dict(rows)
             there = [state for state in states if state.schedule in ours and not state.gone]
@@ -57,7 +58,7 @@ class SQLiteFires:
     async def affirm(self, schedules: Mapping[int, KnownSchedule], *, keep: Collection[str], now: int) -> None:
         """Say again what schedules this process has."""
         bot = self._store.register()
-        if _left(self._store.rows("all_schedules"), schedules, keep, bot):  # mostly none, and nothing is locked
+        if left_behind(self._store.rows("all_schedules"), schedules, keep, bot):  # mostly none, and nothing is locked
             await self._store.write(lambda tx: _affirm(tx, bot, schedules, keep, now), long=True)
 
     async def set_zones(self, schedule: int, zones: Collection[str], *, since: int, now: int) -> list[ScheduleState]:
@@ -65,7 +66,7 @@ class SQLiteFires:
         known = {zone for (zone,) in self._store.rows("zones_of_schedule", (schedule,))}
         if known != {*zones}:  # mostly nobody has moved, and nothing is locked
             await self._store.write(lambda tx: _set_zones(tx, schedule, zones, since, now))
-        states = map(_state, self._store.rows("states_of_schedule", (schedule,)))
+        states = map(read_state, self._store.rows("states_of_schedule", (schedule,)))
         return [state for state in states if not state.gone]
 
     async def looked(self, schedules: Collection[int], at: int) -> None:
@@ -94,24 +95,13 @@ class SQLiteFires:
 
     async def states(self) -> list[ScheduleState]:
         """Give what is kept of all schedules in all zones, also of what is gone."""
-        return [_state(row) for row in self._store.rows("schedule_states")]
+        return [read_state(row) for row in self._store.rows("schedule_states")]
 
     async def late(self, before: int, limit: int) -> list[LateWork]:
         """Give up to `limit` of what scheduled runs should have started `before` then, by due time."""
         from pinstripe.ledgers.sqlite import late_work
 
         return late_work.read_late(self._store, before, limit)
-
-
-class _Row(NamedTuple):
-    """A schedule as the ledger has it; `bot` is the process that last said that it has it, None where that is gone."""
-
-    id: int
-    job: str
-    key: str
-    edition: str
-    gone: bool
-    bot: int | None
 
 
 class _Registration:
@@ -127,18 +117,18 @@ class _Registration:
 
     def take(self, schedules: Sequence[KnownSchedule], keep: Collection[str]) -> list[int]:
         """Write what is other than it was; give the numbers of `schedules`."""
-        rows = [_Row(*row) for row in self._connection.execute(statement("all_schedules"))]
+        rows = [KeptSchedule(*row) for row in self._connection.execute(statement("all_schedules"))]
         known = {(row.job, row.key): row for row in rows}
         numbers = [self._take(schedule, known.get((schedule.job, schedule.key))) for schedule in schedules]
         ours = {*numbers}
         for row in rows:
-            if _is_nobodys(row, ours, keep, self._bot):
+            if row.is_nobodys(ours, keep, self._bot):
                 self._connection.execute(statement("schedule_gone"), (self._now, row.id))
         values = {"now": self._now, "schedules": json.dumps(numbers)}
         self._connection.execute(statement("known_by_now"), values)
         return numbers
 
-    def _take(self, schedule: KnownSchedule, row: _Row | None) -> int:
+    def _take(self, schedule: KnownSchedule, row: KeptSchedule | None) -> int:
         tx, zone = self._connection, schedule.zone
         facts = _facts(schedule, self._bot)
         if row is None:
@@ -147,7 +137,7 @@ class _Registration:
             id_: int = made[0][0]
         else:
             id_ = row.id
-            is_new = row.gone or row.edition != schedule.edition
+            is_new = row.is_new_as(schedule)
             if is_new:
                 tx.execute(statement("known_anew"), (self._now, id_))
                 tx.execute(statement("looked"), (self._now, f"[{id_}]"))
@@ -162,21 +152,10 @@ def _facts(schedule: KnownSchedule, bot: int) -> tuple[str, str, int, int]:
     return schedule.edition, schedule.cron, int(schedule.zone is None), bot
 
 
-def _is_nobodys(row: _Row, ours: Collection[int], keep: Collection[str], bot: int) -> bool:
-    """Tell whether a schedule is to be called gone: neither this `bot` has it nor another one."""
-    return row.id not in ours and not row.gone and row.bot in {None, bot} and row.job not in keep
-
-
-def _left(rows: Iterable[Sequence[Any]], ours: Collection[int], keep: Collection[str], bot: int) -> list[_Row]:
-    """Give those of whom the process is gone that had them: ours, and those that nobody has any more."""
-    found = [_Row(*row) for row in rows]
-    return [row for row in found if (row.bot is None if row.id in ours else _is_nobodys(row, ours, keep, bot))]
-
-
 def _affirm(
     tx: apsw.Connection, bot: int, schedules: Mapping[int, KnownSchedule], keep: Collection[str], now: int
 ) -> None:
-    for row in _left(tx.execute(statement("all_schedules")), schedules, keep, bot):
+    for row in left_behind(tx.execute(statement("all_schedules")), schedules, keep, bot):
         schedule = schedules.get(row.id)
         if schedule is None:
             tx.execute(statement("schedule_gone"), (now, row.id))
@@ -198,11 +177,6 @@ def _note(tx: apsw.Connection, fire: Fire) -> bool:
     """Move the mark of a schedule up to a due time; tell whether that was still to be done."""
     values = {"schedule": fire.schedule, "zone": fire.zone, "at": fire.at, "let_go": fire.work is None}
     return _changes(tx, "note_fire", values) > 0
-
-
-def _state(row: Sequence[Any]) -> ScheduleState:
-    schedule, job, key, cron, zone, by_tenant, since, fired, missed, gone = row
-    return ScheduleState(schedule, job, key, cron, zone, bool(by_tenant), since, fired, missed, bool(gone))
 
 
 def _changes(connection: apsw.Connection, name: str, values: dict[str, Any]) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import LedgerError
+from pinstripe.ledgers.selections import NOT_OURS, SelectionFacts
 from pinstripe.ledgers.sqlite.admission import next_tag
 from pinstripe.ledgers.sqlite.enqueueing import guard
 from pinstripe.ledgers.sqlite.statements import statement
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
     from pinstripe.engine import Engine
     from pinstripe.queue import QueuedRun
 
-GONE = "run {} is not this process's to select any more: it was cancelled, or this process was taken for dead"
-
-
-class _Facts(NamedTuple):
-    """What a run's schedule says of its executions. `begins_at` is when its window begins, which is `spread` long."""
-
-    schedule: str | None
-    overlap: str | None
-    begins_at: int
-    spread: int | None
-    local_time: str | None
-
 
 def add_page(connection: apsw.Connection, owner: int, run: QueuedRun, tenants: Sequence[str], now: int) -> int:
     """Add executions to a run that `owner` selects, in a chunk that nobody sees yet; give how many are new.
@@ -41,15 +30,15 @@ def add_page(connection: apsw.Connection, owner: int, run: QueuedRun, tenants: S
     """
     rows: list[Any] = connection.execute(statement("facts_of_run"), {"run": run.n}).fetchall()
     if not rows:
-        raise LedgerError(GONE.format(run.id))
-    facts = _Facts(*rows[0])
+        raise LedgerError(NOT_OURS.format(run.id))
+    facts = SelectionFacts(*rows[0])
     wanted = tenants if facts.local_time is None else _without_those_who_had_it(connection, run.job, facts, tenants)
     hidden: list[Any] = connection.execute(statement("hidden_chunk"), {"run": run.n}).fetchall()
     chunk = hidden[0][0]
     added, in_chunk = _insert(connection, run, facts, wanted, chunk, now)
     connection.execute(statement("counted_in_selection"), {"run": run.n, "added": added, "owner": owner})
     if not connection.changes():
-        raise LedgerError(GONE.format(run.id))
+        raise LedgerError(NOT_OURS.format(run.id))
     if in_chunk:
         connection.execute(statement("fill_chunk"), {"chunk": chunk, "size": in_chunk})
     else:
@@ -58,7 +47,7 @@ def add_page(connection: apsw.Connection, owner: int, run: QueuedRun, tenants: S
 
 
 def _insert(
-    connection: apsw.Connection, run: QueuedRun, facts: _Facts, tenants: Sequence[str], chunk: int, now: int
+    connection: apsw.Connection, run: QueuedRun, facts: SelectionFacts, tenants: Sequence[str], chunk: int, now: int
 ) -> tuple[int, int]:
     """Insert the executions that the run doesn't have; give how many, and how many of those the chunk has then."""
     values = {"run": run.n, "job": run.job, "chunk": chunk}
@@ -69,25 +58,17 @@ def _insert(
         if added and facts.overlap is not None:
             made = connection.execute(statement("ids_of_chunk"), {"chunk": chunk}).fetchall()
     else:
-        places = json.dumps(_places(run.job, tenants, facts.begins_at, facts.spread, now))
-        made = connection.execute(statement("select_spread"), values | {"places": places}).fetchall()
+        places = [*zip(tenants, facts.dues(run.job, tenants, now), strict=True)]
+        made = connection.execute(statement("select_spread"), values | {"places": json.dumps(places)}).fetchall()
         added, in_chunk = len(made), sum(due is None for _, due in made)
-    if made and facts.schedule is not None and facts.overlap is not None:
-        left = {*guard(connection, run.n, facts.schedule, facts.overlap, [id_ for id_, _ in made], now)}
+    if made and facts.guarded is not None:
+        left = {*guard(connection, run.n, facts.guarded, facts.overlap or "", [id_ for id_, _ in made], now)}
         in_chunk -= sum(due is None and id_ in left for id_, due in made)
     return added, in_chunk
 
 
-def _places(job: str, tenants: Sequence[str], begins_at: int, spread: int, now: int) -> list[tuple[str, int | None]]:
-    """Give each tenant with when its place in the window comes, None where it has."""
-    from pinstripe.schedule import offset  # most commands have no use for it
-
-    dues = [begins_at + offset(job, tenant, spread) for tenant in tenants]
-    return [(tenant, due if due > now else None) for tenant, due in zip(tenants, dues, strict=True)]
-
-
 def _without_those_who_had_it(
-    connection: apsw.Connection, job: str, facts: _Facts, tenants: Sequence[str]
+    connection: apsw.Connection, job: str, facts: SelectionFacts, tenants: Sequence[str]
 ) -> Sequence[str]:
     """Note who has a schedule's local time now, and give those only who have not had it, in this run or another.
 
@@ -103,7 +84,7 @@ def _without_those_who_had_it(
 def check_selector(connection: apsw.Connection, owner: int, run: QueuedRun) -> None:
     """Raise `LedgerError` where a run isn't `owner`'s to select any more."""
     if connection.execute(statement("selector_of"), {"run": run.n, "owner": owner}).fetchone() is None:
-        raise LedgerError(GONE.format(run.id))
+        raise LedgerError(NOT_OURS.format(run.id))
 
 
 def show_chunks(connection: apsw.Connection, engine: Engine[apsw.Connection], run: QueuedRun, now: int) -> None:
