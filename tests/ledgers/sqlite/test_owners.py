@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinstripe.errors import LedgerError
+from pinstripe.ledgers.hosts import boot_id, host
 from pinstripe.ledgers.sqlite import locks, owners
 from pinstripe.ledgers.sqlite.locks import Lock
-from pinstripe.ledgers.sqlite.owners import Owner, Owners, boot_id, host
+from pinstripe.ledgers.sqlite.owners import Owner, Owners
 from pinstripe.ledgers.sqlite.writer import Writer
 from tests.ledgers.conftest import HandClock
 
@@ -194,21 +195,6 @@ def test_a_container_is_heard_by_a_clock_that_nobody_sets(watching: Owners, cloc
     assert watching.seize(beaten) is False
     clock.advance(LEASE * 0.2)
     assert watching.seize(beaten) is True
-
-
-def test_a_container_is_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    here = host()
-    assert here.startswith(os.uname().nodename)
-    monkeypatch.setattr(owners, "_PID_NAMESPACE", tmp_path)
-    assert host() not in {here, os.uname().nodename}
-    monkeypatch.setattr(owners, "_PID_NAMESPACE", tmp_path / "no such file")
-    assert host() == os.uname().nodename
-
-
-def test_a_machine_that_names_no_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert len(boot_id()) in {0, 36}
-    monkeypatch.setattr(owners, "_BOOT_ID", tmp_path / "no such file")
-    assert boot_id() == ""
 
 
 def test_a_worker_without_a_lock_file_lives_as_long_as_it_beats(watching: Owners, clock: HandClock) -> None:

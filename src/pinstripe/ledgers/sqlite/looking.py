@@ -8,9 +8,9 @@ import apsw
 
 from pinstripe.errors import LedgerError
 from pinstripe.ledger import Look
+from pinstripe.ledgers.hosts import host
 from pinstripe.ledgers.sqlite import schema
 from pinstripe.ledgers.sqlite.connection import connect, translated
-from pinstripe.ledgers.sqlite.owners import host
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.sqlite.writer import identity
 

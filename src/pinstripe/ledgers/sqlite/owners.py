@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pinstripe.ledgers.hosts import boot_id, host, is_gone
 from pinstripe.ledgers.sqlite import locks
 from pinstripe.ledgers.sqlite.statements import statement
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import apsw
 
     from pinstripe.clock import Clock
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
 
 LEASE = 60.0
 """Seconds after which an owner that hasn't beaten is dead, where its lock can't tell: a child may have kept it."""
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 class Owner(NamedTuple):
@@ -160,27 +159,4 @@ def owners_folder(ledger: Path) -> Path:
 
 def _is_gone(pid: int) -> bool:
     """Tell whether no process, or only this one, has that number."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return pid == os.getpid()
-
-
-def host() -> str:
-    """Name where a process id means the same: the host, and the container in it (see pid_namespaces(7))."""
-    name = os.uname().nodename if hasattr(os, "uname") else ""
-    try:
-        return f"{name}/{_PID_NAMESPACE.stat().st_ino}"
-    except OSError:
-        return name
-
-
-def boot_id() -> str:
-    """Name the current boot of this machine, where it tells (Linux: proc_sys_kernel(5))."""
-    try:
-        return _BOOT_ID.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+    return pid == os.getpid() or is_gone(pid)

@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
+from pinstripe.ledgers.hosts import host
 from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing, selecting
 from pinstripe.ledgers.sqlite.admission import FIRST, Admission
 from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs
-from pinstripe.ledgers.sqlite.owners import host
 from pinstripe.ledgers.sqlite.settling import settle_works
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, read_queued_run

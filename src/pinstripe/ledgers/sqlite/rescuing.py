@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pinstripe.ledgers.hosts import boot_id
 from pinstripe.ledgers.sqlite.admission import PAGE, Admission
 from pinstripe.ledgers.sqlite.ending import abandon
 from pinstripe.ledgers.sqlite.locks import Lock
-from pinstripe.ledgers.sqlite.owners import boot_id
 from pinstripe.ledgers.sqlite.settling import end_ids, following
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.run import ExecutionStatus
