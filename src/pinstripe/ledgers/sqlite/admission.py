@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pinstripe.ledgers.sqlite.pausing import Pauses
+from pinstripe.ledgers.sqlite.pausing import read_pauses
 from pinstripe.ledgers.sqlite.settling import following
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.priority import Priority
@@ -50,7 +50,7 @@ class Admission:
 
         It goes from job to job and from tenant to tenant: as many looks as there are pauses, however much each holds.
         """
-        pauses = Pauses(self._connection)
+        pauses = read_pauses(self._connection)
         rows: list[Any] = []
         at = ("", "")
         while len(rows) < PAGE and (found := self._rows("next_paused", at)):

@@ -6,8 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.ledgers.pauses import PAUSED
 from pinstripe.ledgers.picking import Pick, merge
-from pinstripe.ledgers.sqlite.pausing import PAUSED, Pauses
+from pinstripe.ledgers.sqlite.pausing import read_pauses
 from pinstripe.ledgers.sqlite.settling import end_ids
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.works import read_queued_run
@@ -153,7 +154,7 @@ class _Rules:
     """What may keep a ready execution from being started, read once a claim."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._pauses = Pauses(connection)
+        self._pauses = read_pauses(connection)
 
     def judge(
         self, tenant: str, job: str, stop: str | None, is_one_of_many: int

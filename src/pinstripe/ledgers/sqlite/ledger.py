@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Selected, Settlement, Turn
+from pinstripe.ledgers.rows import read_counts, read_execution
 from pinstripe.ledgers.sqlite import listing, retention, schema, settling
 from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, translated
 from pinstripe.ledgers.sqlite.ending import INLINE, abandon, end_open
@@ -17,7 +18,6 @@ from pinstripe.ledgers.sqlite.owners import LEASE
 from pinstripe.ledgers.sqlite.pausing import skip_paused
 from pinstripe.ledgers.sqlite.queue import SQLiteQueue
 from pinstripe.ledgers.sqlite.rescuing import rescue
-from pinstripe.ledgers.sqlite.rows import read_counts, read_execution
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.sqlite.store import Store
 from pinstripe.run import ExecutionStatus

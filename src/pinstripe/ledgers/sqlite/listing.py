@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import UnknownRun
-from pinstripe.ledgers.sqlite.rows import read_run
+from pinstripe.ledgers.rows import FAILED, NUMBER, read_run
 from pinstripe.ledgers.sqlite.statements import statement
+from pinstripe.run import MAX_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ def find_run(connection: apsw.Connection, reference: str, path: Path, *, with_fa
     if len(rows) > 1:
         message = f"several runs end with {reference!r}, such as {rows[0][1]} and {rows[1][1]}: give more of the id"
         raise UnknownRun(message)
-    return read_run(connection, rows[0], with_failures=with_failures)
+    return _run(connection, rows[0], with_failures=with_failures)
 
 
 def list_runs(connection: apsw.Connection, only: RunFilter) -> list[Run]:
@@ -68,7 +69,7 @@ def list_runs(connection: apsw.Connection, only: RunFilter) -> list[Run]:
         rows += connection.execute(statement("listed_by_size"), values).fetchall()
         by_number = {row[0]: row for row in rows}
         rows = [by_number[number] for number in sorted(by_number, reverse=True)[: only.limit]]
-    return [read_run(connection, row, with_failures=only.failures, tracebacks=False) for row in rows]
+    return [_run(connection, row, with_failures=only.failures, tracebacks=False) for row in rows]
 
 
 def _fewest(connection: apsw.Connection, values: dict[str, Any]) -> str:
@@ -90,7 +91,7 @@ def _fewest(connection: apsw.Connection, values: dict[str, Any]) -> str:
 def last_runs(connection: apsw.Connection, jobs: Sequence[str]) -> Mapping[str, Run]:
     """Give the newest run of each of `jobs` that has one."""
     found = {job: connection.execute(statement("last_run_of_job"), {"job": job}).fetchall() for job in jobs}
-    return {job: read_run(connection, rows[0], tracebacks=False) for job, rows in found.items() if rows}
+    return {job: _run(connection, rows[0], tracebacks=False) for job, rows in found.items() if rows}
 
 
 def number_of(connection: apsw.Connection, run: str, path: Path) -> tuple[int, str]:
@@ -112,7 +113,7 @@ def unknown(reference: str, path: Path) -> str:
 
 def run_of(connection: apsw.Connection, number: int) -> Run:
     """Give the run with that number, which is there."""
-    return read_run(connection, connection.execute(statement("run_by_number"), {"run": number}).fetchall()[0])
+    return _run(connection, connection.execute(statement("run_by_number"), {"run": number}).fetchall()[0])
 
 
 def succeeded(connection: apsw.Connection, run: str, tenants: Sequence[str]) -> set[str]:
@@ -120,3 +121,13 @@ def succeeded(connection: apsw.Connection, run: str, tenants: Sequence[str]) -> 
     others = json.dumps([n for (n,) in connection.execute(statement("other_retries"), {"id": run})])
     values = {"id": run, "others": others, "tenants": json.dumps(tenants)}
     return {tenant for (tenant,) in connection.execute(statement("succeeded"), values)}
+
+
+def _run(
+    connection: apsw.Connection, row: Sequence[Any], *, with_failures: bool = True, tracebacks: bool = True
+) -> Run:
+    """Make a `Run` of a row of `columns_of_run`, `with_failures` or without."""
+    if not (row[FAILED] and with_failures):
+        return read_run(row)
+    name = "failures" if tracebacks else "failures_without_tracebacks"
+    return read_run(row, connection.execute(statement(name), {"run": row[NUMBER], "limit": MAX_FAILURES}))

@@ -1,10 +1,11 @@
-"""What is paused, as whoever wants to start something sees it. Functions of a transaction."""
+"""What is paused, for whoever wants to start something. Functions of a transaction."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+from pinstripe.ledgers.pauses import PAUSED, Pauses
 from pinstripe.ledgers.sqlite.settling import count
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.run import ExecutionStatus
@@ -14,37 +15,18 @@ if TYPE_CHECKING:
 
     import apsw
 
-PAUSED = "paused"
-"""Why an execution is skipped whose tenant or job is paused, where nobody waits for the end of the pause."""
 
-
-class Pauses:
-    """All pauses, read once a transaction."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        """Read them."""
-        self._pairs = {(job, tenant) for job, tenant, _ in connection.execute(statement("pauses"))}
-
-    def holds_job(self, job: str) -> bool:
-        """Tell whether a job, or everything, is paused."""
-        pairs = self._pairs
-        return ("", "") in pairs or (job, "") in pairs
-
-    def holds_tenant(self, job: str, tenant: str) -> bool:
-        """Tell whether a tenant is paused, for that job or for all."""
-        return bool(tenant) and (("", tenant) in self._pairs or (job, tenant) in self._pairs)
-
-    def __bool__(self) -> bool:
-        """Tell whether there are any."""
-        return bool(self._pairs)
+def read_pauses(connection: apsw.Connection) -> Pauses:
+    """Read all pauses, once a transaction."""
+    return Pauses(connection.execute(statement("pauses")))
 
 
 def skip_paused(connection: apsw.Connection, run: int, job: str, tenants: Sequence[str], now: int) -> Sequence[str]:
     """Skip those of `tenants` whose execution in a run by hand is paused; give the others."""
-    pauses = Pauses(connection)
+    pauses = read_pauses(connection)
     if not pauses:
         return tenants
-    paused = [tenant for tenant in tenants if pauses.holds_job(job) or pauses.holds_tenant(job, tenant)]
+    paused = [tenant for tenant in tenants if pauses.holds(job, tenant)]
     if paused:
         values = {"run": run, "tenants": json.dumps(paused), "reason": PAUSED, "now": now}
         skipped = connection.execute(statement("skip_tenants"), values).fetchall()

@@ -1,4 +1,4 @@
-"""From the ledger's rows to runs and executions."""
+"""From a ledger's rows to runs and executions: the same for both, since their statements give the same columns."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
 from pinstripe.ledger import NO_TENANT
-from pinstripe.ledgers.sqlite.statements import statement
-from pinstripe.run import MAX_FAILURES, Counts, Execution, ExecutionStatus, Failure, Run, RunStatus, Trigger
+from pinstripe.run import Counts, Execution, ExecutionStatus, Failure, Run, RunStatus, Trigger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    import apsw
+NUMBER, FAILED = 0, 18
+"""Where in a row of `columns_of_run` the run's number is, and how many of its executions have failed."""
 
 
-def read_run(
-    connection: apsw.Connection, row: tuple[Any, ...], *, with_failures: bool = True, tracebacks: bool = True
-) -> Run:
-    """Make a `Run` of a row of `columns_of_run`, `with_failures` or without."""
-    (n, id_, job, state, trigger, args, kwargs, selected, retry_of, parent, scheduled_for, error, *rest) = row
+def read_run(row: Sequence[Any], failures: Iterable[Sequence[Any]] = ()) -> Run:
+    """Make a `Run` of a row of `columns_of_run`, and of those of its `failures`: tenant, attempts, error, traceback."""
+    (_n, id_, job, state, trigger, args, kwargs, selected, retry_of, parent, scheduled_for, error, *rest) = row
     created_at, started_at, finished_at, total, open_, succeeded, failed, cancelled, skipped, running, result = rest
-    failures: tuple[Failure, ...] = ()
-    if failed and with_failures:
-        name = "failures" if tracebacks else "failures_without_tracebacks"
-        found = connection.execute(statement(name), {"run": n, "limit": MAX_FAILURES})
-        failures = tuple(Failure(tenant or None, attempts, text, trace) for tenant, attempts, text, trace in found)
     status = RunStatus(state)
     return Run(
         id=id_,
@@ -45,17 +39,17 @@ def read_run(
         started_at=moment(started_at),
         finished_at=moment(finished_at),
         executions=Counts(total, open_ - running, running, succeeded, failed, cancelled, skipped),
-        failures=failures,
+        failures=tuple(Failure(tenant or None, attempts, text, trace) for tenant, attempts, text, trace in failures),
     )
 
 
-def read_counts(row: tuple[int, ...]) -> Counts:
+def read_counts(row: Sequence[int]) -> Counts:
     """Make `Counts` of a row of the statement `counts`."""
     total, open_, succeeded, failed, cancelled, skipped, running = row
     return Counts(total, open_ - running, running, succeeded, failed, cancelled, skipped)
 
 
-def read_execution(run: str, row: tuple[Any, ...]) -> Execution:
+def read_execution(run: str, row: Sequence[Any]) -> Execution:
     """Make an `Execution` of a row of the statement `find_execution`."""
     job, tenant, state, attempts, held, due_at, error, traceback, result, started_at, finished_at, log = row
     waits = state == ExecutionStatus.QUEUED

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pytest
 
-from pinstripe.ledgers.sqlite.rows import moment, read_counts, read_execution, read_run
+from pinstripe.ledgers.rows import moment, read_counts, read_execution, read_run
 from pinstripe.run import Counts, ExecutionStatus, RunStatus, Trigger
-
-if TYPE_CHECKING:
-    import apsw
 
 
 def test_a_moment_is_aware_or_none() -> None:
@@ -22,12 +18,12 @@ def test_counts_are_derived_from_what_is_open() -> None:
 
 
 @pytest.mark.parametrize(("state", "selecting"), [("queued", True), ("running", True), ("failed", False)])
-def test_a_run_is_read_whole(connection: apsw.Connection, state: str, *, selecting: bool) -> None:
+def test_a_run_is_read_whole(state: str, *, selecting: bool) -> None:
     row = (
         *(1, "the-id", "greet", state, "schedule", "[1]", '{"a": 2}', 0, "older", "outer", 4_000_000, "an error"),
         *(1_000_000, 2_000_000, 3_000_000, 7, 3, 1, 0, 2, 1, 1, '{"kept": true}'),
     )
-    run = read_run(connection, row)
+    run = read_run(row)
     assert (run.id, run.job, run.status, run.trigger) == ("the-id", "greet", RunStatus(state), Trigger.SCHEDULE)
     assert (run.args, run.kwargs, run.result) == ((1,), {"a": 2}, {"kept": True})
     assert (run.retry_of, run.parent, run.error, run.selecting) == ("older", "outer", "an error", selecting)
