@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from pinstripe.engines.embedded import EmbeddedEngine
-from tests.engines.conftest import TAKE
+from tests.engines.offices import TAKE
 
 
 def say(*words: object) -> None:

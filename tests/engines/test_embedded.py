@@ -10,13 +10,15 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import apsw
 import pytest
 
+from pinstripe.engine import Ticket
 from pinstripe.engines.embedded import EmbeddedEngine
-from tests.engines.conftest import TABLE, TAKE, EmbeddedOffice, owner
+from tests.engines.offices import TABLE, TAKE, EmbeddedOffice, owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,12 +59,45 @@ def child(office: EmbeddedOffice, what: str) -> Iterator[Child]:
             process.kill()
 
 
+@pytest.fixture
+def office(embedded_office: EmbeddedOffice) -> EmbeddedOffice:
+    """Give the place of this one engine."""
+    return embedded_office
+
+
 def folder(office: EmbeddedOffice) -> Path:
     return office.path.with_name(f"{office.path.name}-owners")
 
 
 def sockets(office: EmbeddedOffice) -> set[str]:
     return {path.name for path in folder(office).iterdir()}
+
+
+async def test_a_ticket_tells_what_its_chunk_is(office: EmbeddedOffice) -> None:
+    engine = office.engine()
+    only = Ticket(chunk=3, run=9, flow="r:9", band=3, tag=40, until=1_040)
+    with office.connection:
+        office.connection.execute("insert into chunks values (?, ?, ?, ?, ?, ?)", only)
+        engine.mint(office.connection, [only.chunk])
+        assert engine.take(office.connection, 10) == [only]
+        assert engine.take(office.connection, 0) == []
+
+
+async def test_a_thread_may_wake_all(office: EmbeddedOffice) -> None:
+    engine, other = office.engine(), office.engine()
+    thread = Thread(target=engine.wake)
+    thread.start()
+    for listening in (engine, other):
+        assert await listening.wait(PATIENCE)
+    thread.join()
+
+
+async def test_wakes_between_two_waits_are_heard_once(office: EmbeddedOffice) -> None:
+    engine = office.engine()
+    engine.wake()
+    engine.wake()
+    assert await engine.wait(PATIENCE)
+    assert not await engine.wait(0.01)
 
 
 async def test_another_process_is_woken(office: EmbeddedOffice) -> None:

@@ -59,6 +59,8 @@ JITTER = 0.002
 
 _NOBODY = QueueManagerId(uuid.UUID(int=0))
 _NEVER = timedelta(days=36_500)
+_LONG_AGO = timedelta(days=-1)
+"""When a ticket may be taken, from its minting on: at once, in the same transaction too, however the clock is set."""
 
 _log = logging.getLogger("pinstripe")
 
@@ -126,11 +128,13 @@ class PgQueuerEngine:
             return
         many = len(tickets)
         anchors = await self._anchors(tx)
+        ordered = sorted(tickets)  # who mints the same ones waits for us, and is never waited for
         await self._queries(tx.connection).enqueue(
             [ENTRYPOINT] * many,
-            [None] * many,
-            [priority(ticket.band, ticket.tag - anchors[ticket.band]) for ticket in tickets],
-            dedupe_key=[str(ticket.chunk) for ticket in tickets],
+            [str(ticket.chunk).encode() for ticket in ordered],
+            [priority(ticket.band, ticket.tag - anchors[ticket.band]) for ticket in ordered],
+            [_LONG_AGO] * many,
+            [str(ticket.chunk) for ticket in ordered],
             on_conflict="update_priority",
         )
 
@@ -140,7 +144,7 @@ class PgQueuerEngine:
         tickets = await queries.dequeue(most, self._parameters, _NOBODY, None, _NEVER)
         if tickets:
             await queries.log_jobs([(ticket, "successful", None) for ticket in tickets])
-        return [int(ticket.dedupe_key or 0) for ticket in tickets]
+        return [int(ticket.payload or 0) for ticket in tickets]
 
     async def announce(self, tx: Transaction) -> None:
         """Let every process that listens hear with the commit that there is news."""
