@@ -1,0 +1,60 @@
+-- name: runs_of_ids
+select n, id from pinstripe.runs where reverse(id) collate "C" in (select reverse(id) from unnest($1::text[]) as id)
+
+-- name: known_schedules
+select s.job, s.key from unnest($1::text[], $2::text[]) as a(job, key)
+join pinstripe.schedules s on s.job = a.job and s.key = a.key
+
+-- name: runs_of_keys
+select r.job, r.key_tenant, r.key, r.n from unnest($1::text[], $2::text[], $3::text[]) as k(job, tenant, key)
+join pinstripe.runs r on r.job = k.job and r.key_tenant = k.tenant and r.key = k.key
+
+-- name: new_run_numbers
+select nextval('pinstripe.runs_n_seq') from generate_series(1, $1)
+
+-- name: new_execution_ids
+select nextval('pinstripe.executions_id_seq') from generate_series(1, $1)
+
+-- name: enqueue_runs
+-- Of those that have a key only the first is written; whoever comes second waits for the first one's transaction.
+insert into pinstripe.runs(n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
+  queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
+  retry_until, spread, local_time, finished_at)
+select n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, $1,
+  true, selected, total, total, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
+  retry_until, spread, local_time, finished_at
+from unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+  $11::text[], $12::text[], $13::boolean[], $14::integer[], $15::smallint[], $16::text[], $17::bigint[], $18::text[],
+  $19::text[], $20::integer[], $21::text[], $22::bigint[], $23::text[], $24::bigint[], $25::bigint[], $26::text[],
+  $27::bigint[])
+as r(n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, selected, total, band, flow, due_at,
+  key, key_tenant, crashes, schedule, scheduled_for, overlap, retry_until, spread, local_time, finished_at)
+on conflict (job, key_tenant, key) where key is not null do nothing
+returning n
+
+-- name: enqueue_executions
+insert into pinstripe.executions(id, run, tenant, job, state, held, chunk, due_at, error, finished_at)
+select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+  $9::text[], $10::bigint[])
+
+-- name: limits_of_jobs
+select l.job, l.total, l.per_tenant from pinstripe.limits l where l.job = any($1::text[])
+
+-- name: set_limits
+insert into pinstripe.limits(job, total, per_tenant) values ($1, $2, $3)
+on conflict (job) do update set total = excluded.total, per_tenant = excluded.per_tenant
+where (limits.total, limits.per_tenant) is distinct from (excluded.total, excluded.per_tenant)
+
+-- name: delete_limits
+delete from pinstripe.limits where job = $1
+
+-- name: delete_slots
+delete from pinstripe.slots where job = $1
+
+-- name: slots_of_running
+-- What runs already takes up its slots too.
+insert into pinstripe.slots(execution, job, tenant)
+select x.id, x.job, x.tenant from pinstripe.owners o
+join pinstripe.executions x on x.owner = o.id and x.state = 'running' and x.job = $1
+join pinstripe.runs r on r.n = x.run and r.queued
+on conflict do nothing

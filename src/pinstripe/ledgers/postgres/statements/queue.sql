@@ -1,0 +1,161 @@
+-- name: begin_turn
+-- The owner's row is locked, so that nobody takes this process for dead meanwhile. Then: what may hold something back,
+-- what frees something, and what is due.
+with me as (select 1 from pinstripe.owners where id = $1 and worker for share)
+select exists (select from me),
+  exists (select from pinstripe.pauses),
+  exists (select from pinstripe.limits),
+  exists (select from pinstripe.runs where stop is not null and finished_at is null),
+  exists (select from pinstripe.guards) or exists (select from pinstripe.slots),
+  (select min(due_at) from pinstripe.executions where state = 'queued' and held = 'due'),
+  (select min(r.due_at) from pinstripe.runs r
+   where queued and not selected and state = 'queued' and due_at > $2)
+
+-- name: chunks_of_tickets
+select id, run, flow, band, tag, until from pinstripe.chunks where id = any($1::bigint[]) and tag is not null
+
+-- name: start_picked
+with picked as materialized (
+  select e.id from unnest($1::bigint[], $2::integer[]) as p(chunk, most)
+  cross join lateral (
+    select x.id from pinstripe.executions x
+    where x.chunk = p.chunk and x.state = 'queued' order by x.id limit p.most for update skip locked) e)
+update pinstripe.executions x
+set state = 'running', owner = $3, epoch = epoch + 1, attempts = attempts + 1, started_at = $4
+from picked where x.id = picked.id
+returning x.id, x.run, x.tenant, x.epoch, x.attempts, x.solo, x.crashes, x.chunk
+
+-- name: candidates
+select e.id, p.chunk, e.tenant, e.job, r.stop, r.total > 1 or r.schedule is not null
+from unnest($1::bigint[], $2::integer[]) as p(chunk, most)
+cross join lateral (
+  select x.id, x.tenant, x.job, x.run from pinstripe.executions x
+  where x.chunk = p.chunk and x.state = 'queued' order by x.id limit p.most for update skip locked) e
+join pinstripe.runs r on r.n = e.run
+order by e.id
+
+-- name: start_ids
+update pinstripe.executions x
+set state = 'running', owner = $2, epoch = epoch + 1, attempts = attempts + 1, started_at = $3
+where id = any($1::bigint[]) and state = 'queued'
+returning x.id, x.run, x.tenant, x.epoch, x.attempts, x.solo, x.crashes, x.chunk
+
+-- name: hold
+update pinstripe.executions x set held = h.held, chunk = null, band = h.band, tag = h.tag
+from unnest($1::bigint[], $2::text[], $3::smallint[], $4::bigint[]) as h(id, held, band, tag)
+where x.id = h.id and x.state = 'queued'
+
+-- name: delete_chunks
+-- Not one in which something is still queued: that is locked by somebody who may yet leave it so.
+delete from pinstripe.chunks c where id = any($1::bigint[])
+  and not exists (select from pinstripe.executions x where x.chunk = c.id and x.state = 'queued')
+
+-- name: move_chunks
+-- What is served moves the tag; what is ended comes off the end.
+update pinstripe.chunks c set tag = tag + m.turns, until = until - m.ended
+from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as m(id, turns, ended) where c.id = m.id
+
+-- name: served
+-- Nobody waits for it: who does the same at this moment says about the same.
+with free as (
+  select b.band from unnest($1::smallint[]) as s(band) join pinstripe.bands b on b.band = s.band
+  order by b.band for update of b skip locked)
+update pinstripe.bands b set served = s.served
+from free, unnest($1::smallint[], $2::bigint[]) as s(band, served)
+where b.band = free.band and s.band = b.band and b.served < s.served
+
+-- name: finish_flows
+insert into pinstripe.flows(band, flow, finish) select * from unnest($1::smallint[], $2::text[], $3::bigint[])
+on conflict (band, flow) do update set finish = greatest(flows.finish, excluded.finish)
+
+-- name: begin_runs
+-- Those that were running have begun before.
+update pinstripe.runs set state = 'running', started_at = coalesce(started_at, $2)
+where n = any($1::bigint[]) and state = 'queued'
+returning n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total,
+  created_at
+
+-- name: runs_to_work
+select n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total,
+  created_at
+from pinstripe.runs where n = any($1::bigint[])
+
+-- name: settle_works
+-- A row that is queued again with its epoch unchanged was given back while its process was thought to be gone: its work
+-- is done all the same. (The epoch of one that never started is 0.) Its number alone could be another's by now.
+update pinstripe.executions x set state = s.state, owner = null, held = null, chunk = null, finished_at = $1,
+  error = s.error, traceback = s.traceback, result = s.result, attempts = attempts - s.uncounted
+from unnest($2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::integer[])
+  as s(id, run, epoch, state, error, traceback, result, uncounted)
+where x.id = s.id and x.run = s.run and x.epoch = s.epoch and x.epoch > 0 and x.state in ('running', 'queued')
+returning x.id, x.run, x.state
+
+-- name: requeue
+update pinstripe.executions x set state = 'queued', held = 'due', due_at = s.due_at, chunk = null, owner = null,
+  attempts = attempts - s.uncounted, crashes = crashes + s.crash, solo = solo or s.crash > 0, error = s.error,
+  traceback = s.traceback
+from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
+  $9::bigint[], $10::integer[]) as s(id, run, epoch, state, error, traceback, result, uncounted, due_at, crash)
+where x.id = s.id and x.run = s.run and x.epoch = s.epoch and x.state = 'running'
+returning x.id
+
+-- name: last_crashes
+select x.id from pinstripe.executions x join pinstripe.runs r on r.n = x.run
+where x.id = any($1::bigint[]) and x.crashes >= r.crashes
+
+-- name: jobs_of_runs
+select distinct job from pinstripe.runs where n = any($1::bigint[])
+
+-- name: running_of_worker
+-- What this process was given, and hasn't heard of, since the connection broke as it was committed.
+select x.id, x.run, x.tenant, x.epoch, x.attempts, x.solo, x.crashes, 0
+from pinstripe.executions x join pinstripe.runs r on r.n = x.run
+where x.owner = $1 and x.state = 'running' and r.queued and x.id <> all($2::bigint[])
+
+-- name: run_to_select
+-- One that a living process selects is left to it. What this process has, and hasn't heard of, is taken again.
+select r.n from pinstripe.runs r
+where r.queued and not r.selected and r.state = 'queued' and r.due_at <= $1 and r.stop is null
+  and (r.selector is null or r.selector = $2 and r.n <> all($3::bigint[])
+    or not exists (select from pinstripe.owners o where o.id = r.selector))
+order by r.band, r.due_at, r.n limit 1
+
+-- name: lock_run_to_select
+{run_to_select} for update skip locked
+
+-- name: set_selector
+update pinstripe.runs set selector = $2 where n = $1
+
+-- name: leave_selection
+update pinstripe.runs set selector = null where n = $1 and selector = $2
+
+-- name: selection_failed
+update pinstripe.runs set error = $2, stop = $3 where n = $1
+
+-- name: stop_run
+update pinstripe.runs set stop = $2 where n = $1 and finished_at is null and stop is null
+
+-- name: is_queued
+select queued from pinstripe.runs where n = $1
+
+-- name: stopped_runs
+select id, stop from pinstripe.runs where stop is not null and finished_at is null
+
+-- name: add_pause
+insert into pinstripe.pauses(job, tenant, since) values ($1, $2, $3) on conflict do nothing
+
+-- name: delete_pause
+delete from pinstripe.pauses where job = $1 and tenant = $2
+
+-- name: forget_flows
+delete from pinstripe.flows f using (
+  select f.band, f.flow from pinstripe.bands b join pinstripe.flows f on f.band = b.band and f.finish <= b.served
+  limit $1 for update of f skip locked) gone
+where f.band = gone.band and f.flow = gone.flow
+
+-- name: old_chunks
+select id, band, tag from pinstripe.chunks
+where tag is not null and id > $1 and ready_at <= $2 order by id limit $3
+
+-- name: may_tidy
+select pg_try_advisory_xact_lock(hashtextextended($1, 0))

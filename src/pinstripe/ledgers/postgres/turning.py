@@ -1,0 +1,132 @@
+"""A worker's turns: each settles what has ended and starts what may, in one transaction."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from pinstripe.ledgers.postgres.admission import Admission
+from pinstripe.ledgers.postgres.claiming import Appetite, Claim, Row
+from pinstripe.ledgers.postgres.settling import count
+from pinstripe.ledgers.postgres.settling_works import free, settle_works
+from pinstripe.ledgers.works import read_queued_run
+from pinstripe.queue import Started, Taken
+from pinstripe.run import ExecutionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pinstripe.ledger import Settlement
+    from pinstripe.ledgers.postgres.settling_works import Ended
+    from pinstripe.ledgers.postgres.store import Store
+    from pinstripe.ledgers.postgres.transaction import Transaction
+    from pinstripe.queue import QueuedRun
+
+KNOWN_RUNS = 256
+"""How many runs of several executions are remembered, so that they are not read at each turn."""
+
+
+class Turns:
+    """The turns of one worker. What they did is only believed once it is committed."""
+
+    def __init__(self, store: Store) -> None:
+        """Take the ledger's database."""
+        self._store = store
+        self._appetite = Appetite()
+        self._known: OrderedDict[int, QueuedRun] = OrderedDict()
+        self._running: set[int] = set()
+        self._unsure = False
+
+    async def turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
+        """Settle `settlements`, then start up to `slots` executions.
+
+        Where it isn't known of an earlier turn whether it was committed, what that started is given now.
+        """
+        unsure, self._unsure = self._unsure, True
+        running = self._running - {each.id for each in settlements}
+        taken, left = await self._store.write(lambda tx: self._in(tx, settlements, slots, running, unsure=unsure))
+        if left:
+            running |= {each.id for each in taken.started}
+            then, _ = await self._store.write(lambda tx: self._in(tx, (), left, running, unsure=False))
+            taken = then._replace(started=taken.started + then.started)
+        self._unsure = False
+        self._running = set() if taken.lost else running | {each.id for each in taken.started}
+        for each in taken.started:
+            if each.run.total > 1:
+                self._remember(each.run)
+        return taken
+
+    async def _in(
+        self, tx: Transaction, settlements: Sequence[Settlement], slots: int, running: set[int], *, unsure: bool
+    ) -> tuple[Taken, int]:
+        """One transaction; tell also for how many slots is to be claimed in another one.
+
+        So it is where limits are kept: whoever counts slots locks the limits first, and only what is to be started
+        tells whose they are; but what was settled is locked by then.
+        """
+        store, now = self._store, self._store.clock.now()
+        owner = store.ours().id or 0
+        is_alive, pauses, limits, stops, frees, due, selection = await tx.row("begin_turn", owner, now)
+        admission = Admission(tx, store.engine, now)
+        claim = Claim(tx, store.engine, owner, now)
+        lost: list[Row] = []
+        if is_alive and (unsure or tx.again):
+            lost = [Row(*row) for row in await tx.rows("running_of_worker", owner, [*running])]
+        if limits and settlements:
+            await self._lock_limits(tx, admission, {each.run for each in settlements})
+        settled = await settle_works(tx, settlements, now)
+        if frees:
+            await free(tx, admission, settled)
+        dues = [due, *(now if each.due_at is None else each.due_at for each in settlements if _runs_again(each))]
+        more = await admission.admit_due() if any(at is not None and at <= now for at in dues) else False
+        slots -= len(lost)
+        if is_alive and slots > 0 and not (limits and settlements):
+            await claim.take(slots, self._appetite)
+            if limits:
+                await self._lock_limits(tx, admission, claim.runs)
+            if claim.runs:
+                await (claim.sift(admission) if pauses or limits or stops else claim.start())
+        started = [*lost, *claim.started]
+        runs = await self._begin(tx, started, now)
+        await count(tx, _added(settled.ended, claim.ended), now)
+        await claim.note_served()
+        next_due = min([at for at in (*dues, selection) if at is not None and at > now], default=None)
+        taken = Taken(
+            [Started(row.id, runs[row.run], *row[2:7]) for row in started], next_due, more or claim.more, not is_alive
+        )
+        return taken, slots if limits and settlements and is_alive else 0
+
+    async def _lock_limits(self, tx: Transaction, admission: Admission, runs: Collection[int]) -> None:
+        await admission.lock_limits([job for (job,) in await tx.rows("jobs_of_runs", sorted(runs))])
+
+    async def _begin(self, tx: Transaction, rows: Sequence[Row], now: int) -> dict[int, QueuedRun]:
+        """Let runs be `running` of which something was started; give them, with what a worker needs to know."""
+        runs = {row.run: known for row in rows if (known := self._known.get(row.run)) is not None}
+        new = sorted({row.run for row in rows} - {*runs})
+        if not new:
+            return runs
+        found = [read_queued_run(row) for row in await tx.rows("begin_runs", new, now)]
+        left = {*new} - {run.n for run in found}
+        if left:
+            found += [read_queued_run(row) for row in await tx.rows("runs_to_work", sorted(left))]
+        return runs | {run.n: run for run in found}
+
+    def _remember(self, *runs: QueuedRun) -> None:
+        for run in runs:
+            self._known[run.n] = run
+            self._known.move_to_end(run.n)
+        while len(self._known) > KNOWN_RUNS:
+            self._known.popitem(last=False)
+
+
+def _runs_again(settlement: Settlement) -> bool:
+    return settlement.status is ExecutionStatus.QUEUED
+
+
+def _added(ended: Ended, more: Ended) -> Ended:
+    """Add up what has ended, by run and state."""
+    for run, counts in more.items():
+        mine = ended.setdefault(run, {})
+        for status, many in counts.items():
+            mine[status] = mine.get(status, 0) + many
+    return ended
