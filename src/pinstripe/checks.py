@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.definition import BrokenJob
-from pinstripe.errors import ConfigurationError, DatabaseUnavailable, IsolationError, LedgerError, PinstripeError
+from pinstripe.errors import ConfigurationError, DatabaseUnavailable, IsolationError, PinstripeError
+from pinstripe.ledger_checks import look_at_ledger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -44,27 +44,16 @@ async def look(folder: Path) -> list[Problem]:
     except ConfigurationError as error:
         return [Problem(_place(error.path, error.line) or "settings", error.reason)]
     try:
-        problems += await _of_ledger(project)
+        trouble = await look_at_ledger(project)
+        if trouble is not None:
+            problems.append(Problem("ledger", trouble))
         async for problem in _of_project(project):
-            problems.append(problem)
+            problems.append(problem)  # noqa: PERF401 - what was found before a failure is told
     except ConfigurationError as error:  # the application's `setup`
         problems.append(Problem(_place(error.path, error.line) or "settings", error.reason))
     finally:
         await project.close()
     return problems
-
-
-async def _of_ledger(project: Project) -> list[Problem]:
-    """Open the project, and with it the ledger; tell why that can't be, or why nothing could be written."""
-    path = project.settings.ledger_path
-    try:
-        await project.open()
-    except LedgerError as error:
-        return [Problem("ledger", str(error))]
-    there = next(place for place in (path, *path.parents) if place.exists())
-    if not os.access(there, os.W_OK):
-        return [Problem("ledger", f"{there} can't be written by this user; let it, or change the setting `ledger`")]
-    return []
 
 
 async def _of_project(project: Project) -> AsyncIterator[Problem]:
