@@ -11,13 +11,14 @@ import json
 import logging
 import random
 import threading
+import time
 import uuid
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from pgqueuer import __version__ as VERSION
+import pgqueuer
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.settings import DBSettings, Durability
@@ -41,6 +42,9 @@ SPAN = 1 << 30
 
 REANCHOR = 1 << 29
 """How far a band may have been served beyond its anchor before that is moved: half of its places are left then."""
+
+ANCHORED = 60.0
+"""Seconds for which anchors are remembered: they are moved once in half a billion executions."""
 
 PING_EVERY = 10.0
 """Seconds between two looks at whether the connection that listens still lives: nothing else would tell."""
@@ -68,7 +72,7 @@ _log = logging.getLogger("pinstripe")
 class PgQueuerEngine:
     """An engine over PgQueuer's tables in the schema `<schema>_engine`; see `pinstripe.engine.Carrier`."""
 
-    version = VERSION
+    version = str(pgqueuer.__version__)  # type: ignore[attr-defined]  # it is public: their command shows it
 
     def __init__(
         self, schema: str, statement: Statements, connect: Callable[[], Awaitable[asyncpg.Connection | None]]
@@ -91,6 +95,8 @@ class PgQueuerEngine:
         self._loop_thread = 0
         self._listening: asyncio.Task[None] | None = None
         self._deaf = True
+        self._anchors_known: dict[int, int] = {}
+        self._anchored_at = float("-inf")
 
     @property
     def channel(self) -> str:
@@ -157,6 +163,7 @@ class PgQueuerEngine:
         """
         await self._queries(tx.connection).clear_queue_log(ENTRYPOINT)
         if await tx.rows("move_anchors", REANCHOR):
+            self._anchored_at = float("-inf")
             self.lost = True
 
     def rouse(self) -> None:
@@ -181,10 +188,16 @@ class PgQueuerEngine:
         return True
 
     def _queries(self, connection: Any) -> Queries:
-        return Queries(Driver(connection), self._environment, self._builder, self._schedules)
+        driver: Any = Driver(connection)  # nothing of ours listens or notifies by it
+        return Queries(driver, self._environment, self._builder, self._schedules)
 
     async def _anchors(self, tx: Transaction) -> dict[int, int]:
-        return {band: anchor for band, anchor in await tx.rows("anchors")}
+        """Give where each band begins to count. An older anchor makes a ticket wait, until it is minted once more."""
+        now = time.monotonic()
+        if now - self._anchored_at > ANCHORED:
+            self._anchors_known = {int(band): int(anchor) for band, anchor in await tx.rows("anchors")}
+            self._anchored_at = now
+        return self._anchors_known
 
     def _adopt(self) -> asyncio.AbstractEventLoop:
         """Belong to the running event loop from now on."""
@@ -231,9 +244,10 @@ class PgQueuerEngine:
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         """Hear news: tickets that were minted, and what `announce` says; tickets that are taken are none."""
+        if self._loop is None or self._heard.is_set():
+            return
         if payload == _NEWS or _operation(payload) == "insert":
-            if self._loop is not None and not self._heard.is_set():
-                self._loop.call_later(random.uniform(0, JITTER), self._heard.set)  # noqa: S311 - it hides nothing
+            self._loop.call_later(random.uniform(0, JITTER), self._heard.set)  # noqa: S311 - it hides nothing
 
 
 _NEWS = "news"
@@ -260,7 +274,7 @@ class Driver:
 
 
 def engine_settings(schema: str) -> DBSettings:
-    """Name what PgQueuer keeps for the ledger in a `schema`: each name, since it would read those left out elsewhere."""
+    """Name what PgQueuer keeps for the ledger in a `schema`: all, since it takes what is left out from elsewhere."""
     return DBSettings(
         prefix="",
         db_schema=f"{schema}_engine",

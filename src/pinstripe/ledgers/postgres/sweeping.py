@@ -85,17 +85,25 @@ class Sweeps:
         engine = self._store.engine
         if engine.lost:
             engine.lost, self._minted_to = False, 0
-            while await self._store.write(lambda tx: self._mint_page(tx, since=0)):
-                pass
+            try:
+                while await self._mint_page(since=0):
+                    pass
+            except BaseException:
+                engine.lost = True
+                raise
         elif waits:
-            await self._store.write(lambda tx: self._mint_page(tx, since=WAITED))
+            await self._mint_page(since=WAITED)
 
-    async def _mint_page(self, tx: Transaction, *, since: int) -> bool:
-        ready_by = self._store.clock.now() - since
-        rows = await tx.rows("old_chunks", self._minted_to, ready_by, TICKETS)
-        await self._store.engine.mint(tx, [NewTicket(*row) for row in rows])
-        self._minted_to = rows[-1][0] if len(rows) == TICKETS else 0
-        return len(rows) == TICKETS
+    async def _mint_page(self, *, since: int) -> bool:
+        """Mint a page, from the number of the chunk before it on; tell whether there is another one."""
+
+        async def mint(tx: Transaction) -> int:
+            rows = await tx.rows("old_chunks", self._minted_to, self._store.clock.now() - since, TICKETS)
+            await self._store.engine.mint(tx, [NewTicket(*row) for row in rows])
+            return int(rows[-1][0]) if len(rows) == TICKETS else 0
+
+        self._minted_to = await self._store.write(mint)
+        return self._minted_to > 0
 
     async def _mend(self, tx: Transaction) -> None:
         """Look after what is held without need, and forget of the flows what says nothing any more."""

@@ -1,7 +1,7 @@
 -- name: begin_turn
 -- The owner's row is locked, so that nobody takes this process for dead meanwhile. Then: what may hold something back,
 -- what frees something, and what is due.
-with me as (select 1 from pinstripe.owners where id = $1 and worker for share)
+with me as (select 1 from pinstripe.owners where id = $1 and worker for key share)
 select exists (select from me),
   exists (select from pinstripe.pauses),
   exists (select from pinstripe.limits),
