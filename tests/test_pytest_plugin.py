@@ -56,6 +56,13 @@ def test_a_suite_has_the_fixtures_without_a_word(suite: pytest.Pytester, options
     assert not (suite.path / ".pinstripe").exists()  # where the project's own ledger would be
 
 
+def test_a_project_whose_ledger_is_on_postgresql_needs_no_server(suite: pytest.Pytester) -> None:
+    ProjectFolder(suite.path).configure(
+        'ledger = "postgresql://app@127.0.0.1:1/nothing"\ntenants.source = "tenancy:tenants"'
+    )
+    suite.runpytest_subprocess("-Werror").assert_outcomes(passed=9)
+
+
 def test_the_project_is_found_by_the_option(suite: pytest.Pytester) -> None:
     application = suite.mkdir("application")
     for name in ("lib", "pyproject.toml", "tenancy.py"):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import ProjectFolder
+    from tests.postgres import Postgres
 
 
 @pytest.fixture
@@ -88,6 +89,37 @@ def test_what_was_open_before_is_led_to_the_test_and_back(own: Path, tmp_path: P
         assert run.created_at < min(told)  # by the real clock again
     finally:
         project.close()
+
+
+def test_what_was_open_before_on_postgresql_is_led_to_the_test_and_back(
+    project_folder: ProjectFolder,
+    tmp_path: Path,
+    postgres: Postgres,
+    postgres_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_clinics(project_folder)
+    monkeypatch.chdir(project_folder.path)
+
+    def kept() -> list[str]:
+        rows = postgres.execute_now("select args from pinstripe.runs order by n", database=postgres_database)
+        return [args for (args,) in rows]
+
+    told = []
+    with pinstripe.open_project(flags={"ledger": postgres.url(postgres_database)}) as project:
+        with project.workspace(tenant=None) as before:
+            before.enqueue_background_job("crunch", 1)
+            for name in ("first.db", "second.db"):
+                with staged(project_folder.path, tmp_path, name) as jobs:
+                    jobs.assert_nothing_enqueued()
+                    before.options(delay="5m").enqueue_background_job("crunch", 2)
+                    jobs.advance("5m")
+                    assert [run.result for run in jobs.drain()] == [2]
+                    told.append(jobs.now)
+            assert kept() == ["[1]"]
+            run = before.enqueue_background_job("crunch", 3)
+        assert kept() == ["[1]", "[3]"]
+        assert run.created_at < min(told)  # by the server's clock again
 
 
 def test_a_project_on_an_event_loop_is_led_too(own: Path, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from pinstripe.clock import SystemClock, to_datetime, to_microseconds
 from pinstripe.config import load_settings
 from pinstripe.duration import parse_duration
 from pinstripe.errors import ConfigurationError
-from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.names import nearest
 from pinstripe.opening import OPENED
 from pinstripe.plain import PlainProject
@@ -89,6 +88,9 @@ class Stage:
         patch.setattr(Project, "__init__", make_here)
         patch.setattr(Project, "_prepare", prepare_once)
         patch.setattr(SystemClock, "now", lambda _: self._now)
+        of_databases = sys.modules.get("pinstripe.ledgers.postgres.database_clock")
+        if of_databases is not None:  # some project goes by the time of its ledger's server
+            patch.setattr(of_databases.DatabaseClock, "now", lambda _: self._now)
         for opened in list(OPENED):
             self._lead(opened)
 
@@ -151,19 +153,24 @@ class Stage:
         project = opened._project if isinstance(opened, PlainProject) else opened  # noqa: SLF001 - the other half
         here = Project(project.settings).ledger
         _finish(here.open(write=True))
-        there = project.ledger
-        assert isinstance(there, SQLiteLedger)  # noqa: S101 - there is no other one yet
-        # The project's parts all have this object. So it is the object that becomes another, and is itself again later;
-        # its own connection rests meanwhile.
-        own = dict(vars(there))
-        vars(there).update(vars(here))
+        there: Any = project.ledger
+        # The project's parts all have this object. So it is the object that becomes another, and is itself again later,
+        # of whatever kind it is; its own connections rest meanwhile.
+        kind, own = type(there), dict(vars(there))
+        _become(there, type(here), vars(here))
 
         def back() -> None:
-            vars(there).update(own)
+            _become(there, kind, own)
             _finish(here.close())
 
         self._back.append(back)
         self._see(project)
+
+
+def _become(ledger: Any, kind: type, values: Mapping[str, object]) -> None:
+    ledger.__class__ = kind
+    vars(ledger).clear()
+    vars(ledger).update(values)
 
 
 def _stand_in(project: Project, name: str, value: object) -> ServiceDefinition:
