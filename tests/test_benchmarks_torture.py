@@ -14,6 +14,7 @@ import pytest
 from benchmarks.torture import jobs
 from benchmarks.torture.__main__ import main
 from benchmarks.torture.load import Enqueued
+from benchmarks.torture.reading import SQLite
 from benchmarks.torture.verdict import read_notes, repeated, unfinished, violations
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Tortured:
 
     def violations(self) -> list[str]:
         """The verdict on it, each without its details."""
-        found = violations(self.ledger, read_notes(self.notes), self.enqueued, self.by_hand)
+        found = violations(SQLite(self.ledger), read_notes(self.notes), self.enqueued, self.by_hand)
         return sorted(each.partition(" (")[0] for each in found)
 
     def write(self, statement: str) -> None:
@@ -96,7 +97,7 @@ def tortured(sound: tuple[Path, list[Enqueued], list[str]], tmp_path: Path) -> T
 
 def test_what_went_as_it_should_is_no_violation(tortured: Tortured) -> None:
     assert tortured.violations() == []
-    assert unfinished(tortured.ledger) == 0
+    assert unfinished(SQLite(tortured.ledger)) == 0
     assert repeated(read_notes(tortured.notes)) == (0, 0)
 
 

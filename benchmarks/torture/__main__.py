@@ -1,4 +1,4 @@
-"""`python -m benchmarks.torture [--seed N] [--times N]`: torture the queue; exits with 1 where a promise was broken."""
+"""Torture the queue: `python -m benchmarks.torture [--postgres] [--seed N] [--times N]`; 1 where it broke a promise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from benchmarks.torture.harness import Plan, torture
+from benchmarks.torture.harness import ON_POSTGRES, Plan, torture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +22,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for each in fields(Plan):
         if each.name == "seed":
             parser.add_argument("--seed", type=int, help="as it was printed; by default one of chance")
+        elif each.name == "postgres":
+            parser.add_argument(
+                "--postgres", action="store_true", help="with a ledger on PostgreSQL, and several hosts"
+            )
         else:
-            kind = type(each.default)
-            parser.add_argument(f"--{each.name}", type=kind, default=each.default, help=f"default: {each.default}")
-    given = vars(parser.parse_args(arguments))
+            other = f", with --postgres {ON_POSTGRES[each.name]}" if each.name in ON_POSTGRES else ""
+            parser.add_argument(f"--{each.name}", type=type(each.default), help=f"default: {each.default}{other}")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    if given["postgres"]:
+        given = {**ON_POSTGRES, **given}
     times = given.pop("times")
-    first = given.pop("seed")
+    first = given.pop("seed", None)
     first = secrets.randbelow(1_000_000) if first is None else first
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that workers end with this
     violated = 0

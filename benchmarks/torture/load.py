@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +34,8 @@ SHARES = {
 """Which share of all executions each of these jobs has."""
 
 PAGE = 100
+PATIENCE = 60.0
+"""Seconds for which the ledger may not be there."""
 
 
 class Enqueued(NamedTuple):
@@ -66,8 +69,22 @@ async def _enqueue(folder: Path, executions: int, tenants: int, dice: Random) ->
     enqueued = []
     async with open_project(folder) as project:
         for call, total in calls:
-            enqueued += [Enqueued(run.id, run.job, total) for run in await call(project)]
+            enqueued += [Enqueued(run.id, run.job, total) for run in await _insist(call, project)]
     return enqueued
+
+
+async def _insist(call: Call, project: Project) -> list[Run]:
+    """Enqueue, again where the ledger's server is down: what was not acknowledged may be there or not."""
+    from pinstripe.errors import LedgerError
+
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await call(project)
+        except LedgerError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
 
 
 def _calls(executions: int, tenants: list[str], dice: Random) -> Iterator[tuple[Call, int]]:

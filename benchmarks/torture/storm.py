@@ -19,8 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
+    from benchmarks.torture.outages import Outages
+    from benchmarks.torture.places import Host, Place
+
 ENDS = {0, -signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM}
 """With what a worker may end: killed by this, or by the poison in it, or ended as asked."""
+
+UNUSABLE = 4
+"""With what a command ends that can't reach its ledger."""
+
+STARTING = 5.0
+"""Seconds in which a worker may still end because it doesn't reach its ledger; afterwards it waits until it does."""
 
 SEVERAL = 2
 """The number of the worker that has two processes."""
@@ -38,20 +47,23 @@ PATIENCE = 60.0
 class Victim:
     """One place for a worker: who is in it, and until when it is stopped."""
 
-    def __init__(self, folder: Path, number: int, variables: Mapping[str, str], processes: int) -> None:
-        """Start a worker in it, of so many processes."""
+    def __init__(self, folder: Path, number: int, variables: Mapping[str, str], host: Host, processes: int) -> None:
+        """Start a worker in it, of so many processes, on a host."""
+        self.host = host.name
         self._processes = processes
-        self._command = pinstripe("start-worker", "--processes", str(processes))
+        self._command = host.command(pinstripe("start-worker", "--processes", str(processes)))
         self.output = folder / f"worker-{number}.txt"
         self.sessions: list[int] = []
         self.faults: list[str] = []
         self.continued_at: float | None = None
+        self.started_at = 0.0
         self._folder = folder
-        self._variables = variables
+        self._variables = host.variables(variables)
         self.start()
 
     def start(self) -> None:
         """Start a worker, which heads a session of its own."""
+        self.started_at = time.monotonic()
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 self._command,
@@ -81,13 +93,15 @@ class Victim:
             self.signal(signal.SIGCONT)
             self.continued_at = None
 
-    def ended(self) -> bool:
+    def ended(self, outages: Outages | None = None) -> bool:
         """Tell whether it has ended; with what no worker should end by is a fault."""
         code = self.process.poll()
         if code is None:
             return False
         self.continued_at = None
-        if code not in ENDS:
+        starting = self.started_at, self.started_at + STARTING
+        excused = code == UNUSABLE and outages is not None and outages.touched(self.host, *starting)
+        if code not in ENDS and not excused:
             printed = self.output.read_text("utf-8", errors="replace")[-2_000:]
             self.faults.append(f"a worker ended with {code}: {printed}")
         return True
@@ -97,16 +111,27 @@ class Storm:
     """Does it all in a thread of its own, from the beginning of the block to `calm`."""
 
     def __init__(
-        self, folder: Path, variables: Mapping[str, str], dice: Random, *, workers: int, every: float, lease: float
+        self,
+        folder: Path,
+        variables: Mapping[str, str],
+        place: Place,
+        dice: Random,
+        *,
+        workers: int,
+        every: float,
+        lease: float,
     ) -> None:
-        """Take what it needs; every so many seconds something befalls one of the workers."""
+        """Start workers on the hosts of the place; every so many seconds something befalls one of them."""
         self.done = {"killed": 0, "stopped": 0, "ended": 0, "started again": 0}
+        self._outages = place.outages
         self._dice = dice
         self._every = every
         self._lease = lease
         self._calm = threading.Event()
+        hosts = [place.hosts[number % len(place.hosts)] for number in range(workers)]
         self._victims = [
-            Victim(folder, number, variables, processes=2 if number == SEVERAL else 1) for number in range(workers)
+            Victim(folder, number, variables, host, processes=2 if number == SEVERAL else 1)
+            for number, host in enumerate(hosts)
         ]
         self._thread = threading.Thread(target=self._rage, name="storm")
         self._thread.start()
@@ -127,7 +152,7 @@ class Storm:
     def mend(self) -> None:
         """Start workers again that have ended."""
         for victim in self._victims:
-            if victim.ended():
+            if victim.ended(self._outages):
                 self.done["started again"] += 1
                 victim.start()
 
@@ -183,15 +208,19 @@ class Storm:
 class ByHand:
     """Runs a job in the foreground, again and again, in a thread of its own."""
 
-    def __init__(self, folder: Path, variables: Mapping[str, str], tenants: int, dice: Random) -> None:
-        """Start with the first."""
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str], tenants: int, dice: Random, outages: Outages | None = None
+    ) -> None:
+        """Start with the first; one that can't use its ledger may fail of `outages`."""
         self.runs: list[str] = []
         self.killed = 0
+        self.failed = 0
         self.faults: list[str] = []
         self._folder = folder
         self._variables = variables
         self._tenants = [f"tenant-{number:05d}" for number in range(tenants)]
         self._dice = dice
+        self._outages = outages
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._repeat, name="by hand")
         self._thread.start()
@@ -208,6 +237,7 @@ class ByHand:
             if pauses := self._dice.random() < PAUSED:
                 self._tell("pause", "--job", "single")
             limit = self._dice.uniform(0.2, 0.6) if self._dice.random() < KILLED_BY_HAND else PATIENCE
+            began = time.monotonic()
             try:
                 code, printed, said = ask(self._folder, self._variables, *command, limit=limit)
             except subprocess.TimeoutExpired:  # it was killed
@@ -215,17 +245,30 @@ class ByHand:
                 if limit == PATIENCE:
                     self.faults.append(f"a run by hand did not end in {PATIENCE:g} s")
             else:
-                if code:
-                    self.faults.append(f"a run by hand ended with {code}: {printed[-1_000:]} {said[-1_000:]}")
-                else:
+                if not code:
                     self.runs.append(str(json.loads(printed)["id"]))
+                elif self._is_excused(code, began):
+                    self.failed += 1
+                else:
+                    self.faults.append(f"a run by hand ended with {code}: {printed[-1_000:]} {said[-1_000:]}")
             if pauses:
                 self._tell("resume", "--job", "single")
 
     def _tell(self, *command: str) -> None:
-        code, _, said = ask(self._folder, self._variables, *command)
-        if code:
-            self.faults.append(f"`pinstripe {' '.join(command)}` ended with {code}: {said}")
+        """Give a command, again where it can't use its ledger because of an outage."""
+        while True:
+            began = time.monotonic()
+            code, _, said = ask(self._folder, self._variables, *command)
+            if not code:
+                return
+            if not self._is_excused(code, began):
+                self.faults.append(f"`pinstripe {' '.join(command)}` ended with {code}: {said}")
+                return
+            time.sleep(0.1)
+
+    def _is_excused(self, code: int, began: float) -> bool:
+        outages = self._outages
+        return code == UNUSABLE and outages is not None and outages.touched(None, began, time.monotonic())
 
 
 def ask(folder: Path, variables: Mapping[str, str], *arguments: str, limit: float = PATIENCE) -> tuple[int, str, str]:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import apsw
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.torture.jobs import EXPECTED, POISON
+from benchmarks.torture.reading import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from benchmarks.torture.load import Enqueued
+    from benchmarks.torture.reading import Reading
 
 FINAL = ("succeeded", "failed", "cancelled", "skipped")
 SURVIVED = 2
 """How many crashes an execution survives by default: one more fails it."""
-
-SHOWN = 5
-"""How many of a kind of violation are shown."""
 
 
 class Row(NamedTuple):
@@ -61,28 +58,21 @@ def read_notes(path: Path) -> Notes:
     return Notes(starts, ends)
 
 
-def read_rows(ledger: Path) -> list[Row]:
+def read_rows(ledger: Reading) -> list[Row]:
     """Read all executions."""
-    connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READONLY)
-    found = connection.execute(
+    found = ledger.rows(
         "select r.id || '/' || e.tenant, r.id, e.job, e.tenant, e.state, e.epoch, e.attempts, e.crashes, e.error"
         " from executions e join runs r on r.n = e.run"
     )
-    rows = [Row(*values) for values in found]
-    connection.close()
-    return rows
+    return [Row(*values) for values in found]
 
 
-def unfinished(ledger: Path) -> int:
+def unfinished(ledger: Reading) -> int:
     """Count the runs that have not ended."""
-    connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READONLY)
-    connection.set_busy_timeout(10_000)
-    count = _count(connection, "runs where finished_at is null")
-    connection.close()
-    return count
+    return _count(ledger, "runs where finished_at is null")
 
 
-def violations(ledger: Path, notes: Notes, enqueued: Sequence[Enqueued], by_hand: Sequence[str]) -> list[str]:
+def violations(ledger: Reading, notes: Notes, enqueued: Sequence[Enqueued], by_hand: Sequence[str]) -> list[str]:
     """Give everything that isn't as it was promised; at most `SHOWN` of a kind, with how many there are."""
     rows = read_rows(ledger)
     found: dict[str, list[str]] = defaultdict(list)
@@ -114,30 +104,27 @@ def _lost(rows: Sequence[Row], enqueued: Sequence[Enqueued]) -> Iterator[tuple[s
             yield "lost", f"run {run.id} of {run.job} has {there[run.id]} of {run.total} executions"
 
 
-def _counted(ledger: Path) -> Iterator[tuple[str, str]]:
+def _counted(ledger: Reading) -> Iterator[tuple[str, str]]:
     """Each run's counters are what counting gives, and each run has ended: nothing was settled twice or not at all."""
-    connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READONLY)
     states: dict[int, Counter[str]] = defaultdict(Counter)
-    for run, state, count in connection.execute("select run, state, count(*) from executions group by run, state"):
+    for run, state, count in ledger.rows("select run, state, count(*) from executions group by run, state"):
         states[int(run)][str(state)] = int(count)
     columns = "n, id, state, finished_at, total, open, succeeded, failed, cancelled, skipped"
-    for n, id_, state, finished_at, total, left, *counters in connection.execute(f"select {columns} from runs"):
+    for n, id_, state, finished_at, total, left, *counters in ledger.rows(f"select {columns} from runs"):
         counted = [states[int(n)][each] for each in FINAL]
         if [*counters] != counted or total != sum(counted) or total != states[int(n)].total() or left:
             yield "miscounted", f"run {id_}: total {total}, open {left}, {counters}, but {dict(states[int(n)])}"
         if state not in FINAL or finished_at is None:
             yield "unfinished", f"run {id_} is {state}"
-    left_over = {name: _count(connection, name) for name in ("chunks", "slots", "guards")}
+    left_over = {name: _count(ledger, name) for name in ("chunks", "slots", "guards")}
     if any(left_over.values()):
         yield "left in the queue", str(left_over)
-    if (sound := connection.execute("pragma integrity_check").fetchall()) != [("ok",)]:
-        yield "integrity", str(sound[:SHOWN])
-    connection.close()
+    if (unsound := ledger.unsound()) is not None:
+        yield "integrity", unsound
 
 
-def _count(connection: apsw.Connection, table: str) -> int:
-    count: Any = connection.execute(f"select count(*) from {table}").fetchall()[0][0]
-    return int(count)
+def _count(ledger: Reading, table: str) -> int:
+    return int(ledger.rows(f"select count(*) from {table}")[0][0])
 
 
 def _as_expected(rows: Sequence[Row], ended_by_hand: set[str]) -> Iterator[tuple[str, str]]:
