@@ -101,6 +101,7 @@ async def test_enqueueing_starts_nothing(project_folder: ProjectFolder) -> None:
         ("picky", (), {"tenants": "acme"}, InvalidArguments),
         ("sums", (), {"at": datetime(2026, 1, 1)}, InvalidArguments),  # noqa: DTZ001 - that is what is wrong
         ("sums", (), {"delay": timedelta.max}, InvalidArguments),
+        ("sums", (), {"connection": object()}, InvalidArguments),  # the ledger is a SQLite file
         ("sums", (), {"retries": 3}, TypeError),
     ],
 )
@@ -122,7 +123,10 @@ async def test_what_can_not_be_run_is_refused_before_anything_is_kept(
         assert await shop.runs() == []
 
 
-@pytest.mark.parametrize("option", [{"at": datetime.now(UTC)}, {"delay": "5m"}, {"key": "a"}, {"priority": "bulk"}])
+@pytest.mark.parametrize(
+    "option",
+    [{"at": datetime.now(UTC)}, {"delay": "5m"}, {"key": "a"}, {"priority": "bulk"}, {"connection": object()}],
+)
 async def test_options_of_enqueued_runs_are_not_for_one_here_and_now(
     project_folder: ProjectFolder, option: dict[str, Any]
 ) -> None:
@@ -132,7 +136,7 @@ async def test_options_of_enqueued_runs_are_not_for_one_here_and_now(
             message = rf"^options\({next(iter(option))}=…\) is for enqueue_background_job; run_background_job runs the"
             with pytest.raises(TypeError, match=message):
                 await workspace.options(**option).run_background_job("sums")
-            with pytest.raises(TypeError, match=r"^unknown option wait; expected one of tenants, .*, priority$"):
+            with pytest.raises(TypeError, match=r"^unknown option wait; expected one of tenants, .*, connection$"):
                 workspace.options(wait=True)
 
 

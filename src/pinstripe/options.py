@@ -35,12 +35,16 @@ _LAST = to_microseconds(datetime.max.replace(tzinfo=UTC))
 
 
 class Terms(NamedTuple):
-    """How an enqueued run waits: not before `at`, or before the `delay` is over; with its `key`, and its `priority`."""
+    """How an enqueued run waits: not before `at`, or before the `delay` is over; with its `key`, and its `priority`.
+
+    It is enqueued in the transaction that is open on `connection`; None is one of the ledger's own.
+    """
 
     at: datetime | None = None
     delay: timedelta | None = None
     key: str | None = None
     priority: Priority | None = None
+    connection: Any = None
 
     @classmethod
     def of(
@@ -50,12 +54,13 @@ class Terms(NamedTuple):
         delay: str | timedelta | None = None,
         key: str | None = None,
         priority: str | None = None,
+        connection: Any = None,
     ) -> Terms:
         """Check what code gave; raises `InvalidArguments`, which names the option."""
         if at is not None and delay is not None:
             message = f"expected either options(at=…) or options(delay=…), got both: {show(at)} and {show(delay)}"
             raise InvalidArguments(message)
-        return cls(_moment(at), _duration(delay), _key(key), _priority(priority))
+        return cls(_moment(at), _duration(delay), _key(key), _priority(priority), connection)
 
     def due_at(self, now: int) -> int | None:
         """Tell when it may start, in microseconds UTC; None where that is `now`, or was."""
@@ -85,7 +90,8 @@ class Options:
     The others are for what is enqueued. `at` is an aware datetime before which nothing of it starts, or `delay` how
     long that is from now, as `"5m"` or a `timedelta`. `key` is a text of at most 200 characters: a second run of the
     same job with it isn't made, for as long as the first one is kept. `priority` is `"interactive"`, `"default"` or
-    `"bulk"`.
+    `"bulk"`. `connection` is a connection or session to the ledger's PostgreSQL, on which a transaction of the
+    caller's is open: the run is enqueued in that, and is there when, and only if, it is committed.
     """
 
     workspace: Workspace = field(repr=False)
@@ -96,6 +102,7 @@ class Options:
     delay: str | timedelta | None = None
     key: str | None = None
     priority: str | None = None
+    connection: Any = field(default=None, repr=False)
 
     async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:
         """Run a job for the chosen tenants, as `Workspace.run_background_job` does; give the finished run.
@@ -128,12 +135,11 @@ class Options:
 
     def terms(self) -> Terms:
         """Give how it waits; raises `InvalidArguments` for an option that can't be."""
-        if self.at is None and self.delay is None and self.key is None and self.priority is None:
-            return NOTHING_SAID
-        return Terms.of(at=self.at, delay=self.delay, key=self.key, priority=self.priority)
+        chosen = {name: getattr(self, name) for name in _ENQUEUED}
+        return NOTHING_SAID if all(value is None for value in chosen.values()) else Terms.of(**chosen)
 
 
-_ENQUEUED = ("at", "delay", "key", "priority")
+_ENQUEUED = ("at", "delay", "key", "priority", "connection")
 
 
 def take(calls: Iterable[Call]) -> list[Call]:

@@ -143,9 +143,9 @@ class PlainWorkspace:
         return self._owner.call(self._open().enqueue_background_jobs(job, take(calls)))
 
     def options(self, **options: Any) -> PlainOptions:
-        """Choose the `tenants`, `exclude` or `where` of one run; and `at`, `delay`, `key`, `priority` of a queued one.
+        """Choose the `tenants`, `exclude` or `where` of one run; an unknown option is a `TypeError`.
 
-        See `Options`; an unknown option is a `TypeError`.
+        One that is enqueued may have `at` or `delay`, `key`, `priority` and `connection` too; see `Options`.
         """
         return PlainOptions(self._owner, self._open().options(**options))
 

@@ -225,8 +225,11 @@ class Queue(Protocol):
     All methods raise `LedgerError` where the ledger can't be used, and lose nothing that was acknowledged.
     """
 
-    async def enqueue(self, works: Sequence[NewWork]) -> list[Run]:
+    async def enqueue(self, works: Sequence[NewWork], connection: object = None) -> list[Run]:
         """Nothing → queued runs, all or none of them; give them in order, or those that have their keys already.
+
+        With a caller's `connection` that is done in its open transaction, and is there for others once that is
+        committed. Raises `InvalidArguments` where the ledger can't do so on that connection.
 
         With tenants a run is selected, and its executions are ready, or held until due; a scheduled one that may not
         overlap becomes `skipped` or held where its predecessor for the tenant is unfinished. Without them it is

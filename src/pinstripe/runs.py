@@ -164,7 +164,7 @@ class Runs:
         plan = await self._plan(definition, bound[0] if bound else ((), {}), request, parent, only)
         tenant = None if only is None else only.id
         works = await make_works(plan, bound, terms, tenant=tenant, now=self._clock.now())
-        return await self._ledger.queue.enqueue(works) if works else []
+        return await self._ledger.queue.enqueue(works, terms.connection) if works else []
 
     async def enqueue_retry(self, reference: str, *, skipped: bool) -> Run | None:
         """Write down a retry, as `retry` makes it, for a worker to select; None where there is nothing to retry."""

@@ -167,7 +167,7 @@ class Workspace:
     def options(self, **options: Any) -> Options:
         """Choose the `tenants`, `exclude` or `where` of one run; an unknown option is a `TypeError`.
 
-        One that is enqueued may have `at` or `delay`, `key` and `priority` too; see `Options`.
+        One that is enqueued may have `at` or `delay`, `key`, `priority` and `connection` too; see `Options`.
         """
         self.check()
         known = [each.name for each in fields(Options) if each.name != "workspace"]
@@ -175,6 +175,10 @@ class Workspace:
         if unknown:
             message = f"unknown option {', '.join(unknown)}; expected one of {', '.join(known)}"
             raise TypeError(message)
+        if options.get("connection") is not None:
+            from pinstripe.thread_bound import resolve  # only where it is given
+
+            options["connection"] = resolve(options["connection"])
         return Options(self, **options)
 
     async def run_background_job(self, job: str | type[BackgroundJob], /, *args: Any, **kwargs: Any) -> Run:

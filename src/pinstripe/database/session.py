@@ -174,6 +174,18 @@ class ScopedSession(Session):
         self._allow_everything("session.connection()")
         return super().connection(*args, **options)
 
+    def lend(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Let the ledger work on the driver's connection of the open transaction; where none is open, it begins."""
+
+        def lent() -> T:
+            connection = super(ScopedSession, self).connection()
+            driver = connection.connection.driver_connection
+            if not getattr(driver, "is_in_transaction", lambda: True)():
+                connection.exec_driver_sql("select 1")  # SQLAlchemy begins with the first statement of its own
+            return await_only(work(driver))
+
+        return self._alone(lent)
+
     def bulk_save_objects(self, *args: Any, **options: Any) -> None:
         """Refuse in a scope: its updates go by primary key alone."""
         self._allow_everything("session.bulk_save_objects()")
@@ -287,6 +299,10 @@ class DatabaseSession(AsyncSession):
     def get_bind(self, *args: Any, **options: Any) -> Any:
         """Refuse in a scope, as `ScopedSession.get_bind`."""
         return self.sync_session.get_bind(*args, **options)
+
+    async def lend(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Let the ledger do something in the open transaction, as `ScopedSession.lend`; it is given to nobody else."""
+        return await self.run_sync(lambda _: self.sync_session.lend(work))
 
 
 def keep_rows(session: Session) -> list[tuple[Any, dict[str, Any]]]:

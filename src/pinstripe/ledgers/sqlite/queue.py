@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
+from pinstripe.errors import InvalidArguments
 from pinstripe.ledgers.hosts import host
 from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing, selecting
 from pinstripe.ledgers.sqlite.admission import FIRST, Admission
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from pinstripe.limits import Limits
     from pinstripe.queue import NewWork, Pause, QueuedRun, QueueStatus, RunWaits
     from pinstripe.run import Run
+
+_NO_CONNECTION = (
+    "options(connection=…) is for a ledger in PostgreSQL, in the database of that connection; expected the setting "
+    "ledger = 'postgresql://…', got a SQLite file"
+)
 
 _FLOWS = 1_000
 """How many flows a sweep forgets at most: about a millisecond."""
@@ -46,8 +52,13 @@ class SQLiteQueue:
         self._mended_at = float("-inf")
         self._capped_from = FIRST
 
-    async def enqueue(self, works: Sequence[NewWork]) -> list[Run]:
-        """Put runs in, all or none of them; give them in order, or those that have their keys already."""
+    async def enqueue(self, works: Sequence[NewWork], connection: object = None) -> list[Run]:
+        """Put runs in, all or none of them; give them in order, or those that have their keys already.
+
+        Raises `InvalidArguments` for a `connection`: no transaction of a caller's is in the ledger's file.
+        """
+        if connection is not None:
+            raise InvalidArguments(_NO_CONNECTION)
         if not works:
             return []
         now = self._store.clock.now()
