@@ -122,9 +122,10 @@ class EmbeddedOffice:
             self._put(engine, chunks)
 
     async def put_and_claim(self, engine: EmbeddedEngine, *chunks: Chunk) -> list[int]:
+        taken: list[int] = []
         with self.connection:
             self._put(engine, chunks)
-            taken = self._claim(engine, 1_000)
+            taken += self._claim(engine, 1_000)
         return taken
 
     async def put_away(self, engine: EmbeddedEngine, chunk: Chunk) -> None:
@@ -142,8 +143,9 @@ class EmbeddedOffice:
         return _chunks(taken)
 
     async def claim(self, engine: EmbeddedEngine, most: int) -> list[int]:
+        taken: list[int] = []
         with self.connection:
-            taken = self._claim(engine, most)
+            taken += self._claim(engine, most)
         return taken
 
     async def claim_some(self, engine: EmbeddedEngine, tag: int) -> int:
@@ -195,7 +197,8 @@ class PgQueuerOffice:
         engine = self.engine()
         if listens:
             await engine.open()
-            await heard_nothing(engine)
+            if not self.pooled:  # else each wait ends, as if something had been heard
+                await heard_nothing(engine)
         return engine
 
     async def install(self) -> None:
