@@ -1,7 +1,7 @@
 """Schedules under attack: several servers on one ledger are killed at random; each fire must become exactly one run.
 
-`python -m benchmarks.exactly_once [--fires 200] [--servers 3] [--seed N]` ends with 1 where a fire was made twice, or
-missed.
+`python -m benchmarks.exactly_once [--postgres] [--fires 200] [--servers 3] [--seed N]` ends with 1 where a fire was
+made twice, or missed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import signal
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.databases import postgres
 from benchmarks.projects import pinstripe, project, spend
+from benchmarks.torture import clocks
 from benchmarks.workers import worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -53,18 +55,32 @@ class Verdict(NamedTuple):
     faults: list[str]
 
 
-def torture(command: Sequence[str], fires: int, servers: int, seed: int) -> Verdict:
-    """Let servers make so many fires while they are killed and started again; give the verdict."""
+@contextmanager
+def on_postgres() -> Iterator[None]:
+    """Let projects keep their ledger in a new database, of a server that ends with the block."""
+    with postgres() as server, server.ledger():
+        yield
+
+
+def torture(command: Sequence[str], fires: int, servers: int, seed: int, apart: float = 0) -> Verdict:
+    """Let servers make so many fires while they are killed and started again; give the verdict.
+
+    The clock of each next one is `apart` seconds ahead of the one before.
+    """
     chance = random.Random(seed)
     with project() as folder, ExitStack() as stack:
         (folder / "lib/background_jobs/beat.py").write_text(JOB)
+        place = clocks.make(folder)
+        begun = 0
         living: list[tuple[float, ExitStack, Worker]] = []
         kills = 0
         end = time.monotonic() + fires
         while time.monotonic() < end:
             while len(living) < servers:
                 life = stack.enter_context(ExitStack())
-                started = life.enter_context(worker(pinstripe(*command), folder))
+                variables = clocks.ahead(place, begun % servers * apart, {})
+                begun += 1
+                started = life.enter_context(worker(pinstripe(*command), folder, **variables))
                 living.append((time.monotonic() + chance.uniform(0.5, LONGEST_LIFE), life, started))
             time.sleep(0.02)
             for one in [one for one in living if one[0] < time.monotonic()]:
@@ -110,10 +126,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fires", type=int, default=200, help="how many, one a second")
     parser.add_argument("--servers", type=int, default=3, help="how many go on at once")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of what is killed when")
+    parser.add_argument("--postgres", action="store_true", help="with a ledger on PostgreSQL")
+    parser.add_argument("--apart", type=float, default=0, help="seconds between the clocks of the servers")
     parser.add_argument("--command", choices=["start-server", "start-worker"], default="start-server")
     given = parser.parse_args(arguments)
     command = ["start-server", "--host", "127.0.0.1:0"] if given.command == "start-server" else ["start-worker"]
-    verdict = torture(command, given.fires, given.servers, given.seed)
+    with on_postgres() if given.postgres else nullcontext():
+        verdict = torture(command, given.fires, given.servers, given.seed, given.apart)
     print(
         f"seed {given.seed}: {verdict.runs} runs of {verdict.times} times; {given.servers} of {given.command}, which "
         f"were killed {verdict.kills} times"

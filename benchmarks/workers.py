@@ -96,7 +96,8 @@ def worker(command: Sequence[str], folder: Path, **variables: str) -> Iterator[W
 def environment(**variables: str) -> dict[str, str]:
     """Give the variables of a process that imports from `benchmarks`."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, **variables, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))}
+    path = [str(ROOT), variables.get("PYTHONPATH"), kept.get("PYTHONPATH")]
+    return {**kept, **variables, "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def children() -> dict[int, list[int]]:
