@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.clock import to_datetime
 from pinstripe.ledgers.postgres import listing, queue_status, selecting
 from pinstripe.ledgers.postgres.admission import FIRST, Admission
+from pinstripe.ledgers.postgres.callers import within
 from pinstripe.ledgers.postgres.enqueueing import Enqueueing
 from pinstripe.ledgers.postgres.sweeping import Sweeps
 from pinstripe.ledgers.postgres.turning import Turns
@@ -38,12 +39,16 @@ class PostgresQueue:
         self._selects: set[int] = set()
         self._limits: dict[str, Limits | None] = {}
 
-    async def enqueue(self, works: Sequence[NewWork]) -> list[Run]:
-        """Put runs in, all or none of them; give them in order, or those that have their keys already."""
+    async def enqueue(self, works: Sequence[NewWork], connection: object = None) -> list[Run]:
+        """Put runs in, all or none of them; give them in order, or those that have their keys already.
+
+        With a caller's `connection` that is done in its open transaction; see `callers.within`.
+        """
         if not works:
             return []
         await self._keep_limits({work.run.job: work.limits for work in works if work.limits is not None})
-        return await self._store.write(partial(self._enqueue, works=works))
+        put = partial(self._enqueue, works=works)
+        return await (self._store.write(put) if connection is None else within(self._store, connection, put))
 
     async def _enqueue(self, tx: Transaction, works: Sequence[NewWork]) -> list[Run]:
         now = self._store.clock.now()
