@@ -4,58 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinstripe.priority import Priority
-from pinstripe.queue import (
-    LACKS_AGAIN,
-    LACKS_JOB,
-    MAX_LACKING,
-    MAX_SHOWN,
-    Held,
-    Pause,
-    Process,
-    QueueStatus,
-    RunningExecution,
-    RunWaits,
-    Waiting,
-)
+from pinstripe.ledgers import queue_status
+from pinstripe.queue import LACKS_AGAIN, LACKS_JOB, MAX_LACKING, MAX_SHOWN, Held, QueueStatus, RunWaits
 
 if TYPE_CHECKING:
     from pinstripe.ledgers.sqlite.store import Store
+    from pinstripe.queue import Pause
 
 
 def read_status(store: Store) -> QueueStatus:
     """Tell what goes on."""
     running = dict(store.rows("running_by_owner"))
-    longest: dict[int, list[RunningExecution]] = {}
-    for owner, job, tenant, run, since in store.rows("running_longest", {"most": MAX_SHOWN}):
-        longest.setdefault(owner, []).append(RunningExecution(job, tenant or None, run, since))
-    processes = [
-        Process(
-            id_,
-            host,
-            pid,
-            version,
-            beat,
-            started_at,
-            running.get(id_, 0),
-            concurrency,
-            bool(stopping),
-            bool(bot),
-            tuple(longest.get(id_, ())),
-        )
-        for id_, host, pid, version, beat, started_at, concurrency, stopping, bot in store.rows("processes")
-    ]
+    longest = store.rows("running_longest", {"most": MAX_SHOWN})
     counts = dict(store.rows("waiting_by_band"))
-    waiting = []
-    for priority in Priority:
-        oldest = store.rows("oldest_of_band", (priority.band,)) if priority.band in counts else []
-        waiting.append(Waiting(priority, counts.get(priority.band, 0), oldest[0][0] if oldest else None))
+    oldest = {band: rows[0][0] for band in counts if (rows := store.rows("oldest_of_band", (band,)))}
     held = {Held(reason): count for reason, count in store.rows("held_counts")}
     selecting = store.rows("selecting_runs")
     due = store.rows("next_due", {"now": store.clock.now()})
     return QueueStatus(
-        processes,
-        waiting,
+        queue_status.read_processes(store.rows("processes"), running, longest),
+        queue_status.read_waiting(counts, oldest),
         held,
         sum(running.values()),
         selecting[0][0] if selecting else 0,
@@ -67,7 +35,7 @@ def read_status(store: Store) -> QueueStatus:
 
 def read_pauses(store: Store) -> list[Pause]:
     """Give all pauses, the oldest first."""
-    return [Pause(job or None, tenant or None, since) for job, tenant, since in store.rows("pauses")]
+    return queue_status.read_pauses(store.rows("pauses"))
 
 
 def read_waits(store: Store, run: str) -> RunWaits:
