@@ -84,6 +84,10 @@ class Owners:
         if number is None or number == self._id:
             self._id = self._name = None
 
+    async def stopping(self, pid: int) -> None:
+        """Say that the process of this host with that number ends by intent: its end is no crash."""
+        await self._store.write(lambda tx: tx.run("process_stopping", host(), pid, boot_id()))
+
     async def leave(self) -> None:
         """Remove this process's row; where it leaves an open run, only say that it is gone: for rescue."""
         number = self._id
