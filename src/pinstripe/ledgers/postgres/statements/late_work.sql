@@ -26,26 +26,35 @@ from pinstripe.runs r
 where {late_run} and not r.selected order by r.scheduled_for limit $2
 
 -- name: late_due
+-- Run by run, here and below: by its own statistics the planner would rather read all that waits anywhere.
 select {late_columns}, x.held, x.due_at
 from pinstripe.runs r
-join pinstripe.executions x on x.run = r.n and x.state = 'queued' and x.held is not null
-where {late_run} and r.selected and x.held = 'due' and x.due_at < $1 and {late_execution}
+cross join lateral (
+  select * from pinstripe.executions x
+  where x.run = r.n and x.state = 'queued' and x.held = 'due' and x.due_at < $1 and {late_execution} limit $2) x
+where {late_run} and r.selected
 order by r.scheduled_for limit $2
 
 -- name: late_held
 select {late_columns}, x.held, x.due_at
 from pinstripe.runs r
-join pinstripe.executions x on x.run = r.n and x.state = 'queued' and x.held is not null
-where {late_run} and r.selected and x.held in ('limit', 'tenant_limit', 'overlap') and {late_execution}
+cross join lateral (
+  select * from pinstripe.executions x
+  where x.run = r.n and x.state = 'queued' and x.held in ('limit', 'tenant_limit', 'overlap') and {late_execution}
+  limit $2) x
+where {late_run} and r.selected
 order by r.scheduled_for limit $2
 
 -- name: late_ready
 -- Of a run of several tenants. What has been given back is due since it is ready again.
 select {late_columns}, 'ready', case when x.epoch > 0 then c.ready_at end
 from pinstripe.runs r
-join pinstripe.chunks c on c.run = r.n and c.tag is not null
-join pinstripe.executions x on x.chunk = c.id and x.state = 'queued' and x.chunk is not null
-where {late_run} and r.selected and r.total > 1 and {late_execution}
+cross join lateral (
+  select * from pinstripe.chunks c where c.run = r.n and c.tag is not null offset 0) c
+cross join lateral (
+  select * from pinstripe.executions x
+  where x.chunk = c.id and x.state = 'queued' and x.chunk is not null and {late_execution} limit $2) x
+where {late_run} and r.selected and r.total > 1
 order by r.scheduled_for limit $2
 
 -- name: late_ready_alone

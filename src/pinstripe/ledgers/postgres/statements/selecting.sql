@@ -24,7 +24,9 @@ select $1, $2, tenant from unnest($3::text[]) as tenant order by tenant
 on conflict do nothing returning tenant
 
 -- name: executions_there
-select tenant from pinstripe.executions where run = $1 and tenant = any($2::text[])
+-- One by one: by its own statistics the planner would rather read all of a run that grows.
+select t.tenant from unnest($2::text[]) as t(tenant) cross join lateral (
+  select from pinstripe.executions x where x.run = $1 and x.tenant = t.tenant limit 1) x
 
 -- name: select_executions
 insert into pinstripe.executions(id, run, tenant, job, state, held, chunk, due_at, listed, error, finished_at)
