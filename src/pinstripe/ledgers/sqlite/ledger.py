@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Selected, Settlement, Turn
+from pinstripe.ledgers.references import unknown
 from pinstripe.ledgers.rows import read_counts, read_execution
 from pinstripe.ledgers.sqlite import listing, retention, schema, settling
 from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, translated
@@ -275,7 +276,7 @@ class SQLiteLedger:
         def read(tx: apsw.Connection) -> Selected:
             row = tx.execute(statement("selection_of"), {"id": run}).fetchone()
             if row is None:
-                raise UnknownRun(listing.unknown(run, self.path))
+                raise UnknownRun(unknown(run, self.path))
             return Selected(json.loads(row[0]), complete=bool(row[1]), origin=row[2])
 
         return self._store.read(read)

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import UnknownRun
+from pinstripe.ledgers.references import ID_LENGTH, LAST, read_reference, the_one, unknown
 from pinstripe.ledgers.rows import FAILED, NUMBER, read_run
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.run import MAX_FAILURES
@@ -19,33 +20,20 @@ if TYPE_CHECKING:
     from pinstripe.ledger import RunFilter
     from pinstripe.run import Run
 
-_ID_LENGTH = 36
-_HEXADECIMAL = frozenset("0123456789abcdef-")
-
 _MANY = 2_000
 """Runs that are looked at one by one in a millisecond or two; where there are more, another index may lead to fewer."""
 
 
 def find_run(connection: apsw.Connection, reference: str, path: Path, *, with_failures: bool = True) -> Run:
     """Give the run that `reference` names: an id, the unique end of one, or `last` (of those that no job started)."""
-    written = reference.strip().lower()
-    if written == "last":
+    written = read_reference(reference)
+    if written == LAST:
         rows = connection.execute(statement("last_run")).fetchall()
-        if not rows:
-            raise UnknownRun(f"the ledger {path} has no run yet")
-    elif not written or not _HEXADECIMAL.issuperset(written) or len(written) > _ID_LENGTH:
-        message = f"{reference!r} is not a run: expected an id, the unique end of one, or `last`"
-        raise UnknownRun(message)
-    elif len(written) == _ID_LENGTH:
+    elif len(written) == ID_LENGTH:
         rows = connection.execute(statement("run_by_id"), {"id": written}).fetchall()
     else:
         rows = connection.execute(statement("runs_by_end_of_id"), {"reversed": written[::-1]}).fetchall()
-    if not rows:
-        raise UnknownRun(unknown(reference, path))
-    if len(rows) > 1:
-        message = f"several runs end with {reference!r}, such as {rows[0][1]} and {rows[1][1]}: give more of the id"
-        raise UnknownRun(message)
-    return _run(connection, rows[0], with_failures=with_failures)
+    return _run(connection, the_one(rows, reference, path), with_failures=with_failures)
 
 
 def list_runs(connection: apsw.Connection, only: RunFilter) -> list[Run]:
@@ -101,14 +89,6 @@ def number_of(connection: apsw.Connection, run: str, path: Path) -> tuple[int, s
         raise UnknownRun(unknown(run, path))
     number, job = row
     return number, job
-
-
-def unknown(reference: str, path: Path) -> str:
-    """Say that there is no such run, and why that may be."""
-    return (
-        f"the ledger {path} has no run {reference!r}: it never had, or its retention has passed; `pinstripe list-runs` "
-        "shows those it has"
-    )
 
 
 def run_of(connection: apsw.Connection, number: int) -> Run:

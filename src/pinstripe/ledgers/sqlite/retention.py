@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pinstripe.clock import to_datetime
+from pinstripe.ledgers.retention import past
 from pinstripe.ledgers.sqlite.statements import statement
 
 if TYPE_CHECKING:
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
     from pinstripe.config import RetentionSettings
 
 T = TypeVar("T")
-
-LOCAL_FIRES = timedelta(days=3)
-"""How long it is kept which tenants have had which local time: nobody moves further than a day through the zones."""
-
-GONE = timedelta(days=30)
-"""How long a schedule is kept that no code has any more, and a zone that no tenant is in."""
 
 ROWS = 50
 """How many rows one transaction removes at most."""
@@ -49,14 +42,14 @@ class Write(Protocol):
 
 async def prune(write: Write, settings: RetentionSettings, clock: Clock) -> int:
     """Remove what is past its time, for at most `PASS_TIME`; give how many runs went."""
-    now = clock.now()
     until = time.monotonic() + PASS_TIME
-    marks = {"succeeded": _before(now, settings.succeeded), "failed": _before(now, settings.failed), "limit": ROWS}
+    before = past(settings, clock.now())
+    marks = {"succeeded": before.succeeded, "failed": before.failed, "limit": ROWS}
     others: dict[str, dict[str, Any]] = {
-        "old_logs": {"before": _before(now, settings.logs), "limit": ROWS},
-        "old_local_fires": {"before": _local_time(now), "limit": ROWS},
-        "old_zones": {"before": _before(now, GONE), "limit": ROWS},
-        "old_schedules": {"before": _before(now, GONE), "limit": ROWS},
+        "old_logs": {"before": before.logs, "limit": ROWS},
+        "old_local_fires": {"before": before.local_time, "limit": ROWS},
+        "old_zones": {"before": before.gone, "limit": ROWS},
+        "old_schedules": {"before": before.gone, "limit": ROWS},
     }
     pruned = 0
     while time.monotonic() < until:
@@ -93,12 +86,3 @@ def _remove(connection: apsw.Connection, marks: dict[str, Any], others: dict[str
             connection.execute(statement(name), values)
             removed = connection.changes()
     return removed, finished
-
-
-def _local_time(now: int) -> str:
-    """Write the time of the wall clock up to which it isn't kept any more who has had it."""
-    return to_datetime(_before(now, LOCAL_FIRES)).replace(tzinfo=None).isoformat(timespec="seconds")
-
-
-def _before(now: int, kept: timedelta) -> int:
-    return now - int(kept.total_seconds() * 1_000_000)

@@ -1,0 +1,72 @@
+-- Of each list $1 is the first number, and $2 how many; then job, tenant, state, since, null where they are not asked
+-- for. A row comparison leads to the index that was chosen, and to its order.
+
+-- name: first_run_since
+-- From which number on all runs were recorded at that moment or later, by halves: they are numbered in about the order
+-- in which they are recorded, and there is no index of that. No row where there are none.
+with recursive search(low, high) as (
+  select min(n), max(n) + 1 from pinstripe.runs
+  union all
+  select case when found.created_at < $1 then found.n + 1 else low end,
+    case when found.created_at < $1 then high else (low + high) / 2 end
+  from search cross join lateral (
+    select n, created_at from pinstripe.runs where n >= (low + high) / 2 order by n limit 1) found
+  where low < high)
+select low from search where low >= high
+
+-- name: some_of_tenant
+select count(*) from (
+  select 1 from pinstripe.executions where (tenant, run) >= ($1, $2) and (tenant, run) <= ($1, {last_number})
+    and listed and tenant <> '' limit $3) some
+
+-- name: some_of_job
+select count(*) from (
+  select 1 from pinstripe.runs where (job, n) >= ($1, $2) and (job, n) <= ($1, {last_number}) limit $3) some
+
+-- name: some_of_state
+select count(*) from (
+  select 1 from pinstripe.runs where (state, n) >= ($1, $2) and (state, n) <= ($1, {last_number})
+    and state <> 'succeeded' limit $3) some
+
+-- name: some_of_end
+select count(*) from (
+  select 1 from pinstripe.runs where {succeeded_runs} order by state, finished_at limit $1) some
+
+-- name: succeeded_runs
+(state, finished_at) >= ('succeeded', 0) and (state, finished_at) <= ('succeeded', {last_number})
+and finished_at is not null and not pruning
+
+-- name: listed_by_number
+select {columns_of_run} from pinstripe.runs where n >= $1 {narrowed} order by n desc limit $2
+
+-- name: listed_by_job
+select {columns_of_run} from pinstripe.runs
+where (job, n) >= ($3, $1) and (job, n) <= ($3, {last_number}) {narrowed} order by job desc, n desc limit $2
+
+-- name: listed_by_state
+select {columns_of_run} from pinstripe.runs
+where (state, n) >= ($5, $1) and (state, n) <= ($5, {last_number}) and state <> 'succeeded' {narrowed}
+order by state desc, n desc limit $2
+
+-- name: listed_by_end
+-- Those that succeeded, where they are few.
+select {columns_of_run} from pinstripe.runs
+where n = any(array(select n from pinstripe.runs where {succeeded_runs} order by state, finished_at)) and n >= $1 {narrowed}
+order by n desc limit $2
+
+-- name: listed_by_tenant
+-- The index of a tenant's executions is in the order of the runs. It has not all of those of large runs.
+select {columns_of_run} from pinstripe.executions mine join pinstripe.runs on n = mine.run
+where (mine.tenant, mine.run) >= ($4, $1) and (mine.tenant, mine.run) <= ($4, {last_number})
+  and mine.listed and mine.tenant <> '' {narrowed}
+order by mine.tenant desc, mine.run desc limit $2
+
+-- name: listed_by_size
+select {columns_of_run} from pinstripe.runs where total > 1000 and n >= $1 {narrowed} order by n desc limit $2
+
+-- name: narrowed
+-- One look for each at the tenant's execution, since it has a limit.
+and not runs.pruning and ($3::text is null or runs.job = $3) and ($5::text is null or runs.state = $5)
+and ($6::bigint is null or runs.created_at >= $6)
+and ($4::text is null or (
+  select 1 from pinstripe.executions x where x.run = runs.n and x.tenant = $4 and x.tenant <> '' limit 1) is not null)
