@@ -17,20 +17,20 @@ select low from search where low >= high
 -- name: some_of_tenant
 select count(*) from (
   select 1 from pinstripe.executions where (tenant, run) >= ($1, $2) and (tenant, run) <= ($1, {last_number})
-    and listed and tenant <> '' limit $3) some
+    and listed and tenant <> '' limit $3) found
 
 -- name: some_of_job
 select count(*) from (
-  select 1 from pinstripe.runs where (job, n) >= ($1, $2) and (job, n) <= ($1, {last_number}) limit $3) some
+  select 1 from pinstripe.runs where (job, n) >= ($1, $2) and (job, n) <= ($1, {last_number}) limit $3) found
 
 -- name: some_of_state
 select count(*) from (
   select 1 from pinstripe.runs where (state, n) >= ($1, $2) and (state, n) <= ($1, {last_number})
-    and state <> 'succeeded' limit $3) some
+    and state <> 'succeeded' limit $3) found
 
 -- name: some_of_end
 select count(*) from (
-  select 1 from pinstripe.runs where {succeeded_runs} order by state, finished_at limit $1) some
+  select 1 from pinstripe.runs where {succeeded_runs} order by state, finished_at limit $1) found
 
 -- name: succeeded_runs
 (state, finished_at) >= ('succeeded', 0) and (state, finished_at) <= ('succeeded', {last_number})
