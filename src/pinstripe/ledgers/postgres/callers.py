@@ -43,7 +43,8 @@ class Place(NamedTuple):
     started: int
 
 
-_OWN: WeakKeyDictionary[Store, Place] = WeakKeyDictionary()
+OWN: WeakKeyDictionary[Store, Place] = WeakKeyDictionary()
+"""Where each ledger is, as far as that was looked at: its server may have been started anew since."""
 
 
 async def within(store: Store, connection: object, request: Callable[[Transaction], Awaitable[T]]) -> T:
@@ -53,7 +54,7 @@ async def within(store: Store, connection: object, request: Callable[[Transactio
     is raised as the connection's driver tells it. Raises `InvalidArguments` where the connection is of another kind or
     leads elsewhere than the ledger's, or is in no transaction; `LedgerError` where its user has no right to enqueue.
     """
-    own = _OWN.get(store) or await _read_own(store)
+    own = OWN.get(store) or await _read_own(store)
     try:
         return await lend(connection, partial(_work, store, own, request))
     except _Elsewhere as elsewhere:
@@ -70,7 +71,7 @@ async def within(store: Store, connection: object, request: Callable[[Transactio
 
 async def _read_own(store: Store) -> Place:
     ((database, started, *_),) = await store.rows("place")
-    own = _OWN[store] = Place(database, started)
+    own = OWN[store] = Place(database, started)
     return own
 
 

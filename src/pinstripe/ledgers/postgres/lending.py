@@ -81,12 +81,12 @@ def _awaited(driver: Any, given: object) -> Lent:
         return _Asyncpg(driver)
     if _is(driver, "psycopg", "AsyncConnection"):
         return _Psycopg(driver)
-    raise _unknown(driver, given)
+    raise _unknown(given, "" if driver is given else type(driver).__module__.partition(".")[0])
 
 
 async def _under_async(given: Any) -> Lent:
     """Give what is under SQLAlchemy's session or connection, in the transaction that SQLAlchemy knows of."""
-    connection = await given.connection() if hasattr(given, "connection") and hasattr(given, "add") else given
+    connection = await given.connection() if _is(given, "sqlalchemy.ext.asyncio", "AsyncSession") else given
     driver = (await connection.get_raw_connection()).driver_connection
     lent = _awaited(driver, given)
     if not connection.in_transaction() or not lent.holds:
@@ -96,17 +96,19 @@ async def _under_async(given: Any) -> Lent:
 
 def _under(given: Any) -> Any:
     """Do as `_under_async` with what isn't awaited; give psycopg's connection."""
-    connection = given.connection() if callable(given.connection) else given
+    is_session = _is(given, "sqlalchemy.orm", "Session")
+    dialect = (given.get_bind() if is_session else given).dialect
+    if dialect.driver != "psycopg":  # looked at first: SQLite's connections must not be made in this thread
+        raise _unknown(given, dialect.driver)
+    connection = given.connection() if is_session else given
     driver = connection.connection.driver_connection
-    if not _is(driver, "psycopg", "Connection"):
-        raise _unknown(driver, given)
     if not connection.in_transaction():
         connection.exec_driver_sql("select 1")
     return driver
 
 
-def _unknown(driver: object, given: object) -> InvalidArguments:
-    over = "" if driver is given else f" over {_class(driver)}"
+def _unknown(given: object, driver: str) -> InvalidArguments:
+    over = f" over {driver}" if driver else ""
     return InvalidArguments(f"options(connection=…): {EXPECTED}; got {_class(given)}{over}")
 
 
