@@ -1,10 +1,11 @@
-"""The sweep: what every worker looks after each second, whatever machine it is on. Idempotent, in short transactions."""
+"""The sweep: what every worker looks after each second, on whatever machine. Idempotent, in short transactions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.engine import NewTicket
+from pinstripe.ledgers.hosts import boot_id, host
 from pinstripe.ledgers.postgres.admission import FIRST, Admission
 from pinstripe.ledgers.postgres.rescuing import Rescued, cancel_queued, rescue
 from pinstripe.queue import Swept
@@ -29,6 +30,18 @@ FLOWS = 1_000
 """How many flows a sweep forgets at most."""
 
 
+class Needs(NamedTuple):
+    """What there is to do for a sweep."""
+
+    dead: bool
+    lost: bool
+    stopped: bool
+    due: bool
+    limited: bool
+    paused: bool
+    flows: bool
+
+
 class Sweeps:
     """The sweeps of one process."""
 
@@ -44,17 +57,18 @@ class Sweeps:
         """One pass: the dead, the cancelled, the due, what is held without need, and tickets that are missing."""
         store = self._store
         needs = await store.read(self._needs)
-        found = await rescue(store) if needs.rescue else Rescued()
+        found = await rescue(store) if needs.dead or needs.lost else Rescued()
         cancelled = 0
         for number, reason in await store.rows("stopped_queued_runs") if needs.stopped else ():
             cancelled += await self.cancel_queued(number, reason)
         # A turn admits a page of what is due, and claims; among more than that the urgent ones might be the last.
         while needs.due and await store.write(lambda tx: self._admission(tx).admit_due()):
             pass
-        if needs.held or self._is_time(self._mended_at, MEND_EVERY):
+        if needs.limited or needs.paused or needs.flows or self._is_time(self._mended_at, MEND_EVERY):
             await store.write(self._mend)
-        await self._mint_again(waits=needs.waits)
-        if self._is_time(self._tidied_at, TIDY_EVERY):
+        tidies = self._is_time(self._tidied_at, TIDY_EVERY)
+        await self._mint_again(waits=tidies)
+        if tidies:
             self._tidied_at = store.clock.monotonic()
             await store.write(self._tidy)
         return Swept(found.owners, found.given_back, found.failed, cancelled)
@@ -77,8 +91,7 @@ class Sweeps:
 
     async def _needs(self, tx: Transaction) -> Needs:
         store = self._store
-        now = store.clock.now()
-        return Needs(*await tx.row("sweep_needs", now, now - WAITED))
+        return Needs(*await tx.row("sweep_needs", store.ours().id or 0, store.clock.now(), host(), boot_id()))
 
     async def _mint_again(self, *, waits: bool) -> None:
         """Give chunks that wait for long their tickets again: a page at each sweep, and all where some may be lost."""
