@@ -7,10 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from sqlalchemy import make_url
 
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres.store import Store
 from pinstripe.postgres_address import read_postgres_url
+from tests.ledgers.postgres.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from pinstripe.clock import Clock
     from tests.ledgers.conftest import HandClock, NewStore
+    from tests.postgres import Postgres
 
 
 class Database:
@@ -39,6 +42,11 @@ class Database:
         """Give some columns of the rows of owners, in order; values where it is one column."""
         rows = self.fetch(f"select {columns} from owners order by id")
         return rows if "," in columns else [value for (value,) in rows]
+
+    def connected(self) -> set[int]:
+        """Give the processes of the server that serve connections of ledgers to the tests' database."""
+        others = "datname = current_database() and pid <> pg_backend_pid()"
+        return {pid for (pid,) in self.fetch(f"select pid from pg_stat_activity where {others}")}
 
     def cut(self, only: str = "true") -> None:
         """Break connections, as a failover does: all to the tests' database, or those for which a condition holds."""
@@ -101,3 +109,18 @@ async def neighbour(process: Store, new_process: NewProcess) -> Store:
     neighbour = await new_process()
     await neighbour.register()
     return neighbour
+
+
+@pytest.fixture
+def network(postgres: Postgres) -> Iterator[Network]:
+    """Give a network before the server, which can be half dead."""
+    network = Network(postgres.host, postgres.port)
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def through_network(network: Network, database: Database) -> str:
+    """Give the database's URL by that network."""
+    url = make_url(database.url).set(drivername="postgresql", host="127.0.0.1", port=network.port)
+    return url.render_as_string(hide_password=False)
