@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -47,6 +47,13 @@ class Database:
         """Give the processes of the server that serve connections of ledgers to the tests' database."""
         others = "datname = current_database() and pid <> pg_backend_pid()"
         return {pid for (pid,) in self.fetch(f"select pid from pg_stat_activity where {others}")}
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Keep a table to oneself meanwhile."""
+        with self._hand.transaction():
+            self.fetch(f"lock table {table} in access exclusive mode")
+            yield
 
     def cut(self, only: str = "true") -> None:
         """Break connections, as a failover does: all to the tests' database, or those for which a condition holds."""
