@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.ledgers.hosts import boot_id
+from pinstripe.ledgers.rescues import Rescued, judge
 from pinstripe.ledgers.sqlite.admission import PAGE, Admission
 from pinstripe.ledgers.sqlite.ending import abandon
 from pinstripe.ledgers.sqlite.locks import Lock
@@ -18,21 +19,6 @@ if TYPE_CHECKING:
 
     from pinstripe.ledgers.sqlite.owners import Owner
     from pinstripe.ledgers.sqlite.store import Store
-
-MAY_NOT_REPEAT = "its worker died while it ran, and the job may not be run again after a crash (Retry(crashes=0))"
-
-
-class Rescued(NamedTuple):
-    """What a rescue found: dead processes, runs of theirs that it closed, executions it gave back, and that failed."""
-
-    owners: int = 0
-    runs: int = 0
-    given_back: int = 0
-    failed: int = 0
-
-    def and_(self, other: Rescued) -> Rescued:
-        """Add up."""
-        return Rescued(*(one + more for one, more in zip(self, other, strict=True)))
 
 
 async def rescue(store: Store) -> Rescued:
@@ -89,29 +75,19 @@ def give_back(connection: apsw.Connection, admission: Admission, owner: int, now
     """Queue what a dead process ran again at once, to run alone where the process has `crashed`.
 
     Nobody is blamed for that: which of them brought it down, if any, shows when each runs alone. The attempt isn't
-    counted. One that may not be repeated has failed; one whose run was cancelled is.
+    counted.
     """
     values = {"owner": owner, "limit": PAGE}
     rows: list[Any] = connection.execute(statement("running_of_owner"), values).fetchall()
-    again, failed = [], []
-    stopped: dict[str, list[int]] = {}
-    for id_, _run, crashes, stop in rows:
-        if stop is not None:
-            stopped.setdefault(stop, []).append(id_)
-        elif crashes == 0:
-            failed.append(id_)
-        else:
-            again.append(id_)
-    if again:
-        written = json.dumps(again)
+    left = judge((id_, crashes, stop) for id_, _run, crashes, stop in rows)
+    if left.again:
+        written = json.dumps(left.again)
         change = {"ids": written, "owner": owner, "now": now, "blame": int(crashed)}
         connection.execute(statement("give_back"), change)
         admission.free_slots(written)
-    if failed:
-        end_ids(connection, admission, failed, ExecutionStatus.FAILED, MAY_NOT_REPEAT, now)
-    for reason, ids in stopped.items():
-        end_ids(connection, admission, ids, ExecutionStatus.CANCELLED, reason, now)
-    return GivenBack(len(again), len(failed), len(rows) == PAGE)
+    for (status, reason), ids in left.ends.items():
+        end_ids(connection, admission, ids, status, reason, now)
+    return GivenBack(len(left.again), left.failed, len(rows) == PAGE)
 
 
 def cancel_queued(
