@@ -60,6 +60,12 @@ class Worker:
         if self._process.poll() is None:
             self._process.send_signal(number)
 
+    def wait(self, patience: float) -> int | None:
+        """Give the code that it ends with; None where it doesn't end in so many seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(patience)
+        return None
+
     def stop(self) -> None:
         """Ask it to end, and end it with all its children where it doesn't."""
         if self._process.poll() is None:

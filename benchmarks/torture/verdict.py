@@ -77,10 +77,10 @@ def violations(ledger: Reading, notes: Notes, enqueued: Sequence[Enqueued], by_h
     rows = read_rows(ledger)
     found: dict[str, list[str]] = defaultdict(list)
     for kind, what in [
-        *_lost(rows, enqueued),
-        *_counted(ledger),
+        *lost(rows, enqueued),
+        *counted(ledger),
         *_as_expected(rows, set(by_hand)),
-        *_fenced(rows, notes),
+        *fenced(rows, notes),
         *_in_the_foreground(rows, notes, by_hand),
     ]:
         found[kind].append(what)
@@ -96,7 +96,7 @@ def repeated(notes: Notes) -> Repeated:
     return Repeated(sum(len(starts) > 1 for starts in notes.starts.values()), ended)
 
 
-def _lost(rows: Sequence[Row], enqueued: Sequence[Enqueued]) -> Iterator[tuple[str, str]]:
+def lost(rows: Sequence[Row], enqueued: Sequence[Enqueued]) -> Iterator[tuple[str, str]]:
     """Everything that was acknowledged is there."""
     there = Counter(row.run for row in rows)
     for run in enqueued:
@@ -104,15 +104,15 @@ def _lost(rows: Sequence[Row], enqueued: Sequence[Enqueued]) -> Iterator[tuple[s
             yield "lost", f"run {run.id} of {run.job} has {there[run.id]} of {run.total} executions"
 
 
-def _counted(ledger: Reading) -> Iterator[tuple[str, str]]:
+def counted(ledger: Reading) -> Iterator[tuple[str, str]]:
     """Each run's counters are what counting gives, and each run has ended: nothing was settled twice or not at all."""
     states: dict[int, Counter[str]] = defaultdict(Counter)
     for run, state, count in ledger.rows("select run, state, count(*) from executions group by run, state"):
         states[int(run)][str(state)] = int(count)
     columns = "n, id, state, finished_at, total, open, succeeded, failed, cancelled, skipped"
     for n, id_, state, finished_at, total, left, *counters in ledger.rows(f"select {columns} from runs"):
-        counted = [states[int(n)][each] for each in FINAL]
-        if [*counters] != counted or total != sum(counted) or total != states[int(n)].total() or left:
+        tallied = [states[int(n)][each] for each in FINAL]
+        if [*counters] != tallied or total != sum(tallied) or total != states[int(n)].total() or left:
             yield "miscounted", f"run {id_}: total {total}, open {left}, {counters}, but {dict(states[int(n)])}"
         if state not in FINAL or finished_at is None:
             yield "unfinished", f"run {id_} is {state}"
@@ -143,7 +143,7 @@ def _as_expected(rows: Sequence[Row], ended_by_hand: set[str]) -> Iterator[tuple
             yield "attempts", f"expected 2 of {row.key}, got {row.attempts}"
 
 
-def _fenced(rows: Sequence[Row], notes: Notes) -> Iterator[tuple[str, str]]:
+def fenced(rows: Sequence[Row], notes: Notes) -> Iterator[tuple[str, str]]:
     """Each start has a fence of its own, none is later than the result, and a success is one that noted its end."""
     for row in rows:
         starts, ends = notes.starts.get(row.key, []), notes.ends.get(row.key, [])
