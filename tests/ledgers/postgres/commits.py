@@ -1,0 +1,63 @@
+"""A network in which connections break in the midst of a commit: nobody is told whether it came to pass."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Cut = Literal["before", "after"]
+"""Whether the connection breaks before the server has heard of the commit, or after it has done it."""
+
+_PIECE = 65_536
+_COMMIT = b"commit\0"
+
+
+class Commits:
+    """Forwards what comes to its `port`; `cuts` says which of the next commits are cut, and how, in their order."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Take where the server is."""
+        self._server = (host, port)
+        self.port = 0
+        self.cuts: list[Cut] = []
+
+    @asynccontextmanager
+    async def forwarded(self) -> AsyncIterator[None]:
+        """Forward meanwhile."""
+        listening = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.port = listening.sockets[0].getsockname()[1]
+        try:
+            yield
+        finally:
+            listening.close()
+
+    async def _connect(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection(*self._server)
+        back = asyncio.create_task(self._forward(from_server, to_client))
+        try:
+            with suppress(OSError):
+                while piece := await from_client.read(_PIECE):
+                    if self.cuts and piece.endswith(_COMMIT):
+                        back.cancel()
+                        await asyncio.wait([back])
+                        if self.cuts.pop(0) == "after":
+                            to_server.write(piece)
+                            await from_server.read(_PIECE)
+                        break
+                    to_server.write(piece)
+                    await to_server.drain()
+        finally:
+            back.cancel()
+            for writer in (to_server, to_client):
+                writer.transport.abort()
+
+    async def _forward(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await source.read(_PIECE):
+                target.write(piece)
+                await target.drain()
+        target.close()
