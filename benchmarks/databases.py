@@ -80,15 +80,15 @@ class Postgres:
 
 
 @contextmanager
-def postgres(addresses: tuple[str, ...] = ("127.0.0.1",)) -> Iterator[Postgres]:
+def postgres(addresses: tuple[str, ...] = ("127.0.0.1",), *, own: bool = False) -> Iterator[Postgres]:
     """Use the server of `PINSTRIPE_TEST_POSTGRES`, or start one: the system's, or else the one that tests carry along.
 
-    One that is started listens at `addresses`. Raises `Missing` where there is none.
+    One that is started listens at `addresses`; with `own` it always is. Raises `Missing` where there is none.
     """
     from tests.postgres_server import Server
 
     chosen = os.environ.get("PINSTRIPE_TEST_POSTGRES", "")
-    if "://" in chosen:
+    if "://" in chosen and not own:
         yield Postgres(chosen)
         return
     try:

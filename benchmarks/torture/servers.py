@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.databases import LEDGER, postgres
 from benchmarks.torture import clocks
+from benchmarks.torture.networks import Network, lacking
 from benchmarks.torture.outages import Outages
-from benchmarks.torture.places import Place
+from benchmarks.torture.places import Here, Place
 from benchmarks.torture.reading import PostgreSQL
 
 if TYPE_CHECKING:
@@ -17,36 +18,62 @@ if TYPE_CHECKING:
     from random import Random
 
     from benchmarks.torture.harness import Plan
+    from benchmarks.torture.places import Host
 
 AHEAD = (0.0, 600.0, -600.0)
 """Seconds that the clocks of the hosts are ahead of the database's."""
 
 
 class Apart(NamedTuple):
-    """A host of its own name, with a clock of its own."""
+    """A host whose clock is ahead of others'."""
 
-    name: str
+    host: Host
     clocks: Path
     ahead: float
 
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.host.name
+
     def command(self, words: Sequence[str]) -> list[str]:
         """Give the command line that executes this one there, in the process that is started."""
-        return ["unshare", "--uts", "sh", "-c", f'hostname {self.name} && exec "$@"', "sh", *words]
+        return self.host.command(words)
 
     def variables(self, given: Mapping[str, str]) -> Mapping[str, str]:
         """Give the variables of a process there."""
-        return clocks.ahead(self.clocks, self.ahead, given)
+        return clocks.ahead(self.clocks, self.ahead, self.host.variables(given))
 
 
 @contextmanager
 def in_database(folder: Path, plan: Plan, dice: Random) -> Iterator[Place]:
-    """Give a ledger in a new database of a server that is the torture's own; its outages begin at once."""
+    """Give a ledger in a new database of a server that is the torture's own; its outages begin at once.
+
+    Where no other hosts can be made, workers are on this one, with clocks that are apart all the same.
+    """
     with ExitStack() as stack:
-        server = stack.enter_context(postgres())
+        network = _network(stack)
+        addresses = ("127.0.0.1",) if network is None else (network.address, "127.0.0.1")
+        server = stack.enter_context(postgres(addresses, own=True))
         url = stack.enter_context(server.database())
         place = clocks.make(folder)
-        hosts = [Apart(f"host-{number}", place, ahead) for number, ahead in enumerate(AHEAD)]
-        name = url.rpartition("/")[2]
-        outages = Outages(server, name, [], dice, every=plan.outages, lease=plan.lease)
+        hosts: Sequence[Host] = [Here()] * len(AHEAD) if network is None else network.hosts
+        apart = [Apart(host, place, ahead) for host, ahead in zip(hosts, AHEAD, strict=True)]
+        outages = Outages(
+            server,
+            url.rpartition("/")[2],
+            [] if network is None else network.hosts,
+            dice,
+            every=plan.outages,
+            lease=plan.lease,
+        )
         stack.callback(outages.calm)
-        yield Place({LEDGER: url}, PostgreSQL(url), hosts, outages)
+        yield Place({LEDGER: url}, PostgreSQL(url), apart, outages, (lacking() or "") if network is None else "")
+
+
+def _network(stack: ExitStack) -> Network | None:
+    if lacking() is not None:
+        return None
+    network = Network(len(AHEAD))
+    stack.callback(network.remove)
+    return network
