@@ -26,14 +26,22 @@ class Network:
         self._threads: list[threading.Thread] = []
         self._open()
 
+    def stop(self) -> None:
+        """Hold back all that is sent from now on, in either direction; nobody is told."""
+        self._goes.clear()
+
+    def mend(self) -> None:
+        """Let all go on, and what was held back."""
+        self._goes.set()
+
     @contextmanager
     def dead(self) -> Iterator[None]:
-        """Hold back all that is sent meanwhile, in either direction; nobody is told."""
-        self._goes.clear()
+        """Hold back all that is sent meanwhile."""
+        self.stop()
         try:
             yield
         finally:
-            self._goes.set()
+            self.mend()
 
     @contextmanager
     def refusing(self) -> Iterator[None]:

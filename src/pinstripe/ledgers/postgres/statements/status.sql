@@ -5,11 +5,11 @@ select id, host, pid, code_version, beat, started_at, concurrency, stopping, bot
 select owner, count(*) from pinstripe.executions where state = 'running' group by owner
 
 -- name: running_longest
--- The first few of each process.
-select each.owner, each.job, each.tenant, r.id, each.started_at
+-- The first few of each process, each with its run's id.
+select owner, job, tenant, (select r.id from pinstripe.runs r where r.n = run), started_at
 from (select owner, job, tenant, run, started_at, row_number() over (partition by owner order by started_at, id) as place
   from pinstripe.executions where state = 'running') each
-join pinstripe.runs r on r.n = each.run where place <= $1 order by each.owner, place
+where place <= $1 order by owner, place
 
 -- name: waiting_by_band
 -- The oldest of a band has the lowest number, but for some that were made ready again.
