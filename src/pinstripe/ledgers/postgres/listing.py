@@ -59,7 +59,7 @@ async def _fewest(tx: Transaction, only: RunFilter, first: int) -> str:
     Where runs with one are many and with another few, a walk over the many would look at all of them to find the few.
     That succeeded is said of nearly all runs: by that they are only found where they are few.
     """
-    asked = {"tenant": only.tenant, "job": only.job, "state": _text(only.status)}
+    asked = {"tenant": only.tenant, "state": _text(only.status), "job": only.job}
     succeeded = only.status is RunStatus.SUCCEEDED
     given = {name: value for name, value in asked.items() if value is not None and not (succeeded and name == "state")}
     if len(given) == 1 and not succeeded:
