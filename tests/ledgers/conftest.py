@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-import psycopg
 import pytest
 
-from tests.ledgers.stores import PostgresStore, SQLiteStore
+from tests.ledgers.stores import Hand, PostgresStore, SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -74,14 +74,14 @@ def new_sqlite_store(tmp_path: Path) -> NewStore:
 
 
 @pytest.fixture(scope="session")
-def ledgers_database(postgres: Postgres) -> Iterator[tuple[str, psycopg.Connection]]:
+def ledgers_database(postgres: Postgres) -> Iterator[tuple[str, Hand]]:
     """Give the URL of the database in which each store has a schema, and a superuser's connection to it."""
-    with postgres.database() as name, psycopg.connect(postgres.url(name), autocommit=True) as hand:
+    with postgres.database() as name, closing(Hand(postgres.url(name))) as hand:
         yield postgres.url(name, "app_owner"), hand
 
 
 @pytest.fixture
-def new_postgres_store(ledgers_database: tuple[str, psycopg.Connection]) -> Iterator[NewStore]:
+def new_postgres_store(ledgers_database: tuple[str, Hand]) -> Iterator[NewStore]:
     """Give what makes stores in schemas."""
     made: list[PostgresStore] = []
 

@@ -134,10 +134,34 @@ class SQLiteStore:
         """Leave it to the folder that it is in."""
 
 
+class Hand:
+    """A superuser's connection to the stores' database, made anew where it has broken: tests stop the server too."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection | None = None
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        if self._connection is not None:
+            try:
+                self._connection.execute("select 1")
+            except psycopg.OperationalError:
+                self.close()
+        if self._connection is None:
+            self._connection = psycopg.connect(self._url, autocommit=True)
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class PostgresStore:
     """A store in a schema of its own: it is made and dropped in a tenth of the time that a database takes."""
 
-    def __init__(self, url: str, hand: psycopg.Connection, clock: HandClock) -> None:
+    def __init__(self, url: str, hand: Hand, clock: HandClock) -> None:
         """Take a database's URL, as a role that may make schemas, and a superuser's connection to it."""
         self.schema = f"ledger_{secrets.token_hex(6)}"
         self.clock = clock
@@ -169,13 +193,14 @@ class PostgresStore:
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute a statement by hand; give its rows, if it has any."""
-        self.hand.execute(f'set search_path to "{self.schema}"'.encode())
-        cursor = self.hand.execute(sql.encode())
+        connection = self.hand.connection
+        connection.execute(f'set search_path to "{self.schema}"'.encode())
+        cursor = connection.execute(sql.encode())
         return cursor.fetchall() if cursor.description else []
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with self.hand.transaction():
+        with self.hand.connection.transaction():
             self.execute("lock table owners in exclusive mode")
             yield
 
@@ -200,10 +225,12 @@ class PostgresStore:
         schemas = f"{self.schema}, {self.schema}_engine"
         for _ in range(3):
             with suppress(psycopg.errors.LockNotAvailable):
-                self.hand.execute(f"set lock_timeout = '5s'; drop schema if exists {schemas} cascade".encode())
+                self.hand.connection.execute(
+                    f"set lock_timeout = '5s'; drop schema if exists {schemas} cascade".encode()
+                )
                 return
             # A transaction of a test that has failed is still open.
-            self.hand.execute(
+            self.hand.connection.execute(
                 "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
             )
