@@ -119,8 +119,11 @@ async def cancel_queued(
     await admission.lock_limits([job])
     rows = await (tx.rows("first_of_run", run, PAGE) if after is None else tx.rows("next_of_run", run, PAGE, after))
     queued = [id_ for id_, _, is_queued in rows if is_queued]
-    locked = [id_ for (id_,) in await tx.rows("lock_queued", queued)] if queued else []
-    cancelled = await end_ids(tx, admission, locked, ExecutionStatus.CANCELLED, reason, now) if locked else 0
+    locked = await tx.rows("lock_queued", queued) if queued else []
+    cancelled = 0
+    if locked:
+        cancelled = await end_ids(tx, admission, [id_ for id_, _ in locked], ExecutionStatus.CANCELLED, reason, now)
+        await tx.run("delete_chunks", sorted({chunk for _, chunk in locked if chunk is not None}))
     is_last = len(rows) < PAGE
     if is_last and not selected:
         await tx.run("run_abandoned", run, now)

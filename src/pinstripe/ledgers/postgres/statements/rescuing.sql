@@ -55,4 +55,4 @@ select id, tenant, state = 'queued' from pinstripe.executions where run = $1 and
 
 -- name: lock_queued
 -- What a claim has started meanwhile is left to it.
-select id from pinstripe.executions where id = any($1::bigint[]) and state = 'queued' order by id for update
+select id, chunk from pinstripe.executions where id = any($1::bigint[]) and state = 'queued' order by id for update
