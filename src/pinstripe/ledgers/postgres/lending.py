@@ -81,7 +81,8 @@ def _awaited(driver: Any, given: object) -> Lent:
         return _Asyncpg(driver)
     if _is(driver, "psycopg", "AsyncConnection"):
         return _Psycopg(driver)
-    raise _unknown(given, "" if driver is given else type(driver).__module__.partition(".")[0])
+    modules = [kind.__module__.partition(".")[0] for kind in type(driver).__mro__]
+    raise _unknown(given, "" if driver is given else next(name for name in modules if name != "pinstripe"))
 
 
 async def _under_async(given: Any) -> Lent:
