@@ -14,7 +14,7 @@ from pinstripe.ledgers.postgres.ledger import PostgresLedger
 from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.project_ledger import make_ledger
 from pinstripe.version import VERSION
-from tests.ledgers.stores import HandClock
+from tests.ledgers.conftest import HandClock
 
 if TYPE_CHECKING:
     from pathlib import Path
