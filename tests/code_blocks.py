@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tomllib
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.config import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[1]
 
 _PIECE = re.compile(
-    r"^<!-- *(?P<word>project|file|not run): *(?P<what>.*?) *-->$"
+    r"^<!-- *(?P<word>project|file|not run|postgres): *(?P<what>.*?) *-->$"
     r"|^(?P<indent> *)(?P<fence>```+)(?P<language>[a-z]+)\n(?P<text>.*?)^(?P=indent)(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
@@ -44,6 +44,7 @@ class Block:
     project: str
     file: str | None
     not_run: bool
+    postgres: str | None = None
 
     @property
     def place(self) -> str:
@@ -54,7 +55,7 @@ class Block:
 def read_blocks(page: Path) -> Iterator[Block]:
     """Give the blocks of a page that have a language, in order."""
     text = page.read_text(encoding="utf-8")
-    project, file, not_run = "empty", None, False
+    project, file, not_run, postgres = "empty", None, False, None
     for piece in _PIECE.finditer(text):
         line = text.count("\n", 0, piece.start()) + 1
         match piece["word"]:
@@ -62,6 +63,8 @@ def read_blocks(page: Path) -> Iterator[Block]:
                 project = piece["what"]
             case "file":
                 file = piece["what"]
+            case "postgres":
+                postgres = piece["what"]
             case "not run":
                 assert piece["what"], f"{page.name}:{line}: expected `not run:` to be followed by the reason"
                 not_run = True
@@ -77,20 +80,29 @@ def read_blocks(page: Path) -> Iterator[Block]:
                     project=project,
                     file=file or (named[1] if named else None),
                     not_run=not_run,
+                    postgres=postgres,
                 )
                 file, not_run = None, False
 
 
 @dataclass(slots=True)
 class Trial:
-    """Tries the blocks of one page, in order; each of its projects is a folder under `folder`."""
+    """Tries the blocks of one page, in order; each of its projects is a folder under `folder`.
+
+    `find_postgres` gives the URL of a database that is empty at first, for a page that has one.
+    """
 
     folder: Path
+    find_postgres: Callable[[], str] | None = None
     names: dict[str, Any] = field(default_factory=dict)
     _where: dict[str, Path] = field(default_factory=dict)
+    _postgres: str | None = None
 
     def try_block(self, block: Block) -> None:
         """Do what a reader would do with the block; raise an AssertionError that tells where it is if that fails."""
+        if block.postgres is not None and not block.not_run and self.find_postgres is not None:
+            self._postgres = self._postgres or self.find_postgres().partition("://")[2]
+            block = replace(block, text=block.text.replace(block.postgres, self._postgres))
         if block.language == "python":
             compile(block.text, block.place, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if block.language == "toml":

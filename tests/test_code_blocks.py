@@ -53,6 +53,15 @@ def test_not_run_is_for_one_block_and_needs_a_reason(tmp_path: Path) -> None:
         try_page(tmp_path, "<!-- not run: -->\n'''python\n1 / 0\n'''\n")
 
 
+def test_a_url_stands_for_a_database(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- postgres: shop@db/shop -->\n```python\nurl = 'postgresql+asyncpg://shop@db/shop'\n```\n")
+    trial = Trial(tmp_path, lambda: "postgresql://somebody@somewhere:1/something")
+    for block in read_blocks(page):
+        trial.try_block(block)
+    assert trial.names["url"] == "postgresql+asyncpg://somebody@somewhere:1/something"
+
+
 def test_a_block_that_names_a_file_is_written_to_the_project(tmp_path: Path) -> None:
     try_page(
         tmp_path,
