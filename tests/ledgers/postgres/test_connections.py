@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ import pytest
 from pinstripe.engines import pgqueuer
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres import connection as connecting
+from pinstripe.ledgers.postgres.database_clock import DatabaseClock
 from pinstripe.ledgers.postgres.heart import Heart
+from tests.ledgers.conftest import HandClock
 
 if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.store import Store
@@ -105,6 +108,21 @@ async def test_a_network_that_is_half_dead_holds_nobody_for_longer_than_the_limi
     await process.write(ask)
     await process.engine.open()
     assert await process.engine.wait(5.0)
+
+
+async def test_who_has_no_heart_hears_the_database_s_time_all_the_same(new_process: NewProcess) -> None:
+    """As an application that only enqueues, on a machine that sleeps now and then."""
+    hand = HandClock()
+    clock = DatabaseClock(hand)
+    process = await new_process(clock)
+    hand.jump(timedelta(hours=1))
+
+    async def ask(tx: Transaction) -> int:
+        return abs(int(await tx.value("now")) - clock.now())
+
+    assert clock.is_stale
+    assert await process.write(ask) < 60_000_000
+    assert not clock.is_stale
 
 
 async def test_a_write_whose_commit_was_not_heard_of_is_done_once(

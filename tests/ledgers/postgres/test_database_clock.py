@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.ledgers.postgres.database_clock import DRIFT, JUMP, KEPT, DatabaseClock
+from pinstripe.ledgers.postgres.database_clock import DRIFT, JUMP, KEPT, STALE, DatabaseClock
 from tests.ledgers.conftest import START, HandClock
 
 MINUTE = 60_000_000
@@ -90,6 +90,23 @@ def test_what_contradicts_it_is_the_truth_and_a_large_jump_is_remembered() -> No
     ask(clock, hand, START - 60 * MINUTE, there=0.2, back=0.2)
     assert clock.now() == START - 60 * MINUTE + 200_000
     assert clock.jumped_at == clock.monotonic()
+
+
+def test_it_is_stale_after_a_while_and_when_the_machine_slept_or_was_set() -> None:
+    hand = HandClock()
+    clock = DatabaseClock(hand)
+    assert clock.is_stale
+    for change in (
+        lambda: hand.advance(timedelta(seconds=STALE + 1)),
+        lambda: hand.jump(timedelta(hours=1)),  # so sleep looks, too: only this clock goes on
+        lambda: hand.jump(timedelta(hours=-1)),
+    ):
+        ask(clock, hand, START)
+        assert not clock.is_stale
+        hand.advance(timedelta(seconds=STALE - 1))
+        assert not clock.is_stale
+        change()
+        assert clock.is_stale
 
 
 @given(

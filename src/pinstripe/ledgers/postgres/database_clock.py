@@ -9,6 +9,7 @@ from pinstripe.clock import SystemClock
 
 if TYPE_CHECKING:
     from pinstripe.clock import Clock
+    from pinstripe.ledgers.postgres.transaction import Transaction
 
 KEPT = 8
 """Of how many samples the best is believed: the stages of NTP's clock filter (RFC 5905, section 10)."""
@@ -18,6 +19,9 @@ DRIFT = 100e-6
 
 JUMP = 1.0
 """From how many seconds on the server's time has not drifted but jumped: it was set, or this machine slept."""
+
+STALE = 60.0
+"""Seconds after which it is time to hear the database's time once more."""
 
 
 class _Sample(NamedTuple):
@@ -47,6 +51,7 @@ class DatabaseClock:
         self._clock = clock or SystemClock()
         self._samples: list[_Sample] = []
         self._best: _Sample | None = None
+        self._heard: tuple[float, int] | None = None
         self._lock = threading.Lock()
         self.jumped_at = float("-inf")
         """At which monotonic second the server's time was last found to have jumped."""
@@ -60,6 +65,14 @@ class DatabaseClock:
         """Give seconds of the machine's clock that never goes back."""
         return self._clock.monotonic()
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is time to hear the database's time: since long ago, or this machine slept, or was set."""
+        if self._heard is None:
+            return True
+        passed = self._clock.monotonic() - self._heard[0]
+        return passed > STALE or abs((self._clock.now() - self._heard[1]) / 1_000_000 - passed) > JUMP
+
     def follow(self, now: int, sent: float, received: float) -> None:
         """Hear that it was `now` in the database between two monotonic seconds: when it was asked, and had answered.
 
@@ -68,6 +81,7 @@ class DatabaseClock:
         """
         new = _Sample(now, (sent + received) / 2, max(0.0, received - sent) / 2)
         with self._lock:
+            self._heard = received, self._clock.now()
             best = self._best
             if best is not None:
                 apart = abs(new.now - best.told(new.at)) / 1_000_000
@@ -77,3 +91,10 @@ class DatabaseClock:
                     self.jumped_at = received
             self._samples = [*self._samples[1 - KEPT :], new]
             self._best = min(self._samples, key=lambda each: each.doubt(received))
+
+
+async def follow(clock: Clock, tx: Transaction, *, when_stale: bool = False) -> None:
+    """Let a `clock` that follows the database's hear that, if it is one; or only where it is stale."""
+    if isinstance(clock, DatabaseClock) and (clock.is_stale or not when_stale):
+        sent = clock.monotonic()
+        clock.follow(await tx.value("now"), sent, clock.monotonic())

@@ -12,7 +12,7 @@ import asyncpg
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres import connection as connecting
 from pinstripe.ledgers.postgres.aside import Aside
-from pinstripe.ledgers.postgres.database_clock import DatabaseClock
+from pinstripe.ledgers.postgres.database_clock import follow
 from pinstripe.ledgers.postgres.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ class Heart:
         tx = Transaction(connection, self._store.statement)
         limits = f"{connecting.limits(self._store.lease / 4)};set local statement_timeout to {int(self.limit * 1000)}"
         await connection.execute(f"begin;{limits}")
-        if isinstance(clock, DatabaseClock):
-            sent = clock.monotonic()
-            clock.follow(await tx.value("now"), sent, clock.monotonic())
+        await follow(clock, tx)
         now = clock.now()
         await tx.run("beat", number, now, owners.expiry(now))
         said = await connection.execute("commit")

@@ -14,6 +14,7 @@ from pinstripe.ledger import Look
 from pinstripe.ledgers.hosts import boot_id, host
 from pinstripe.ledgers.postgres import connection as connecting
 from pinstripe.ledgers.postgres.aside import Aside
+from pinstripe.ledgers.postgres.database_clock import follow
 from pinstripe.ledgers.postgres.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -71,5 +72,7 @@ async def _read(store: Store, connection: asyncpg.Connection, lock_wait: float) 
             return Look()
     except LedgerError:  # somebody else's schema, or one of a newer version
         return Look()
-    rows = await Transaction(connection, store.statement).rows("heard_workers", host(), boot_id())
+    tx = Transaction(connection, store.statement)
+    await follow(store.clock, tx)  # who is asked for long-lived workers may have nothing else to do here
+    rows = await tx.rows("heard_workers", host(), boot_id())
     return Look(is_current=True, workers=tuple((int(pid), int(beat)) for pid, beat in rows))

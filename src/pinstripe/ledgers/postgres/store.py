@@ -12,7 +12,7 @@ import asyncpg
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledgers.postgres import connection as connecting
 from pinstripe.ledgers.postgres.connection import is_conflict, is_lost, translated
-from pinstripe.ledgers.postgres.database_clock import DatabaseClock
+from pinstripe.ledgers.postgres.database_clock import follow
 from pinstripe.ledgers.postgres.owners import LEASE, Owners
 from pinstripe.ledgers.postgres.schema import Schema
 from pinstripe.ledgers.postgres.statements import SCHEMA, statements
@@ -97,6 +97,7 @@ class Store:
             return
         with translated(self.shown):
             pool = self._pool or await self._make_pool()
+            made = True
             try:
                 async with pool.acquire() as connection:
                     await self._follow(connection)
@@ -104,10 +105,12 @@ class Store:
                         await self.schema.migrate(connection, self.engine)
                     elif self._pool is None:
                         async with connection.transaction():
-                            if not await self.schema.is_made(connection):
-                                await pool.close()
-                                return
-                            await self.schema.pending(connection)
+                            made = await self.schema.is_made(connection)
+                            if made:
+                                await self.schema.pending(connection)
+                if not made:
+                    await pool.close()
+                    return
             except BaseException:
                 if self._pool is None:
                     pool.terminate()
@@ -229,11 +232,8 @@ class Store:
 
     async def _follow(self, connection: asyncpg.Connection) -> None:
         """Let the clock follow the database's."""
-        if isinstance(self.clock, DatabaseClock):
-            sent = self.clock.monotonic()
-            async with connection.transaction():
-                now = await connection.fetchval(self.statement("now"))
-            self.clock.follow(now, sent, self.clock.monotonic())
+        async with connection.transaction():
+            await follow(self.clock, Transaction(connection, self.statement))
 
 
 class _Unit:
@@ -271,6 +271,7 @@ class _Unit:
             return await self._request(tx)
         limits = f";{connecting.limits(self._store.lease / 4)}" if self._store.is_pooled else ""
         await connection.execute(f"begin{limits}")
+        await follow(self._store.clock, tx, when_stale=True)  # who only enqueues has no heart
         result = await self._request(tx)
         self.committing = True
         said = await connection.execute("commit")
