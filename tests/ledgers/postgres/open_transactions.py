@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
-    from tests.ledgers.postgres.conftest import Database
 
 
 class Undone(Exception):
@@ -22,10 +21,14 @@ class Undone(Exception):
 async def kept_open(
     store: Store, request: Callable[[Transaction], Awaitable[object]], *, undone: bool = False
 ) -> AsyncIterator[None]:
-    """Have done what `request` does, and end that transaction only after what happens meanwhile."""
+    """Have done what `request` does, and end that transaction only after what happens meanwhile.
+
+    The server ends one that stands still for a quarter of its owner's lease: who waits for it in vain fails by that.
+    """
     done, goes_on = asyncio.Event(), asyncio.Event()
 
     async def wait(tx: Transaction) -> None:
+        assert not done.is_set(), "what happened meanwhile has waited for this transaction"
         await request(tx)
         done.set()
         await goes_on.wait()
@@ -45,7 +48,15 @@ async def kept_open(
         raise error
 
 
-async def waits(database: Database, *tasks: asyncio.Task[Any]) -> None:
+class Fetches(Protocol):
+    """What looks by hand into the database of the tests' ledgers."""
+
+    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        """Execute a statement; give its rows."""
+        ...
+
+
+async def waits(database: Fetches, *tasks: asyncio.Task[Any]) -> None:
     """Wait until the transactions of these tasks wait for others."""
     while True:
         found = database.fetch(

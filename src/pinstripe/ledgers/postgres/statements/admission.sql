@@ -38,7 +38,8 @@ select n, flow, band from pinstripe.runs where n = any($1::bigint[])
 
 -- name: flows_of_selecting
 -- As flows_of_runs, and so that no selection ends before this transaction: it makes ready what was put in until then.
-select n, flow, band from pinstripe.runs where n = any($1::bigint[]) order by n for share
+-- Nothing more is locked: who adds a page of it may wait for a guard that this transaction hands over.
+select n, flow, band from pinstripe.runs where n = any($1::bigint[]) order by n for key share
 
 -- name: make_ready
 update pinstripe.executions x set held = null, chunk = r.chunk, due_at = null
