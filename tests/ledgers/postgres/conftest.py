@@ -12,30 +12,31 @@ from sqlalchemy import make_url
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres.store import Store
 from pinstripe.postgres_address import read_postgres_url
+from tests.ledgers.postgres.commits import Commits
 from tests.ledgers.postgres.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    import psycopg
-
     from pinstripe.clock import Clock
     from tests.ledgers.conftest import HandClock, NewStore
+    from tests.ledgers.stores import Hand
     from tests.postgres import Postgres
 
 
 class Database:
     """A ledger's schema, looked into and changed by hand."""
 
-    def __init__(self, url: str, hand: psycopg.Connection) -> None:
+    def __init__(self, url: str, hand: Hand) -> None:
         self.url = url
         self.schema = f"ledger_{secrets.token_hex(6)}"
         self._hand = hand
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute a statement; give its rows, if it has any."""
-        self._hand.execute(f'set search_path to "{self.schema}"'.encode())
-        cursor = self._hand.execute(sql.encode())
+        hand = self._hand.connection
+        hand.execute(f'set search_path to "{self.schema}"'.encode())
+        cursor = hand.execute(sql.encode())
         return cursor.fetchall() if cursor.description else []
 
     def owners(self, columns: str = "id") -> list[Any]:
@@ -51,7 +52,7 @@ class Database:
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
         """Keep a table to oneself meanwhile."""
-        with self._hand.transaction():
+        with self._hand.connection.transaction():
             self.fetch(f"lock table {table} in access exclusive mode")
             yield
 
@@ -78,12 +79,12 @@ def new_store(new_postgres_store: NewStore) -> NewStore:
 
 
 @pytest.fixture
-def database(ledgers_database: tuple[str, psycopg.Connection]) -> Iterator[Database]:
+def database(ledgers_database: tuple[str, Hand]) -> Iterator[Database]:
     """Give a ledger's schema, which the first store makes."""
     url, hand = ledgers_database
     database = Database(url, hand)
     yield database
-    hand.execute(f"drop schema if exists {database.schema}, {database.schema}_engine cascade".encode())
+    hand.connection.execute(f"drop schema if exists {database.schema}, {database.schema}_engine cascade".encode())
 
 
 @pytest.fixture
@@ -131,3 +132,11 @@ def through_network(network: Network, database: Database) -> str:
     """Give the database's URL by that network."""
     url = make_url(database.url).set(drivername="postgresql", host="127.0.0.1", port=network.port)
     return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+async def commits(postgres: Postgres) -> AsyncIterator[Commits]:
+    """Give a network before the server, in which commits may be cut."""
+    commits = Commits(postgres.host, postgres.port)
+    async with commits.forwarded():
+        yield commits

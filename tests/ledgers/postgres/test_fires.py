@@ -12,20 +12,16 @@ from pinstripe.ledgers.postgres import registering
 from pinstripe.ledgers.postgres.fires import PostgresFires
 from pinstripe.limits import Limits
 from tests.ledgers.conftest import START
-from tests.ledgers.postgres.commits import Commits
 from tests.ledgers.postgres.open_transactions import kept_open, waits
 from tests.ledgers.queue.moves import SECOND
 from tests.ledgers.schedules import PARIS, TOKYO, UTC, due, known, let_go
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from pinstripe.fires import KnownSchedule, Registered
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
-    from tests.ledgers.postgres.commits import Cut
+    from tests.ledgers.postgres.commits import Commits, Cut
     from tests.ledgers.postgres.conftest import Database, NewProcess
-    from tests.postgres import Postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -40,13 +36,6 @@ def fires(process: Store) -> PostgresFires:
 @pytest.fixture
 def others(neighbour: Store) -> PostgresFires:
     return PostgresFires(neighbour)
-
-
-@pytest.fixture
-async def commits(postgres: Postgres) -> AsyncIterator[Commits]:
-    commits = Commits(postgres.host, postgres.port)
-    async with commits.forwarded():
-        yield commits
 
 
 @pytest.fixture
