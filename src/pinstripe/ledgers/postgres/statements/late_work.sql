@@ -73,11 +73,13 @@ select r.n, r.id, r.job, r.schedule, r.scheduled_for, r.due_at, r.spread, r.erro
 from pinstripe.schedules s
 join pinstripe.schedule_zones z on z.schedule = s.id and z.gone_at is null and z.fired > z.since
 cross join lateral (
-  select f.* from pinstripe.runs f
-  where f.schedule is not null and f.job = s.job and f.schedule = s.key
-    and f.scheduled_for > z.since and f.scheduled_for < $1
-    and (not s.by_tenant or f.selection::json -> 'zone' ->> 0 = z.zone)
-  order by f.scheduled_for desc limit 1) r
+  select * from (
+    -- From the last one backwards: by its own guess of how few are of the zone the planner would sort all of them.
+    select f.* from pinstripe.runs f
+    where f.schedule is not null and f.job = s.job and f.schedule = s.key
+      and f.scheduled_for > z.since and f.scheduled_for < $1
+    order by f.scheduled_for desc offset 0) f
+  where not s.by_tenant or f.selection::json -> 'zone' ->> 0 = z.zone limit 1) r
 where s.gone_at is null and not r.pruning
   and (r.skipped > 0 or r.error is not null and not exists (
     select from pinstripe.runs y where y.retry_of = r.id and y.state in ('queued', 'running', 'succeeded'))
