@@ -139,7 +139,6 @@ async def test_the_clock_follows_the_database_s(new_process: NewProcess, databas
     ((beat, apart),) = database.owners("beat, abs(extract(epoch from clock_timestamp()) * 1000000 - beat)")
     assert beat != START
     assert apart < 60_000_000
-    assert clock.jumped_at == clock.monotonic()
 
 
 async def test_through_a_pooler(
@@ -198,4 +197,4 @@ async def test_nobody_beats_for_a_ledger_that_is_closed(process: Store, heart: H
     heart.close()
     await process.close()
     heart.beat()
-    assert not database.connected() & connected
+    assert not database.connected() - connected

@@ -11,11 +11,11 @@ from pinstripe.errors import LedgerError
 from pinstripe.ledgers.hosts import began, boot_id, host
 from pinstripe.ledgers.postgres.database_clock import DatabaseClock
 from pinstripe.ledgers.postgres.owners import LEASE
-from tests.ledgers.conftest import HandClock
 from tests.ledgers.stores import NO_PROCESS
 
 if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.store import Store
+    from tests.ledgers.conftest import HandClock
     from tests.ledgers.postgres.conftest import Database, NewProcess
 
 pytestmark = pytest.mark.anyio
@@ -161,18 +161,27 @@ async def test_a_server_that_has_just_started_blames_nobody(
     assert await dead(old) == [neighbour.ours().id]
 
 
+@pytest.mark.parametrize("hours", [1, -1])
 async def test_a_database_s_clock_that_is_set_or_a_machine_that_slept_blames_nobody(
-    new_process: NewProcess, neighbour: Store, database: Database
+    process: Store, neighbour: Store, database: Database, clock: HandClock, hours: int
 ) -> None:
-    hand = HandClock()
-    clock = DatabaseClock(hand)
-    process = await new_process(clock, lease=0.001)
     change(database, neighbour, f"{ELSEWHERE}, worker = true, expires_at = 1")
-    assert await dead(process) == [neighbour.ours().id]
-    clock.follow(clock.now() + 3_600_000_000, hand.seconds, hand.seconds)
+    number = neighbour.ours().id
+    assert await dead(process) == [number]
+    clock.jump(timedelta(hours=hours))
     assert await dead(process) == []
-    hand.advance(SECOND)
-    assert await dead(process) == [neighbour.ours().id]
+    clock.advance(timedelta(seconds=LEASE / 2) - SECOND)
+    assert await dead(process) == []
+    clock.advance(2 * SECOND)
+    assert await dead(process) == [number]
+
+
+async def test_whoever_has_not_looked_before_finds_a_jump_too(
+    process: Store, neighbour: Store, database: Database, clock: HandClock
+) -> None:
+    change(database, neighbour, f"{ELSEWHERE}, worker = true")
+    clock.jump(timedelta(hours=1))
+    assert await dead(process) == []
 
 
 async def test_that_another_process_of_this_host_ends_by_intent(

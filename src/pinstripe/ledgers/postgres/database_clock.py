@@ -18,7 +18,7 @@ DRIFT = 100e-6
 """How many seconds a sample gets worse by in a second: more than two clocks run apart that nobody sets."""
 
 JUMP = 1.0
-"""From how many seconds on the server's time has not drifted but jumped: it was set, or this machine slept."""
+"""From how many seconds on a clock has not drifted but jumped."""
 
 STALE = 60.0
 """Seconds after which it is time to hear the database's time once more."""
@@ -53,8 +53,6 @@ class DatabaseClock:
         self._best: _Sample | None = None
         self._heard: tuple[float, int] | None = None
         self._lock = threading.Lock()
-        self.jumped_at = float("-inf")
-        """At which monotonic second the server's time was last found to have jumped."""
 
     def now(self) -> int:
         """Give the database's time in microseconds since 1970-01-01 UTC."""
@@ -87,8 +85,6 @@ class DatabaseClock:
                 apart = abs(new.now - best.told(new.at)) / 1_000_000
                 if apart > new.error + best.doubt(new.at):
                     self._samples.clear()
-                if apart > new.error + best.doubt(new.at) + JUMP:
-                    self.jumped_at = received
             self._samples = [*self._samples[1 - KEPT :], new]
             self._best = min(self._samples, key=lambda each: each.doubt(received))
 

@@ -57,9 +57,11 @@ async def _look(store: Store, lock_wait: float) -> Look:
         connection = await connecting.connect(address, LIMIT, statement_cache_size=0)
     try:
         async with asyncio.timeout(LIMIT):
-            return await _read(store, connection, lock_wait)
+            found = await _read(store, connection, lock_wait)
+            await connection.close()
+            return found
     finally:
-        connection.terminate()
+        connection.terminate()  # where it isn't closed
 
 
 async def _read(store: Store, connection: asyncpg.Connection, lock_wait: float) -> Look:

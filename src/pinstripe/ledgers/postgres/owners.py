@@ -17,6 +17,10 @@ LEASE = 60.0
 """Seconds after which an owner that hasn't beaten is dead, where its process can't be looked for."""
 
 
+JUMP = 1.0
+"""From how many seconds on the database's time has jumped: it was set, or this machine slept."""
+
+
 class Owner(NamedTuple):
     """A row of the table `owners`. `beat` and `expires_at` are in microseconds UTC; that is 0 for who has left."""
 
@@ -40,6 +44,8 @@ class Owners:
         self._lease = lease
         self._name: str | None = None
         self._id: int | None = None
+        self._looked = store.clock.monotonic(), store.clock.now()
+        self._jumped_at = float("-inf")
 
     @property
     def id(self) -> int | None:
@@ -106,30 +112,42 @@ class Owners:
     async def dead(self) -> list[Owner]:
         """Give the other owners that are dead: who has left or whose process is gone at once, the others by the lease.
 
-        That counts for nothing for half of a lease after an outage, in which nobody could beat: all who live have
-        beaten by the end of it. A run by hand on this host is its process's, however long that has been stopped.
+        That counts for nothing for half of a lease after an outage, in which nobody could beat, and after the time has
+        jumped: all who live have beaten by the end of it. A run by hand on this host is its process's, however long
+        that has been stopped.
         """
         own, here, boot = self._id, host(), boot_id()
-        rows = await self._store.rows("found_owners", -1 if own is None else own, self._store.clock.now(), here, boot)
+        now = self._look_at_clock()
+        rows = await self._store.rows("found_owners", -1 if own is None else own, now, here, boot)
         if not rows:
             return []
         doubtful = self._is_after_outage(rows[0][-1])
         found = [Owner(*[*row][:-1]) for row in rows]
-        return [owner for owner in found if self._is_dead(owner, (here, boot), doubtful=doubtful)]
+        return [owner for owner in found if self._is_dead(owner, (here, boot), now, doubtful=doubtful)]
 
-    def _is_dead(self, owner: Owner, here: tuple[str, str], *, doubtful: bool) -> bool:
+    def _is_dead(self, owner: Owner, here: tuple[str, str], now: int, *, doubtful: bool) -> bool:
         if not owner.expires_at:
             return True
         near = (owner.host, owner.boot_id) == here
         if near and is_gone(owner.pid, owner.name.partition(".")[2]):
             return True
-        silent = owner.expires_at < self._store.clock.now() and not doubtful
+        silent = owner.expires_at < now and not doubtful
         return silent and (owner.worker or not near)
+
+    def _look_at_clock(self) -> int:
+        """Give the time, and remember when it was found to have jumped."""
+        clock = self._store.clock
+        at, now = clock.monotonic(), clock.now()
+        if abs((now - self._looked[1]) / 1_000_000 - (at - self._looked[0])) > JUMP:
+            self._jumped_at = at
+        self._looked = at, now
+        return now
 
     def _is_after_outage(self, up: float) -> bool:
         """Tell whether who lives may not have been able to say so; the server has been `up` for so many seconds."""
         clock = self._store.clock
-        trouble_at = self._store.trouble_at
+        at = clock.monotonic()
+        trouble_at = max(self._store.trouble_at, self._jumped_at)
         if isinstance(clock, DatabaseClock):  # another one tells a time that is not the server's
-            trouble_at = max(trouble_at, clock.jumped_at, clock.monotonic() - up)
-        return clock.monotonic() - trouble_at < self._lease / 2
+            trouble_at = max(trouble_at, at - up)
+        return at - trouble_at < self._lease / 2
