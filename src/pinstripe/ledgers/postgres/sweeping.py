@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pinstripe.engine import NewTicket
 from pinstripe.ledgers.hosts import boot_id, host
 from pinstripe.ledgers.postgres.admission import FIRST, Admission
-from pinstripe.ledgers.postgres.rescuing import Rescued, cancel_queued, rescue
+from pinstripe.ledgers.postgres.rescuing import cancel_queued, rescue
+from pinstripe.ledgers.rescues import Rescued
 from pinstripe.queue import Swept
 
 if TYPE_CHECKING:

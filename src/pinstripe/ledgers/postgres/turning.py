@@ -78,7 +78,10 @@ class Turns:
         if frees:
             await free(tx, admission, settled)
         dues = [due, *(now if each.due_at is None else each.due_at for each in settlements if _runs_again(each))]
-        more = await admission.admit_due() if any(at is not None and at <= now for at in dues) else False
+        more = False
+        if any(at is not None and at <= now for at in dues):
+            more = await admission.admit_due()
+            dues = [await tx.value("first_due", now)]
         slots -= len(lost)
         if is_alive and slots > 0 and not (limits and settlements):
             await claim.take(slots, self._appetite)

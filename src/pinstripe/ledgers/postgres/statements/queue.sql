@@ -11,6 +11,9 @@ select exists (select from me),
   (select min(r.due_at) from pinstripe.runs r
    where queued and not selected and state = 'queued' and due_at > $2)
 
+-- name: first_due
+select min(due_at) from pinstripe.executions where state = 'queued' and held = 'due' and due_at > $1
+
 -- name: chunks_of_tickets
 select id, run, flow, band, tag, until from pinstripe.chunks where id = any($1::bigint[]) and tag is not null
 
