@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 import pinstripe
 from pinstripe.errors import InvalidArguments
 from pinstripe.ledger import RunFilter
-from pinstripe.thread_bound import resolve
 
 if TYPE_CHECKING:
     from pinstripe.project import Project
@@ -179,11 +178,3 @@ async def test_the_database_of_a_job_must_be_that_of_the_ledger(shop: str, proje
             InvalidArguments, match=r"got pinstripe\.database\.session\.DatabaseSession over aiosqlite$"
         ):
             await workspace.run_background_job("order", "lamp", "commit")
-
-
-def test_what_stands_for_many_connections_is_one_where_it_is_given(shop: str) -> None:
-    engine = create_engine(shop.replace("postgresql:", "postgresql+psycopg:"))
-    sessions = scoped_session(sessionmaker(engine))
-    assert resolve(sessions) is sessions()
-    assert resolve(engine) is engine
-    engine.dispose()

@@ -13,12 +13,14 @@ import pytest
 from pinstripe.errors import InvalidArguments, LedgerError
 from pinstripe.ledger import RunFilter
 from pinstripe.ledgers.postgres.callers import OWN
+from pinstripe.ledgers.postgres.queue import PostgresQueue
 from tests.ledgers.postgres.applications import (
     KINDS,
     asyncpg_connection,
     plain_psycopg,
     psycopg_connection,
     savepoint,
+    session,
     undone,
 )
 from tests.ledgers.queue.moves import claim, enqueue, new_work
@@ -27,7 +29,9 @@ from tests.postgres import APP, Postgres
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
     from pinstripe.run import Run
+    from tests.ledgers.postgres.conftest import Database, NewProcess
     from tests.ledgers.stores import Store
+    from tests.pgbouncer import PgBouncer
 
 pytestmark = pytest.mark.anyio
 
@@ -238,3 +242,28 @@ async def test_a_server_that_was_started_anew_is_the_same_one(ledger: Ledger, ur
     async with asyncpg_connection(url) as connection:
         await put(ledger, connection)
     assert OWN[store].started > 1
+
+
+# Through a pooler.
+
+
+async def test_the_application_may_go_through_a_pooler(ledger: Ledger, url: str, pgbouncer: PgBouncer) -> None:
+    pooled = pgbouncer.url(url.rpartition("/")[2], "app_owner")
+    connection = await asyncpg.connect(pooled, statement_cache_size=0)
+    async with connection.transaction():
+        await put(ledger, connection, "a")
+    await connection.close()
+    for opened in (psycopg_connection, plain_psycopg):
+        async with opened(pooled) as connection:
+            await put(ledger, connection, "b", "c")
+    assert len(await ledger.list_runs(RunFilter())) == 3
+
+
+async def test_so_may_the_ledger(new_process: NewProcess, database: Database, pgbouncer: PgBouncer) -> None:
+    store = await new_process(url=pgbouncer.url(database.url.rpartition("/")[2], "app_owner"))
+    assert store.is_pooled
+    queue = PostgresQueue(store)
+    for opened in (asyncpg_connection, session("asyncpg", "SERIALIZABLE")):
+        async with opened(database.url) as connection:
+            await queue.enqueue([new_work("a")], connection)
+    assert database.fetch("select count(*) from runs") == [(2,)]
