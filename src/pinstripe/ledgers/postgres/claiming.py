@@ -145,16 +145,12 @@ class Claim:
         await self._put_back(moves)
         self.more = bool(verdicts)
 
-    async def note_served(self) -> None:
+    async def note_served(self, admission: Admission) -> None:
         """Keep how far bands and flows have been served, as far as that says anything; last of all."""
-        if not self._served:
-            return
-        await self._tx.run("served", [*self._served], [*self._served.values()])
-        rows = sorted(
-            (band, flow, finish) for (band, flow), finish in self._finished.items() if finish > self._served[band]
-        )
-        if rows:
-            await self._tx.run("finish_flows", *([*column] for column in zip(*rows, strict=True)))
+        if self._served:
+            await self._tx.run("served", [*self._served], [*self._served.values()])
+        finished = {place: finish for place, finish in self._finished.items() if finish > self._served[place[0]]}
+        await admission.note_finished(finished)
 
     def _columns(self) -> tuple[list[int], list[int]]:
         return [pick.ticket.chunk for pick in self._picks], [pick.many for pick in self._picks]

@@ -59,7 +59,7 @@ class Store:
         self.statement = statements(schema)
         self.lease = lease
         self.trouble_at = float("-inf")
-        """When a connection broke the last time, by the clock's monotonic seconds: what is silent may be so for that."""
+        """When a connection broke the last time, in the clock's monotonic seconds: who is silent may be so for that."""
         self._code_version = code_version
         self._pool: asyncpg.Pool | None = None
         self._pooled: bool | None = None

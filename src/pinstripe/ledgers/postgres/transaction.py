@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Connection(Protocol):
-    """What a transaction needs of a connection; asyncpg's have it. Parameters are `$1`, `$2`, …"""
+    """What a transaction needs of a connection; asyncpg's have it. Parameters are `$1`, `$2` and so on."""
 
     async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
         """Execute one statement; give its rows, which are unpacked as tuples are."""

@@ -92,8 +92,7 @@ class Turns:
         started = [*lost, *claim.started]
         runs = await self._begin(tx, started, now)
         await count(tx, _added(settled.ended, claim.ended), now)
-        await claim.note_served()
-        await admission.note_finished()
+        await claim.note_served(admission)
         next_due = min([at for at in (*dues, selection) if at is not None and at > now], default=None)
         taken = Taken(
             [Started(row.id, runs[row.run], *row[2:7]) for row in started], next_due, more or claim.more, not is_alive

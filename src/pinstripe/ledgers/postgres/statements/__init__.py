@@ -19,7 +19,7 @@ class SchemaStatements(Statements):
 
     def __init__(self, schema: str) -> None:
         """Take the name of the `schema`, a plain identifier."""
-        super().__init__(os.path.dirname(__file__))
+        super().__init__(os.path.dirname(__file__))  # noqa: PTH120 - as SQLite's
         self._schema = schema
 
     def _put_together(self, name: str) -> str:

@@ -1,5 +1,5 @@
--- Whoever changes which schedules there are, or their zones, has the lock of `lock_schedules`; of those who let them
--- fire each locks the marks that it moves, in one order.
+-- Whoever changes which schedules there are, or their zones, or removes some, has the lock of `lock_schedules`; of those
+-- who let them fire each locks the marks that it moves, in one order.
 
 -- name: bot_row
 select bot from pinstripe.owners where id = $1
@@ -9,6 +9,9 @@ update pinstripe.owners set bot = true, started_at = coalesce(started_at, beat) 
 
 -- name: lock_schedules
 select pg_advisory_xact_lock(hashtextextended('pinstripe.schedules', 0))
+
+-- name: try_lock_schedules
+select pg_try_advisory_xact_lock(hashtextextended('pinstripe.schedules', 0))
 
 -- name: all_schedules
 select s.id, s.job, s.key, s.edition, s.gone_at is not null, o.id

@@ -67,10 +67,6 @@ update pinstripe.bands b set served = s.served
 from free, unnest($1::smallint[], $2::bigint[]) as s(band, served)
 where b.band = free.band and s.band = b.band and b.served < s.served
 
--- name: finish_flows
-insert into pinstripe.flows(band, flow, finish) select * from unnest($1::smallint[], $2::text[], $3::bigint[])
-on conflict (band, flow) do update set finish = greatest(flows.finish, excluded.finish)
-
 -- name: begin_runs
 -- Those that were running have begun before.
 update pinstripe.runs set state = 'running', started_at = coalesce(started_at, $2)

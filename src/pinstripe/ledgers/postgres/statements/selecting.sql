@@ -15,7 +15,8 @@ selector = $2 and not selected and state = 'queued' and stop is null
   and exists (select from pinstripe.owners where id = $2)
 
 -- name: number_of_schedule
-select id from pinstripe.schedules where job = $1 and key = $2
+-- It is not removed meanwhile.
+select id from pinstripe.schedules where job = $1 and key = $2 for key share
 
 -- name: note_local_time
 -- In one order, since another run may note some of the same tenants at this moment: then this one waits for that.
