@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import make_url
 
-from pinstripe.ledgers.postgres import registering
+from pinstripe.ledgers.postgres import registering, retention
 from pinstripe.ledgers.postgres.fires import PostgresFires
+from pinstripe.ledgers.postgres.retention import prune
+from pinstripe.ledgers.retention import past
 from pinstripe.limits import Limits
-from tests.ledgers.conftest import START
+from tests.ledgers.conftest import START, HandClock
 from tests.ledgers.postgres.open_transactions import kept_open, waits
 from tests.ledgers.queue.moves import SECOND
 from tests.ledgers.schedules import PARIS, TOKYO, UTC, due, known, let_go
+from tests.ledgers.stores import RETENTION
 
 if TYPE_CHECKING:
     from pinstripe.fires import KnownSchedule, Registered
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 AT = START + 60 * SECOND
+DAY = 86_400 * SECOND
 
 
 @pytest.fixture
@@ -165,6 +169,40 @@ async def test_two_that_find_other_zones_at_once_leave_those_of_the_second(
         second = asyncio.create_task(others.set_zones(number, [TOKYO, UTC], since=AT, now=AT))
         await waits(database, second)
     assert {state.zone: state.since for state in await second} == {TOKYO: AT, UTC: START}
+
+
+async def test_what_comes_back_after_weeks_is_not_removed_at_that_moment(
+    fires: PostgresFires, process: Store, neighbour: Store, database: Database
+) -> None:
+    await register(fires, known())
+    await register(fires, now=START + SECOND)
+    process.clock = neighbour.clock = HandClock(START + 100 * DAY)
+    bot = await process.register()
+    async with kept_open(process, lambda tx: registering.register(tx, bot, [known()], (), START + 100 * DAY)):
+        await prune(neighbour.write, RETENTION, neighbour.clock)
+    await prune(neighbour.write, RETENTION, neighbour.clock)
+    assert [(state.gone, state.since) for state in await fires.states()] == [(False, START + 100 * DAY)]
+    await register(fires, now=START + 100 * DAY)
+    process.clock = neighbour.clock = HandClock(START + 200 * DAY)
+    await prune(neighbour.write, RETENTION, neighbour.clock)
+    assert database.fetch("select count(*) from schedules union all select count(*) from schedule_zones") == [
+        (0,),
+        (0,),
+    ]
+
+
+async def test_what_comes_back_as_it_is_removed_is_new(
+    fires: PostgresFires, process: Store, neighbour: Store, database: Database
+) -> None:
+    (old,) = (await register(fires, known())).numbers
+    await register(fires, now=START + SECOND)
+    gone = past(RETENTION, START + 100 * DAY)
+    await neighbour.write(lambda tx: retention._remove(tx, gone))  # noqa: SLF001 - one of several transactions
+    async with kept_open(neighbour, lambda tx: retention._remove(tx, gone)):  # noqa: SLF001
+        coming = asyncio.create_task(register(fires, known(), now=START + 100 * DAY))
+        await waits(database, coming)
+    assert (await coming).numbers != [old]
+    assert [(state.gone, state.since) for state in await fires.states()] == [(False, START + 100 * DAY)]
 
 
 # A commit of which nobody hears.
