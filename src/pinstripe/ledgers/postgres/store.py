@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import asyncpg
 
@@ -236,11 +236,11 @@ class Store:
             await follow(self.clock, Transaction(connection, self.statement))
 
 
-class _Unit:
+class _Unit(Generic[T]):
     """One try of a request."""
 
     def __init__(
-        self, store: Store, request: Callable[[Transaction], Awaitable[Any]], *, begin: bool, again: bool
+        self, store: Store, request: Callable[[Transaction], Awaitable[T]], *, begin: bool, again: bool
     ) -> None:
         self._store = store
         self._request = request
@@ -248,7 +248,7 @@ class _Unit:
         self._again = again
         self.committing = False
 
-    async def run(self) -> Any:
+    async def run(self) -> T:
         pool = self._store._pool  # noqa: SLF001 - a part of it
         if pool is None:
             raise LedgerError(f"the ledger {self._store.shown} is not open")
@@ -265,7 +265,7 @@ class _Unit:
             with suppress(*connecting.LOST):
                 await pool.release(connection, timeout=connecting.CLOSE_TIMEOUT)
 
-    async def _in_transaction(self, connection: asyncpg.Connection) -> Any:
+    async def _in_transaction(self, connection: asyncpg.Connection) -> T:
         tx = Transaction(connection, self._store.statement, again=self._again)
         if not self._begin:
             return await self._request(tx)
