@@ -14,7 +14,6 @@ from pinstripe.ledgers.postgres.chunks import CHUNK
 from pinstripe.ledgers.postgres.fires import PostgresFires
 from pinstripe.ledgers.postgres.queue import PostgresQueue
 from tests.ledgers.conftest import START
-from tests.ledgers.postgres.commits import Commits
 from tests.ledgers.postgres.open_transactions import kept_open, waits
 from tests.ledgers.queue.moves import ended, new_work
 from tests.ledgers.schedules import known
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
     from pinstripe.queue import QueuedRun
-    from tests.ledgers.postgres.commits import Cut
+    from tests.ledgers.postgres.commits import Commits, Cut
     from tests.ledgers.postgres.conftest import Database, NewProcess
-    from tests.postgres import Postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -201,19 +199,16 @@ async def test_who_hands_a_guard_to_a_run_does_not_wait_for_its_next_page(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_page_whose_commit_is_cut_is_added_once(
-    postgres: Postgres, database: Database, new_process: NewProcess, when: Cut
+    commits: Commits, database: Database, new_process: NewProcess, when: Cut
 ) -> None:
-    commits = Commits(postgres.host, postgres.port)
-    async with commits.forwarded():
-        url = make_url(database.url).set(drivername="postgresql", host="127.0.0.1", port=commits.port)
-        store = await new_process(url=url.render_as_string(hide_password=False))
-        queue = await joined(store)
-        run = await begin_fire(queue, store, local_time="09:00", overlap="skip")
-        commits.cuts = [when]
-        assert await queue.add(run, tenants(CHUNK + 1)) == CHUNK + 1
-        commits.cuts = [when]
-        assert (await queue.end_selection(run)).executions.queued == CHUNK + 1
-        assert commits.cuts == []
-        await store.close()
+    url = make_url(database.url).set(drivername="postgresql", host="127.0.0.1", port=commits.port)
+    store = await new_process(url=url.render_as_string(hide_password=False))
+    queue = await joined(store)
+    run = await begin_fire(queue, store, local_time="09:00", overlap="skip")
+    commits.cuts = [when]
+    assert await queue.add(run, tenants(CHUNK + 1)) == CHUNK + 1
+    commits.cuts = [when]
+    assert (await queue.end_selection(run)).executions.queued == CHUNK + 1
+    assert commits.cuts == []
     assert database.fetch(SIZES) == [(CHUNK,), (1,)]
     assert database.fetch("select total, open, skipped, selected from runs") == [(CHUNK + 1, CHUNK + 1, 0, True)]
