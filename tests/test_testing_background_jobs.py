@@ -72,6 +72,14 @@ async def test_what_is_enqueued_for_later_waits_until_time_is_told(jobs: Backgro
     assert sent == [("north", "ada@x")]
 
 
+async def test_what_is_enqueued_in_a_transaction_of_the_application_is_there_at_once(
+    jobs: BackgroundJobs, sent: list[Any]
+) -> None:
+    await enqueue(jobs, "remind", "ada@x", tenant="north", connection=object())
+    await jobs.drain()
+    assert sent == [("north", "ada@x")]
+
+
 async def test_a_moment_is_told(jobs: BackgroundJobs, sent: list[Any]) -> None:
     jobs.set_time(datetime(2026, 1, 1, tzinfo=UTC))
     await enqueue(jobs, "remind", "ada@x", tenant="north", at=datetime(2026, 3, 1, tzinfo=UTC))

@@ -17,6 +17,7 @@ from pinstripe.clock import SystemClock, to_datetime, to_microseconds
 from pinstripe.config import load_settings
 from pinstripe.duration import parse_duration
 from pinstripe.errors import ConfigurationError
+from pinstripe.ledgers.sqlite.queue import SQLiteQueue
 from pinstripe.names import nearest
 from pinstripe.opening import OPENED
 from pinstripe.plain import PlainProject
@@ -88,6 +89,7 @@ class Stage:
         patch.setattr(Project, "__init__", make_here)
         patch.setattr(Project, "_prepare", prepare_once)
         patch.setattr(SystemClock, "now", lambda _: self._now)
+        patch.setattr(SQLiteQueue, "stands_in", True)
         of_databases = sys.modules.get("pinstripe.ledgers.postgres.database_clock")
         if of_databases is not None:  # some project goes by the time of its ledger's server
             patch.setattr(of_databases.DatabaseClock, "now", lambda _: self._now)
