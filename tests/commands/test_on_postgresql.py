@@ -57,8 +57,9 @@ def test_what_is_enqueued_waits_until_a_worker_has_done_it(pinstripe: Command, p
     pinstripe("run-background-job", "greet", "--enqueue")
     assert "Selecting tenants: 1 run" in pinstripe("status").out
     answer = process("start-worker", "--drain")
-    assert answer.err == ""
     assert answer.code == 0
+    assert answer.err.startswith("greet for tenant globex failed (run ")
+    assert answer.err.count("\n") == 1
     assert answer.out.startswith("Working on 7 jobs, 20 executions at once, by the ledger postgresql://")
     assert answer.out.endswith("Nothing is left.\n")
     greet, hello = pinstripe("list-runs", "--json").json
