@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from pinstripe.errors import LedgerError
+from pinstripe.ledgers.postgres import heart as heart_of_ledger
 from pinstripe.ledgers.postgres.database_clock import DatabaseClock
 from pinstripe.ledgers.postgres.heart import LIMIT, Heart
 from pinstripe.ledgers.postgres.owners import LEASE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pinstripe.ledgers.postgres.store import Store
+    from pinstripe.ledgers.postgres.transaction import Transaction
     from tests.ledgers.postgres.conftest import Database, NewProcess
     from tests.ledgers.postgres.network import Network
     from tests.pgbouncer import PgBouncer
@@ -88,9 +90,10 @@ async def test_who_holds_its_row_does_not_hold_up_its_beat(
 ) -> None:
     """A job may block the event loop while a claim of its process is open."""
     number = await process.register()
+    await process.write(lambda tx: tx.run("join_owner", number, 1))
 
-    async def claim(tx: object) -> None:
-        assert await tx.value("owner_row", number) == 1  # type: ignore[attr-defined]
+    async def claim(tx: Transaction) -> None:
+        assert await tx.value("begin_turn", number, clock.now())
         heart.beat()
 
     await process.write(claim)
@@ -186,6 +189,21 @@ async def test_a_beat_that_is_on_its_way_ends_when_the_heart_is_closed(
         beat.start()
         await asyncio.to_thread(heart.close)
         beat.join()
+
+
+async def test_it_is_closed_also_where_its_connection_is_broken_or_silent(
+    network: Network, through_network: str, new_process: NewProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heart_of_ledger, "CLOSE_LIMIT", 0.1)
+    process = await new_process(url=through_network)
+    await process.register()
+    with beating(process) as heart:
+        heart.beat()
+        with network.dead():
+            heart.close()
+        heart.beat()
+        with network.refusing():
+            heart.close()
 
 
 async def test_nobody_beats_for_a_ledger_that_is_closed(process: Store, heart: Heart, database: Database) -> None:

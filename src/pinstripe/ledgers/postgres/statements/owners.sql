@@ -16,17 +16,6 @@ select id, name, host, boot_id, pid, beat, expires_at, worker, stopping,
   extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8
 from pinstripe.owners where id <> $1 and (expires_at < $2 or (host = $3 and boot_id = $4)) order by id
 
--- name: owner_row
-select 1 from pinstripe.owners where id = $1 for key share
-
--- name: worker_row
-select 1 from pinstripe.owners where id = $1 and worker for key share
-
--- name: may_start
--- Whether the run is selected; no row where it isn't this process's (any more), or this process was taken for dead.
-select r.selected from pinstripe.owners o join pinstripe.runs r on r.owner = o.id where o.id = $1 and r.n = $2
-for key share of o
-
 -- name: expire_owner
 update pinstripe.owners set expires_at = 0 where id = $1
 
