@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class PostgresQueue:
         self._sweeps = Sweeps(store)
         self._concurrency: int | None = None
         self._selects: set[int] = set()
+        self._one_selection = asyncio.Lock()
+        self._selecting = asyncio.Lock()
         self._limits: dict[str, Limits | None] = {}
 
     async def enqueue(self, works: Sequence[NewWork], connection: object = None) -> list[Run]:
@@ -81,8 +84,11 @@ class PostgresQueue:
 
     async def take_selection(self) -> QueuedRun | None:
         """Give a run that is due and that no living process selects."""
-        owner = self._store.ours().id
-        values = self._store.clock.now(), owner or 0, [*self._selects]
+        async with self._selecting:  # until it is known what the one before has taken
+            return await self._take_selection(self._store.ours().id or 0)
+
+    async def _take_selection(self, owner: int) -> QueuedRun | None:
+        values = self._store.clock.now(), owner, [*self._selects]
         if not await self._store.rows("run_to_select", *values):
             return None  # the usual answer, which locks nothing
 

@@ -191,7 +191,9 @@ class Store:
             try:
                 return await unit.run()
             except (asyncpg.PostgresError, *connecting.LOST) as error:
-                if is_conflict(error) and conflicts < CONFLICTS:
+                # The first try's commit may still have been on its way: then what it wrote is in the second one's.
+                twice = again and isinstance(error, asyncpg.UniqueViolationError)
+                if (is_conflict(error) or twice) and conflicts < CONFLICTS:
                     conflicts += 1
                     await asyncio.sleep(random.uniform(0, 0.002 * min(conflicts, 10)))  # noqa: S311 - it hides nothing
                     continue
