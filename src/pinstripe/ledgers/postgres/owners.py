@@ -52,11 +52,6 @@ class Owners:
         """The number of this process's row; None before it has one."""
         return self._id
 
-    @property
-    def lease(self) -> float:
-        """For how many seconds a beat holds."""
-        return self._lease
-
     async def register(self, code_version: str) -> int:
         """Give this process's number, after making its row if it has none yet."""
         if self._id is not None:
