@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
-    from pinstripe.ledgers.postgres.transaction import Transaction
     from tests.ledgers.postgres.conftest import Database, NewProcess
     from tests.ledgers.postgres.network import Network
     from tests.pgbouncer import PgBouncer
