@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.ledgers.postgres.guards import free_guards
+from pinstripe.ledgers.postgres.settling import in_order
 from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.run import ExecutionStatus
 
@@ -73,7 +74,7 @@ async def _judge_crashes(tx: Transaction, settlements: Sequence[Settlement]) -> 
         else each
         for each in settlements
     ]
-    return sorted(judged, key=lambda each: each.id)
+    return in_order(judged)
 
 
 def _columns(settlements: Sequence[Settlement]) -> list[list[object]]:
