@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,10 +32,7 @@ from tests.ledgers.queue.moves import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pinstripe.ledger import Ledger
-    from pinstripe.queue import Started
     from pinstripe.run import ExecutionStatus
     from tests.ledgers.conftest import HandClock
     from tests.ledgers.stores import Store
@@ -214,22 +210,3 @@ async def test_a_settlement_that_is_late_in_the_same_turn_counts_once(worker: Le
     found = await counts(worker, run)
     assert (found.total, found.done) == (3, 3)
     assert found == await recount(worker, run.id, "abc")
-
-
-@pytest.mark.parametrize("end", [ended, again, partial(ended, result="1")])
-async def test_a_result_that_comes_after_its_run_was_removed_is_nobody_elses(
-    worker: Ledger, second: Ledger, store: Store, clock: HandClock, end: Callable[[Started], Settlement]
-) -> None:
-    """An execution's number is given again, once that of the last one has been removed."""
-    await enqueue(worker, "a")
-    old = await claim_one(worker)
-    await die(worker, store, second)
-    await settle(second, ended(await claim_one(second)))
-    clock.advance(timedelta(days=31))
-    second.beat()
-    assert await second.prune() == 1
-    run = await enqueue(second, "b")
-    new = await claim_one(second)
-    assert (new.id, new.epoch) == (old.id, old.epoch)
-    await settle(worker, end(old))
-    assert await state(second, run, "b") is RUNNING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -36,12 +37,18 @@ class Turns:
         self._known: OrderedDict[int, QueuedRun] = OrderedDict()
         self._running: set[int] = set()
         self._unsure = False
+        self._one_by_one = asyncio.Lock()
 
     async def turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
         """Settle `settlements`, then start up to `slots` executions.
 
-        Where it isn't known of an earlier turn whether it was committed, what that started is given now.
+        Where it isn't known of an earlier turn whether it was committed, what that started is given now: so they come
+        one after the other.
         """
+        async with self._one_by_one:
+            return await self._turn(settlements, slots)
+
+    async def _turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
         unsure, self._unsure = self._unsure, True
         running = self._running - {each.id for each in settlements}
         taken, left = await self._store.write(lambda tx: self._in(tx, settlements, slots, running, unsure=unsure))

@@ -98,6 +98,11 @@ from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $
 where x.id = s.id and x.run = s.run and x.epoch = s.epoch and x.state = 'running'
 returning x.id
 
+-- name: keep_logs
+insert into pinstripe.logs(execution, text, succeeded_at)
+select * from unnest($1::bigint[], $2::text[], $3::bigint[]) as l(execution, text, succeeded_at)
+on conflict (execution) do update set text = excluded.text, succeeded_at = excluded.succeeded_at
+
 -- name: last_crashes
 select x.id from pinstripe.executions x join pinstripe.runs r on r.n = x.run
 where x.id = any($1::bigint[]) and x.crashes >= r.crashes
