@@ -38,7 +38,6 @@ class PostgresQueue:
         self._sweeps = Sweeps(store)
         self._concurrency: int | None = None
         self._selects: set[int] = set()
-        self._one_selection = asyncio.Lock()
         self._selecting = asyncio.Lock()
         self._limits: dict[str, Limits | None] = {}
 
