@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 SCENARIOS = (
     *("cold_start", "fan_out", "memory", "history", "costs", "nested"),
     *("enqueueing", "draining", "idle", "schedules", "simulated_years", "growth", "tenant_queries"),
+    *("postgres", "postgres_idle", "postgres_scaling", "postgres_history"),
 )
-OPTIONAL = ("peers", "postgres", "postgres_idle", "postgres_scaling", "postgres_history")
-"""What is measured only where it is named: it installs other packages, or needs servers."""
+OPTIONAL = ("peers",)
+"""What is measured only where it is named: it installs other packages, and needs servers."""
 
 SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
 

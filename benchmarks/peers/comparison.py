@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from benchmarks import evidence
+from benchmarks.databases import LEDGER
 from benchmarks.figures import Figure, Missing, Size, middle, percentile
 from benchmarks.peers.environments import environment_of, version_of
 from benchmarks.peers.servers import nothing, postgres, redis
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 OURS = "Pinstripe (SQLite)"
+ON_POSTGRES = "Pinstripe (PostgreSQL)"
 FAN_OUT = "the same job for each of many tenants, call to last start"
 PARTS = {
     "enqueue one by one": "jobs/s",
@@ -61,6 +63,14 @@ class Peer:
 PEERS = (
     Peer("pinstripe", OURS, nothing, pinstripe("start-worker")),
     Peer(
+        "pinstripe",
+        ON_POSTGRES,
+        postgres,
+        pinstripe("start-worker", "--processes", "2"),
+        beside=ON_POSTGRES,
+        variables={LEDGER: "{url}"},
+    ),
+    Peer(
         "huey",
         f"Huey {version_of('huey')} (SQLite)",
         nothing,
@@ -85,6 +95,7 @@ PEERS = (
             *("--batch-size", "100", "--log-level", "WARNING"),
         ),
         ("{bin}/pgq", "--pg-dsn", "{url}", "install"),
+        beside=ON_POSTGRES,
     ),
     Peer(
         "procrastinate",
@@ -95,6 +106,7 @@ PEERS = (
             *("--concurrency", "10", "--delete-jobs", "always"),
         ),
         ("{bin}/procrastinate", "--app", "benchmarks.peers.on_procrastinate.app", "schema", "--apply"),
+        beside=ON_POSTGRES,
     ),
 )
 
