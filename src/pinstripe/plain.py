@@ -147,7 +147,12 @@ class PlainWorkspace:
 
         One that is enqueued may have `at` or `delay`, `key`, `priority` and `connection` too; see `Options`.
         """
-        return PlainOptions(self._owner, self._open().options(**options))
+        chosen = self._open().options(**options)
+        if chosen.connection is not None:
+            from pinstripe.thread_bound import refuse_awaited  # only where it is given
+
+            refuse_awaited(chosen.connection)
+        return PlainOptions(self._owner, chosen)
 
     def __enter__(self) -> Self:
         """Open it; raises `UnknownTenant`."""

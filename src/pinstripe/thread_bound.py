@@ -1,7 +1,8 @@
-"""Connections that are others in each thread: what stands for them is found where the caller is."""
+"""Connections that belong to a thread: what stands for them is found where the caller is, and some must stay there."""
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
@@ -21,6 +22,23 @@ def resolve(connection: Any) -> Any:
     if awaited is not None and isinstance(connection, awaited.async_scoped_session):
         return connection()
     return _under_django(connection) if "django.db" in sys.modules else connection
+
+
+def refuse_awaited(connection: Any) -> None:
+    """Raise `InvalidArguments` for a connection that is awaited: its event loop stands still as long as its caller."""
+    execute = inspect.unwrap(getattr(type(connection), "execute", None) or _nothing)
+    if inspect.iscoroutinefunction(execute):
+        kind = type(connection)
+        message = (
+            "options(connection=…): expected, for plain calls, a connection or session that isn't awaited, such as "
+            f"psycopg's Connection or SQLAlchemy's Session; got {kind.__module__}.{kind.__qualname__}, which belongs "
+            "into `async with pinstripe.open_project()`"
+        )
+        raise InvalidArguments(message)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _under_django(connection: Any) -> Any:

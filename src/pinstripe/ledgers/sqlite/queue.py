@@ -46,7 +46,7 @@ class SQLiteQueue:
     """The queue in a ledger's file; see `pinstripe.queue.Queue` for what its methods do."""
 
     stands_in = False
-    """Whether a test has it in place of a ledger in PostgreSQL: what is enqueued on a connection is then there at once."""
+    """Whether a test has it instead of one in PostgreSQL: what is enqueued on a connection is then there at once."""
 
     def __init__(self, store: Store) -> None:
         """Take the file, which need not be open yet."""
