@@ -122,8 +122,9 @@ async def plain_session(url: str) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def plain_connection(url: str) -> AsyncIterator[Any]:
-    with plain_engine(url) as made, made.begin() as connection:
+    with plain_engine(url) as made, made.connect().execution_options(isolation_level="SERIALIZABLE") as connection:
         yield connection
+        connection.commit()
 
 
 @asynccontextmanager
@@ -156,7 +157,7 @@ KINDS: dict[str, Any] = {
     "psycopg's pipeline": psycopg_pipeline,
     "session over asyncpg": session("asyncpg"),
     "session over psycopg": session("psycopg"),
-    "session with a snapshot": session("asyncpg", "REPEATABLE READ"),
+    "session with a snapshot": session("psycopg", "REPEATABLE READ"),
     "connection over asyncpg": connection("asyncpg"),
     "connection over psycopg": connection("psycopg"),
     "plain psycopg": plain_psycopg,
