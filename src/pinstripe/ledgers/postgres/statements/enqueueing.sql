@@ -57,4 +57,5 @@ insert into pinstripe.slots(execution, job, tenant)
 select x.id, x.job, x.tenant from pinstripe.owners o
 join pinstripe.executions x on x.owner = o.id and x.state = 'running' and x.job = $1
 join pinstripe.runs r on r.n = x.run and r.queued
+order by x.id for share of x
 on conflict do nothing
