@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ class Turns:
         self._one_by_one = asyncio.Lock()
 
     async def turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
-        """Settle `settlements`, then start up to `slots` executions; one turn after the other.
+        """Settle `settlements`, then start up to `slots` executions.
 
         Where it isn't known of an earlier turn whether it was committed, what that started is given now: so they come
         one after the other.
@@ -50,10 +49,6 @@ class Turns:
             return await self._turn(settlements, slots)
 
     async def _turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
-        async with self._turn:
-            return await self._take_turn(settlements, slots)
-
-    async def _take_turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
         unsure, self._unsure = self._unsure, True
         running = self._running - {each.id for each in settlements}
         taken, left = await self._store.write(lambda tx: self._in(tx, settlements, slots, running, unsure=unsure))
