@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.torture import jobs
+from benchmarks.torture.by_hand import ByHand, status
 from benchmarks.torture.load import enqueue
 from benchmarks.torture.places import in_file
 from benchmarks.torture.reading import Unreachable
 from benchmarks.torture.servers import in_database
-from benchmarks.torture.storm import ByHand, Storm, status
+from benchmarks.torture.storm import Storm
 from benchmarks.torture.verdict import Repeated, read_notes, repeated, unfinished, violations
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Plan:
     postgres: bool = False
 
 
-ON_POSTGRES = {"executions": 10_000, "workers": 4, "pause": 0.5}
+ON_POSTGRES = {"executions": 10_000, "workers": 4, "every": 2.0, "pause": 0.5}
 """What is otherwise by default on PostgreSQL."""
 
 

@@ -7,9 +7,11 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from benchmarks.workers import environment
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pinstripe.run import Run
 
     Call = Callable[[Project], Awaitable[list[Run]]]
+
+T = TypeVar("T")
 
 SHARES = {
     "limited": 0.005,
@@ -67,20 +71,21 @@ async def _enqueue(folder: Path, executions: int, tenants: int, dice: Random) ->
     calls = list(_calls(executions, [f"tenant-{number:05d}" for number in range(tenants)], dice))
     dice.shuffle(calls)
     enqueued = []
-    async with open_project(folder) as project:
+    async with AsyncExitStack() as stack:
+        project = await _insist(lambda: stack.enter_async_context(open_project(folder)))
         for call, total in calls:
-            enqueued += [Enqueued(run.id, run.job, total) for run in await _insist(call, project)]
+            enqueued += [Enqueued(run.id, run.job, total) for run in await _insist(partial(call, project))]
     return enqueued
 
 
-async def _insist(call: Call, project: Project) -> list[Run]:
-    """Enqueue, again where the ledger's server is down: what was not acknowledged may be there or not."""
+async def _insist(call: Callable[[], Awaitable[T]]) -> T:
+    """Call it, again where the ledger's server is down: what was not acknowledged may be there or not."""
     from pinstripe.errors import LedgerError
 
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return await call(project)
+            return await call()
         except LedgerError:
             if time.monotonic() > deadline:
                 raise

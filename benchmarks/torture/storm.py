@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,9 +9,10 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.projects import pinstripe
+from benchmarks.torture.by_hand import UNUSABLE
 from benchmarks.workers import children
 
 if TYPE_CHECKING:
@@ -25,23 +25,14 @@ if TYPE_CHECKING:
 ENDS = {0, -signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM}
 """With what a worker may end: killed by this, or by the poison in it, or ended as asked."""
 
-UNUSABLE = 4
-"""With what a command ends that can't reach its ledger."""
-
 STARTING = 5.0
 """Seconds in which a worker may still end because it doesn't reach its ledger; afterwards it waits until it does."""
 
 SEVERAL = 2
 """The number of the worker that has two processes."""
 
-KILLED_BY_HAND = 0.2
-"""How many of the runs by hand are killed, if they don't end before."""
-
-PAUSED = 0.1
-"""How many of them have a job paused for workers while they run."""
-
 PATIENCE = 60.0
-"""Seconds that a command by hand, or the end of a worker, may take."""
+"""Seconds that the end of a worker may take."""
 
 
 class Victim:
@@ -57,12 +48,14 @@ class Victim:
         self.faults: list[str] = []
         self.continued_at: float | None = None
         self.started_at = 0.0
+        self.told_at: float | None = None
         self._folder = folder
         self._variables = host.variables(variables)
         self.start()
 
     def start(self) -> None:
         """Start a worker, which heads a session of its own."""
+        self.told_at = None
         self.started_at = time.monotonic()
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
@@ -78,6 +71,8 @@ class Victim:
 
     def signal(self, number: int) -> None:
         """Send the worker a signal."""
+        if number == signal.SIGTERM:
+            self.told_at = time.monotonic()
         self.process.send_signal(number)
 
     def strike(self, dice: Random) -> None:
@@ -99,12 +94,16 @@ class Victim:
         if code is None:
             return False
         self.continued_at = None
-        starting = self.started_at, self.started_at + STARTING
-        excused = code == UNUSABLE and outages is not None and outages.touched(self.host, *starting)
-        if code not in ENDS and not excused:
+        if code not in ENDS and not (code == UNUSABLE and outages is not None and self._is_excused(outages)):
             printed = self.output.read_text("utf-8", errors="replace")[-2_000:]
             self.faults.append(f"a worker ended with {code}: {printed}")
         return True
+
+    def _is_excused(self, outages: Outages) -> bool:
+        """Tell whether it may not have reached its ledger while it started, or while it ended as it was told."""
+        if outages.touched(self.host, self.started_at, self.started_at + STARTING):
+            return True
+        return self.told_at is not None and outages.touched(self.host, self.told_at, time.monotonic())
 
 
 class Storm:
@@ -164,7 +163,7 @@ class Storm:
         for victim in self._victims:
             try:
                 victim.process.wait(PATIENCE)
-                victim.ended()
+                victim.ended(self._outages)
             except subprocess.TimeoutExpired:
                 victim.faults.append(f"a worker was told to end and did not in {PATIENCE:g} s")
                 victim.process.kill()
@@ -203,95 +202,6 @@ class Storm:
             self.done["ended"] += 1
         victim.strike(self._dice)
         self.done["killed"] += 1
-
-
-class ByHand:
-    """Runs a job in the foreground, again and again, in a thread of its own."""
-
-    def __init__(
-        self, folder: Path, variables: Mapping[str, str], tenants: int, dice: Random, outages: Outages | None = None
-    ) -> None:
-        """Start with the first; one that can't use its ledger may fail of `outages`."""
-        self.runs: list[str] = []
-        self.killed = 0
-        self.failed = 0
-        self.faults: list[str] = []
-        self._folder = folder
-        self._variables = variables
-        self._tenants = [f"tenant-{number:05d}" for number in range(tenants)]
-        self._dice = dice
-        self._outages = outages
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._repeat, name="by hand")
-        self._thread.start()
-
-    def close(self) -> None:
-        """Wait for the last."""
-        self._end.set()
-        self._thread.join()
-
-    def _repeat(self) -> None:
-        while not self._end.is_set():
-            some = self._dice.sample(self._tenants, 5)
-            command = ["run-background-job", "by_hand", "--json", *(f"--tenant={tenant}" for tenant in some)]
-            if pauses := self._dice.random() < PAUSED:
-                self._tell("pause", "--job", "single")
-            limit = self._dice.uniform(0.2, 0.6) if self._dice.random() < KILLED_BY_HAND else PATIENCE
-            began = time.monotonic()
-            try:
-                code, printed, said = ask(self._folder, self._variables, *command, limit=limit)
-            except subprocess.TimeoutExpired:  # it was killed
-                self.killed += 1
-                if limit == PATIENCE:
-                    self.faults.append(f"a run by hand did not end in {PATIENCE:g} s")
-            else:
-                if not code:
-                    self.runs.append(str(json.loads(printed)["id"]))
-                elif self._is_excused(code, began):
-                    self.failed += 1
-                else:
-                    self.faults.append(f"a run by hand ended with {code}: {printed[-1_000:]} {said[-1_000:]}")
-            if pauses:
-                self._tell("resume", "--job", "single")
-
-    def _tell(self, *command: str) -> None:
-        """Give a command, again where it can't use its ledger because of an outage."""
-        while True:
-            began = time.monotonic()
-            code, _, said = ask(self._folder, self._variables, *command)
-            if not code:
-                return
-            if not self._is_excused(code, began):
-                self.faults.append(f"`pinstripe {' '.join(command)}` ended with {code}: {said}")
-                return
-            time.sleep(0.1)
-
-    def _is_excused(self, code: int, began: float) -> bool:
-        outages = self._outages
-        return code == UNUSABLE and outages is not None and outages.touched(None, began, time.monotonic())
-
-
-def ask(folder: Path, variables: Mapping[str, str], *arguments: str, limit: float = PATIENCE) -> tuple[int, str, str]:
-    """Give the project a command, which is killed after `limit`; give its exit code, and what it printed."""
-    done = subprocess.run(
-        pinstripe(*arguments),
-        cwd=folder,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=limit,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def status(folder: Path, variables: Mapping[str, str]) -> Any:
-    """Give what `pinstripe status --json` says."""
-    code, printed, said = ask(folder, variables, "status", "--json")
-    if code:
-        raise RuntimeError(f"`pinstripe status` ended with {code}: {said}")
-    return json.loads(printed)
 
 
 def _members(sessions: set[int]) -> dict[int, str]:
