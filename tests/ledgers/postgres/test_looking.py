@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+import tracemalloc
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -134,3 +136,24 @@ async def test_it_is_told_whatever_the_process_has_open(
     with suppress(LedgerError):
         await process.close()
     assert look(process, 0.0) == (None, True, ())
+
+
+async def test_a_thread_for_each_look_leaves_nothing_in_memory(process: Store) -> None:
+    def look_apart() -> None:
+        thread = threading.Thread(target=look, args=(process, 0.0))
+        thread.start()
+        thread.join()
+
+    def looked(times: int) -> int:
+        for _ in range(times):
+            look_apart()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        looked(5)
+        before = looked(1)
+        assert looked(20) - before < 20 * 150
+    finally:
+        tracemalloc.stop()

@@ -7,10 +7,16 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import asyncpg
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
+
+
+class Row(asyncpg.Record):  # type: ignore[misc]  # it has no types
+    """For connections of a loop of many threads: of its own kind asyncpg keeps some for each thread, beyond its end."""
 
 
 class Aside:

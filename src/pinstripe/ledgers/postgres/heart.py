@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from pinstripe.ledgers.postgres import connection as connecting
-from pinstripe.ledgers.postgres.aside import Aside
+from pinstripe.ledgers.postgres.aside import Aside, Row
 from pinstripe.ledgers.postgres.database_clock import follow
 from pinstripe.ledgers.postgres.transaction import Transaction
 
@@ -84,7 +84,7 @@ class Heart:
     async def _connect(self) -> asyncpg.Connection:
         # Nothing is kept on it from one transaction to the next: it doesn't matter whether a pooler stands between.
         address = replace(self._store.address, connect_timeout=self.limit)
-        return await connecting.connect(address, self._store.lease / 4, statement_cache_size=0)
+        return await connecting.connect(address, self._store.lease / 4, statement_cache_size=0, record_class=Row)
 
     async def _say(self, connection: asyncpg.Connection, owners: Owners) -> None:
         clock, number = self._store.clock, owners.id

@@ -13,7 +13,7 @@ from pinstripe.errors import LedgerError
 from pinstripe.ledger import Look
 from pinstripe.ledgers.hosts import boot_id, host
 from pinstripe.ledgers.postgres import connection as connecting
-from pinstripe.ledgers.postgres.aside import Aside
+from pinstripe.ledgers.postgres.aside import Aside, Row
 from pinstripe.ledgers.postgres.database_clock import follow
 from pinstripe.ledgers.postgres.transaction import Transaction
 
@@ -54,7 +54,7 @@ def look(store: Store, lock_wait: float) -> Look:
 async def _look(store: Store, lock_wait: float) -> Look:
     address = replace(store.address, connect_timeout=min(LIMIT, store.address.connect_timeout or LIMIT))
     async with asyncio.timeout(LIMIT):
-        connection = await connecting.connect(address, LIMIT, statement_cache_size=0)
+        connection = await connecting.connect(address, LIMIT, statement_cache_size=0, record_class=Row)
     try:
         async with asyncio.timeout(LIMIT):
             found = await _read(store, connection, lock_wait)
