@@ -108,7 +108,9 @@ def test_the_json_of_the_status_is_as_described() -> None:
     running = (RunningExecution("greet", "acme", "id", 0),)
     process = Process(1, "web-1", 4711, "0.1.0", 0, 0, 3, 20, stopping=False, executions=running)
     schedules = SchedulesStatus(1, 0, 1, [Overdue("greet", "0 * * * * UTC", "acme", 0, None, "as no bot runs")])
-    written = status_json(QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)], {"greet": 1}), schedules)
+    written = status_json(
+        QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)], {"greet": 1}, {}), schedules
+    )
     assert shape(described) == shape(written)
 
 

@@ -163,14 +163,17 @@ async def test_a_run_of_an_unknown_job_is_put_aside_and_others_are_selected(
         with caplog.at_level(logging.WARNING, "pinstripe"):
             assert await chooser.go_through()
         assert (await seen(shop, known)).executions == Counts(3, 3)
-        assert (await seen(shop, unknown)).selecting
+        put_aside = await seen(shop, unknown)
+        assert put_aside.selecting
+        assert (put_aside.error or "").startswith("waits for a worker that has the job: ")
         assert not await chooser.go_through()
         clock.advance(timedelta(seconds=31))
         assert not await chooser.go_through()  # now it is given back
         shop.add(Greets)
         shop.project.registry.add("not_yet_deployed", type("NotYetDeployed", (Greets,), {}))
         assert await chooser.go_through()
-        assert (await seen(shop, unknown)).executions == Counts(3, 3)
+        selected = await seen(shop, unknown)
+        assert (selected.executions, selected.error) == (Counts(3, 3), None)
     assert "waits for a worker that has it" in caplog.text
 
 

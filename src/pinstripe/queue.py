@@ -182,7 +182,8 @@ class QueueStatus(NamedTuple):
     """What goes on: the processes, what waits by band, what is held by reason, what runs, and what is paused.
 
     `lacking` counts by job what of the held ones a worker gave back since its code lacks the job (see `LACKS_JOB`): it
-    waits for a worker that has it.
+    waits for a worker that has it. `lacking_runs` counts by job the runs whose tenants no process has selected for the
+    same reason.
     """
 
     processes: list[Process]
@@ -193,6 +194,7 @@ class QueueStatus(NamedTuple):
     next_due: int | None
     pauses: list[Pause]
     lacking: Mapping[str, int] = MappingProxyType({})
+    lacking_runs: Mapping[str, int] = MappingProxyType({})
 
 
 class RunWaits(NamedTuple):
@@ -200,7 +202,7 @@ class RunWaits(NamedTuple):
 
     `next_due` is when the first of those that wait for their time may start, or the selection may (microseconds UTC);
     `selecting` says that no process selects its tenants yet. Of those that wait for their time, `lacking` wait for a
-    worker that has the job (see `QueueStatus.lacking`).
+    worker that has the job (see `QueueStatus.lacking`); of a run that is to be selected, `lacks_job` says that it does.
     """
 
     ready: int = 0
@@ -208,6 +210,7 @@ class RunWaits(NamedTuple):
     next_due: int | None = None
     selecting: bool = False
     lacking: int = 0
+    lacks_job: bool = False
 
 
 class Swept(NamedTuple):
@@ -272,6 +275,13 @@ class Queue(Protocol):
 
     async def end_selection(self, run: QueuedRun, *, error: str | None = None) -> Run:
         """End a selection: its executions become ready; with `error` they are `cancelled`, and the run has failed."""
+        ...
+
+    async def note_selection(self, run: QueuedRun, reason: str) -> None:
+        """Keep as its error, for who looks, why this process doesn't select a run that it has taken, as yet.
+
+        Whoever takes it next begins without. Nothing where the run isn't this process's to select any more.
+        """
         ...
 
     async def leave_selection(self, run: QueuedRun) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.errors import ConfigurationError, InvalidJob, LedgerError, PinstripeError, UnknownJob
 from pinstripe.ledger import NO_TENANT
-from pinstripe.outcome import error_text
+from pinstripe.outcome import MAX_ERROR, cut, error_text
+from pinstripe.queue import LACKS_AGAIN, LACKS_JOB
 from pinstripe.selection import PAGE, Selection, choose_again
+from pinstripe.setting_keys import hide_passwords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from pinstripe.queue import QueuedRun
     from pinstripe.registry import Registry
     from pinstripe.tenants import TenantSource
-
-UNKNOWN_AGAIN = 30.0
-"""Seconds after which a run is given back whose job this process can't load, as in the midst of a deploy."""
 
 MAX_PUT_ASIDE = 100
 """How many such runs one process keeps from coming up again; with more it selects nothing until their time is over."""
@@ -81,7 +80,9 @@ class Selector:
             definition = self._registry.find(run.job)
         except (UnknownJob, InvalidJob) as error:
             _log.warning("%s: run %s of it waits for a worker that has it (%s)", run.job, run.id, error)
-            self._aside.append(_Aside(run, self._clock.monotonic() + UNKNOWN_AGAIN))
+            reason = f"{LACKS_JOB}: {cut(hide_passwords(str(error)), MAX_ERROR)}"
+            await self._ledger.queue.note_selection(run, reason)
+            self._aside.append(_Aside(run, self._clock.monotonic() + LACKS_AGAIN))
             return True
         try:
             await self._ledger.queue.end_selection(run, error=await self._add_all(definition, run))

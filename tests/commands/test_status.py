@@ -117,18 +117,32 @@ def test_what_a_worker_lacks_the_job_of_is_named_in_the_status_and_in_its_run(
 ) -> None:
     pinstripe("run-background-job", "hello", "--enqueue")
     pinstripe("run-background-job", "greet", "--tenant", "acme", "--tenant", "globex", "--enqueue")
+    pinstripe("run-background-job", "wait", "--enqueue")
     jobs = shop.path / "lib" / "background_jobs"
-    for name in ("hello", "greet"):
+    for name in ("hello", "greet", "wait"):
         (jobs / f"{name}.py").rename(jobs / f"_{name}.py")  # as in a worker of the version before
     assert process("start-worker", "--drain", "--without-bot").code == 0
     answer = pinstripe("status")
     assert "Held: 3 wait for a worker that has their job\n" in answer.out
-    assert "No worker that took it has the job:\n  greet, 2 wait\n  hello, 1 waits\n" in answer.out
+    at = answer.out.index("No worker that took it has the job:")
+    assert answer.out[at:].splitlines()[1:4] == [
+        "  greet, 2 wait",
+        "  hello, 1 waits",
+        "  wait, 1 run whose tenants are to be selected",
+    ]
     lacking = pinstripe("status", "--json").json["lacking"]
-    assert lacking == [{"job": "greet", "waiting": 2}, {"job": "hello", "waiting": 1}]
+    assert lacking == [
+        {"job": "greet", "waiting": 2, "selecting": 0},
+        {"job": "hello", "waiting": 1, "selecting": 0},
+        {"job": "wait", "waiting": 0, "selecting": 1},
+    ]
     shown = pinstripe("show-run", "last").out
+    assert "  waiting     its tenants wait to be selected by a worker that has its job; no worker is there" in shown
+    assert "  error       waits for a worker that has the job: " in shown
+    greet = pinstripe("list-runs", "--job", "greet", "--json").json[0]["id"]
+    shown = pinstripe("show-run", greet).out
     assert "  waiting     2 wait for a worker that has their job; no worker is there" in shown
-    shown = pinstripe("show-run", "last", "--tenant", "acme").out
+    shown = pinstripe("show-run", greet, "--tenant", "acme").out
     assert "  waiting     for a worker that has its job\n" in shown
     assert "\nwaits for a worker that has the job: " in shown
     hello = pinstripe("list-runs", "--job", "hello", "--json").json[0]["id"]

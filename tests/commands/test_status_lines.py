@@ -71,11 +71,16 @@ def test_what_has_no_tenant_is_shown_without_one_and_alone() -> None:
 
 
 def test_what_waits_for_a_worker_that_has_its_job_is_named() -> None:
-    status = QueueStatus([], [], {Held.DUE: 1_205}, 0, 0, 11 * HOUR, [], {"close_month": 1_200, "greet": 1})
+    status = QueueStatus(
+        [], [], {Held.DUE: 1_205}, 0, 0, 11 * HOUR, [], {"close_month": 1_200, "greet": 1}, {"greet": 2, "send": 1}
+    )
     shown = list(status_lines(status, NOTHING, NOW, LEASE, None))
     at = shown.index("No worker that took it has the job:")
     assert shown[at - 1] == "Held: 1,201 wait for a worker that has their job, 4 wait for their time"
-    assert shown[at + 1 : at + 3] == ["  close_month, 1,200 wait", "  greet, 1 waits"]
+    assert shown[at + 1 : at + 3] == [
+        "  close_month, 1,200 wait",
+        "  greet, 1 waits, 2 runs whose tenants are to be selected",
+    ]
 
 
 def test_a_run_whose_tenants_are_selected_later_is_due() -> None:

@@ -91,7 +91,10 @@ def status_json(status: QueueStatus, schedules: SchedulesStatus) -> dict[str, An
             for line in bands(status)
         ],
         "held": {str(reason): status.held.get(reason, 0) for reason in Held},
-        "lacking": [{"job": job, "waiting": number} for job, number in status.lacking.items()],
+        "lacking": [
+            {"job": job, "waiting": status.lacking.get(job, 0), "selecting": status.lacking_runs.get(job, 0)}
+            for job in sorted({*status.lacking, *status.lacking_runs})
+        ],
         "running": status.running,
         "selecting": status.selecting,
         "next_due_at": _iso(status.next_due),

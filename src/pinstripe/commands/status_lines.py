@@ -43,16 +43,25 @@ def status_lines(
         yield f"Held: {', '.join(held_in_words(status.held, status.next_due, now, lacking=lacking))}"
     elif status.next_due is not None:  # a run whose tenants are selected later
         yield f"Next due: {moment(to_datetime(status.next_due))}"
-    if lacking:
-        yield "No worker that took it has the job:"
-    for job, number in status.lacking.items():
-        yield f"  {visible(job)}, {number:,} {'waits' if number == 1 else 'wait'}"
+    yield from _lacking(status)
     if status.pauses:
         yield "Paused:"
     for pause in status.pauses:
         yield f"  {since(pause)}"
     yield from _schedules(schedules, folder)
     yield from _hints(status, schedules, now, lease, folder)
+
+
+def _lacking(status: QueueStatus) -> Iterator[str]:
+    """Tell of which jobs something waits for a worker that has them."""
+    if status.lacking or status.lacking_runs:
+        yield "No worker that took it has the job:"
+    for job in sorted({*status.lacking, *status.lacking_runs}):
+        number, runs = status.lacking.get(job, 0), status.lacking_runs.get(job, 0)
+        parts = [f"{number:,} {'waits' if number == 1 else 'wait'}"] if number else []
+        if runs:
+            parts.append(f"{runs:,} run{'' if runs == 1 else 's'} whose tenants are to be selected")
+        yield f"  {visible(job)}, {', '.join(parts)}"
 
 
 def bands(status: QueueStatus) -> list[Waiting]:

@@ -38,7 +38,9 @@ async def why(project: Project, run: Run) -> str | None:
     waits = await queue.waits(run.id)
     now = project.clock.now()
     parts = held_in_words(waits.held, waits.next_due, now, lacking=waits.lacking)
-    if waits.selecting and waits.next_due is not None and waits.next_due > now:
+    if waits.lacks_job:
+        parts.append("its tenants wait to be selected by a worker that has its job")
+    elif waits.selecting and waits.next_due is not None and waits.next_due > now:
         parts.append(f"its tenants are selected at {moment(to_datetime(waits.next_due))}")
     elif waits.selecting:
         parts.append("its tenants wait to be selected")

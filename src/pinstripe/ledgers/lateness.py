@@ -21,6 +21,7 @@ EACH = 4
 _WAITS: Mapping[str, str] = {
     "selecting": "waits for a worker to select its tenants",
     "being selected": "its tenants are being selected",
+    "lacking": "waits for a worker that has its job",
     "ready": "waits for a worker",
     "due": "waits for a worker",  # its time has come, and no worker has looked
     "limit": "waits for its job's limit",

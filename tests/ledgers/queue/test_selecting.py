@@ -253,3 +253,47 @@ async def test_limits_hold_for_what_was_selected(worker: Ledger) -> None:
     await worker.queue.add(taken, ["a", "b", "c"])
     await worker.queue.end_selection(taken)
     assert len(await claim(worker)) == 1
+
+
+async def test_why_a_run_is_not_selected_is_kept_until_somebody_else_takes_it(worker: Ledger, second: Ledger) -> None:
+    run = await enqueue_selecting(worker)
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.note_selection(taken, "waits for a worker that has the job")
+    assert (await worker.find_run(run.id)).error == "waits for a worker that has the job"
+    assert not (await worker.find_run(run.id)).finished
+    assert (await worker.queue.waits(run.id)).lacks_job
+    assert (await worker.queue.status()).lacking_runs == {"greet": 1}
+    await worker.queue.leave_selection(taken)
+    assert (await worker.queue.waits(run.id)).lacks_job
+    other = await second.queue.take_selection()
+    assert other is not None
+    assert not (await worker.queue.waits(run.id)).lacks_job
+    await worker.queue.note_selection(taken, "too late")
+    await second.queue.add(other, ["a"])
+    ended = await second.queue.end_selection(other)
+    assert (ended.error, (await worker.queue.status()).lacking_runs) == (None, {})
+    await drain(second)
+    assert (await second.find_run(run.id)).status == "succeeded"
+
+
+async def test_a_run_that_nobody_could_select_is_cancelled_and_has_not_failed(worker: Ledger) -> None:
+    run = await enqueue_selecting(worker)
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.note_selection(taken, "waits for a worker that has the job")
+    ended = await worker.queue.cancel(run.id, "no longer wanted")
+    assert (ended.status, ended.error) == ("cancelled", None)
+    await worker.queue.note_selection(taken, "too late")
+    assert (await worker.find_run(run.id)).error is None
+
+
+async def test_a_selection_that_failed_has_its_own_error(worker: Ledger) -> None:
+    run = await enqueue_selecting(worker)
+    taken = await worker.queue.take_selection()
+    assert taken is not None
+    await worker.queue.note_selection(taken, "waits for a worker that has the job")
+    await worker.queue.end_selection(taken, error="the source is broken")
+    found = await worker.find_run(run.id)
+    assert (found.status, found.error) == ("failed", "the source is broken")
+    assert not (await worker.queue.waits(run.id)).lacks_job

@@ -115,7 +115,10 @@ HOT = {
 }
 
 # These sort a few numbers that they were given, or what waits.
-SORTING = {"succeeded", "lesser_of_job", "lesser_of_tenant", "held_counts", "pauses", "running_longest", "lacking_jobs"}
+SORTING = {
+    *("succeeded", "lesser_of_job", "lesser_of_tenant", "held_counts", "pauses", "running_longest"),
+    *("lacking_jobs", "lacking_runs"),
+}
 
 # A scan of these is a walk over all that was ever kept. `r`, `o`, `x`, `y` and `l` are what statements call them.
 # What waits, runs or is to be stopped has indexes of its own, which hold nothing of what is only kept.

@@ -12,6 +12,7 @@ from pinstripe.ledgers.postgres.admission import FIRST, Admission
 from pinstripe.ledgers.postgres.callers import within
 from pinstripe.ledgers.postgres.enqueueing import Enqueueing
 from pinstripe.ledgers.postgres.sweeping import Sweeps
+from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.ledgers.postgres.turning import Turns
 from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, read_queued_run
 
@@ -141,6 +142,10 @@ class PostgresQueue:
         finally:
             self._selects.discard(run.n)
         return ended
+
+    async def note_selection(self, run: QueuedRun, reason: str) -> None:
+        """Keep why this process doesn't select a run, as yet."""
+        await self._changes("note_selection", run.n, self._store.ours().id, writable(reason))
 
     async def leave_selection(self, run: QueuedRun) -> None:
         """Give a selection back unfinished."""

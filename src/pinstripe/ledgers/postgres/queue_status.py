@@ -31,6 +31,7 @@ async def read_status(store: Store) -> QueueStatus:
         due,
         await read_pauses(store),
         dict(await store.rows("lacking_jobs", *_lacking(store))) if Held.DUE in held else {},
+        dict(await store.rows("lacking_runs")) if selecting else {},
     )
 
 
@@ -44,14 +45,14 @@ async def read_waits(store: Store, run: str) -> RunWaits:
     found = await store.rows("waiting_run", run)
     if not found:
         return RunWaits()
-    number, selecting, due, ready = found[0]
+    number, selecting, due, ready, lacks_job = found[0]
     rows = await store.rows("held_of_run", number)
     held = {Held(reason): count for reason, count, _ in rows}
     lacking = 0
     if Held.DUE in held:
         due = next(first for reason, _, first in rows if reason == Held.DUE)
         ((lacking,),) = await store.rows("lacking_of_run", number, *_lacking(store))
-    return RunWaits(ready, held, due, selecting, lacking)
+    return RunWaits(ready, held, due, selecting, lacking, lacks_job)
 
 
 def _lacking(store: Store) -> tuple[int, str, int]:

@@ -166,6 +166,11 @@ class SQLiteQueue:
         self._store.engine.wake()
         return ended
 
+    async def note_selection(self, run: QueuedRun, reason: str) -> None:
+        """Keep why this process doesn't select a run, as yet."""
+        values = {"run": run.n, "owner": self._store.ours().id, "reason": reason}
+        await self._store.write(lambda tx: _changes(tx, "note_selection", values))
+
     async def leave_selection(self, run: QueuedRun) -> None:
         """Give a selection back unfinished."""
         values = {"run": run.n, "owner": self._store.ours().id}

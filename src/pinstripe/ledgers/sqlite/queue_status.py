@@ -30,6 +30,7 @@ def read_status(store: Store) -> QueueStatus:
         due[0][0] if due else None,
         read_pauses(store),
         dict(store.rows("lacking_jobs", _lacking(store))),
+        dict(store.rows("lacking_runs")),
     )
 
 
@@ -43,14 +44,14 @@ def read_waits(store: Store, run: str) -> RunWaits:
     found = store.rows("waiting_run", {"id": run})
     if not found:
         return RunWaits()
-    number, selecting, due = found[0]
+    number, selecting, due, lacks_job = found[0]
     ready = sum(each for (each,) in store.rows("ready_of_run", {"run": number}))
     held = {Held(reason): count for reason, count in store.rows("held_of_run", {"run": number})}
     lacking = 0
     if Held.DUE in held:
         ((due,),) = store.rows("due_of_run", {"run": number})
         ((lacking,),) = store.rows("lacking_of_run", {"run": number, **_lacking(store)})
-    return RunWaits(ready, held, due, bool(selecting), lacking)
+    return RunWaits(ready, held, due, bool(selecting), lacking, bool(lacks_job))
 
 
 def _lacking(store: Store) -> dict[str, int | str]:

@@ -21,7 +21,8 @@ r.spread, r.id
 
 -- name: late_selecting
 select r.job, r.schedule, null, r.scheduled_for, null, r.id,
-  case when r.selector in (select id from pinstripe.owners) then 'being selected' else 'selecting' end, null
+  case when r.error is not null then 'lacking' when r.selector in (select id from pinstripe.owners) then 'being selected'
+    else 'selecting' end, null
 from pinstripe.runs r
 where {late_run} and not r.selected order by r.scheduled_for limit $2
 
@@ -81,7 +82,7 @@ cross join lateral (
     order by f.scheduled_for desc offset 0) f
   where not s.by_tenant or f.selection::json -> 'zone' ->> 0 = z.zone limit 1) r
 where s.gone_at is null and not r.pruning
-  and (r.skipped > 0 or r.error is not null and not exists (
+  and (r.skipped > 0 or r.error is not null and (r.finished_at is not null or r.stop is not null) and not exists (
     select from pinstripe.runs y where y.retry_of = r.id and y.state in ('queued', 'running', 'succeeded'))
     and not exists (
       select from pinstripe.runs f

@@ -128,7 +128,12 @@ order by r.band, r.due_at, r.n limit 1
 {run_to_select} for update skip locked
 
 -- name: set_selector
-update pinstripe.runs set selector = $2 where n = $1
+update pinstripe.runs set selector = $2, error = null where n = $1
+
+-- name: note_selection
+-- Not the error of a selection that has failed: with that its end was asked for.
+update pinstripe.runs set error = $3
+where n = $1 and selector = $2 and not selected and state = 'queued' and stop is null
 
 -- name: leave_selection
 update pinstripe.runs set selector = null where n = $1 and selector = $2
@@ -137,7 +142,8 @@ update pinstripe.runs set selector = null where n = $1 and selector = $2
 update pinstripe.runs set error = $2, stop = $3 where n = $1
 
 -- name: stop_run
-update pinstripe.runs set stop = $2 where n = $1 and finished_at is null and stop is null
+-- What was noted of its selection is no error: a run that has one has failed.
+update pinstripe.runs set stop = $2, error = case when queued and not selected then null else error end where n = $1 and finished_at is null and stop is null
 
 -- name: is_queued
 select queued from pinstripe.runs where n = $1

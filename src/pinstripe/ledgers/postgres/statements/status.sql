@@ -36,6 +36,10 @@ select job, count(*) from (select job, error from pinstripe.executions
   where state = 'queued' and held = 'due' and due_at <= $1 order by due_at desc limit $3) soon
 where starts_with(error, $2) group by job order by job
 
+-- name: lacking_runs
+select job, count(*) from pinstripe.runs
+where queued and not selected and state = 'queued' and stop is null and error is not null group by job order by job
+
 -- name: pauses
 select job, tenant, since from pinstripe.pauses order by since, job, tenant
 
@@ -45,8 +49,9 @@ select job, tenant, since from pinstripe.pauses order by since, job, tenant
 select n, unselected, case when unselected then due_at end, case when selected then open
   - (select count(*) from pinstripe.executions x where x.run = n and x.state = 'queued' and x.held is not null)
   - (select count(*) from pinstripe.executions x
-     where x.owner in (select id from pinstripe.owners) and x.run = n and x.state = 'running') else 0 end
-from (select n, due_at, open, selected,
+     where x.owner in (select id from pinstripe.owners) and x.run = n and x.state = 'running') else 0 end,
+  not selected and stop is null and error is not null
+from (select n, due_at, open, selected, stop, error,
     not selected and (selector is null or selector not in (select id from pinstripe.owners)) as unselected
   from pinstripe.runs where reverse(id) collate "C" = reverse($1) and queued and finished_at is null) r
 

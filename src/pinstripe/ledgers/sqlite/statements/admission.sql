@@ -126,9 +126,10 @@ select id, run from executions where state = 'queued' and held = 'paused' and jo
 select held, count(*) from executions where state = 'queued' and held is not null group by held
 
 -- name: waiting_run
--- Of one whose tenants nobody selects yet, when that is due.
-select n, unselected, iif(unselected, due_at, null)
-from (select n, due_at, selected = 0 and (selector is null or selector not in (select id from owners)) as unselected
+-- Of one whose tenants nobody selects yet, when that is due; and whether who took it last lacks its job.
+select n, unselected, iif(unselected, due_at, null), selected = 0 and stop is null and error is not null
+from (select n, due_at, selected, stop, error,
+    selected = 0 and (selector is null or selector not in (select id from owners)) as unselected
   from runs where id = :id and queued = 1 and finished_at is null)
 
 -- name: held_of_run
@@ -166,6 +167,10 @@ join runs r on r.n = each.run where place <= :most order by each.owner, place
 select job, count(*) from (select job, error from executions indexed by executions_due
   where state = 'queued' and held = 'due' and due_at <= :until order by due_at desc limit :most)
 where substr(error, 1, length(:reason)) = :reason group by job order by job
+
+-- name: lacking_runs
+select job, count(*) from runs indexed by runs_to_select
+where queued = 1 and selected = 0 and state = 'queued' and stop is null and error is not null group by job order by job
 
 -- name: lacking_of_run
 select count(*) from (select error from executions

@@ -62,7 +62,11 @@ where r.queued = 1 and r.selected = 0 and r.state = 'queued' and r.due_at <= :no
 order by b.band, r.due_at, r.n limit 1
 
 -- name: set_selector
-update runs set selector = :owner where n = :run
+update runs set selector = :owner, error = null where n = :run
+
+-- name: note_selection
+-- Not the error of a selection that has failed: with that its end was asked for.
+update runs set error = :reason where n = :run and selector = :owner and selected = 0 and state = 'queued' and stop is null
 
 -- name: leave_selection
 update runs set selector = null where n = :run and selector = :owner

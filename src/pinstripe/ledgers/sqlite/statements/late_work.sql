@@ -20,7 +20,8 @@ r.job, r.schedule, x.tenant, iif(x.tenant = '', coalesce(r.due_at, r.scheduled_f
 
 -- name: late_selecting
 select r.job, r.schedule, null, r.scheduled_for, null, r.id,
-  iif(r.selector in (select id from owners), 'being selected', 'selecting'), null
+  case when r.error is not null then 'lacking' when r.selector in (select id from owners) then 'being selected'
+    else 'selecting' end, null
 from runs r indexed by runs_of_schedules
 where {late_run} and r.selected = 0 order by r.scheduled_for limit :limit
 
@@ -69,7 +70,7 @@ cross join runs r on r.n = (
     and (s.by_tenant = 0 or f.selection ->> '$.zone[0]' = z.zone)
   order by f.scheduled_for desc limit 1)
 where s.gone_at is null and r.pruning = 0
-  and (r.skipped > 0 or r.error is not null and not exists (
+  and (r.skipped > 0 or r.error is not null and (r.finished_at is not null or r.stop is not null) and not exists (
     select 1 from runs y where y.retry_of = r.id and y.state in ('queued', 'running', 'succeeded'))
     and not exists (
       select 1 from runs f indexed by runs_by_fire

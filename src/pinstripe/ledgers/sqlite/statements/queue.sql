@@ -88,7 +88,8 @@ delete from slots where execution in (select value from json_each(:ids)) returni
 delete from guards where execution in (select value from json_each(:ids)) returning job, schedule, tenant
 
 -- name: stop_run
-update runs set stop = :reason where n = :run and finished_at is null and stop is null
+-- What was noted of its selection is no error: a run that has one has failed.
+update runs set stop = :reason, error = iif(queued = 1 and selected = 0, null, error) where n = :run and finished_at is null and stop is null
 
 -- name: selection_failed
 update runs set error = :error, stop = :reason where n = :run
