@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ledgers.stores import Hand, PostgresStore, SQLiteStore
+from tests.ledgers.stores import Hand, PostgresStores, SQLiteStores
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from pinstripe.ledger import Ledger
-    from tests.ledgers.stores import Store
+    from tests.ledgers.stores import NewStore, Store
     from tests.postgres import Postgres
 
 START = 1_790_000_000_000_000
@@ -47,14 +47,6 @@ class HandClock:
         self.microseconds += step // timedelta(microseconds=1)
 
 
-class NewStore(Protocol):
-    """Makes empty stores of one kind, as many as a test wants; they are removed after it."""
-
-    def __call__(self, clock: HandClock | None = None) -> Store:
-        """Make one, whose ledgers have this clock, or one of their own."""
-        ...
-
-
 @pytest.fixture
 def clock() -> HandClock:
     """Give the clock of the store's ledgers."""
@@ -64,13 +56,7 @@ def clock() -> HandClock:
 @pytest.fixture
 def new_sqlite_store(tmp_path: Path) -> NewStore:
     """Give what makes stores in files."""
-    made: list[SQLiteStore] = []
-
-    def new_store(clock: HandClock | None = None) -> Store:
-        made.append(SQLiteStore(tmp_path / f"kept here {len(made)}" / "ledger.db", clock or HandClock()))
-        return made[-1]
-
-    return new_store
+    return SQLiteStores(tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -83,15 +69,9 @@ def ledgers_database(postgres: Postgres) -> Iterator[tuple[str, Hand]]:
 @pytest.fixture
 def new_postgres_store(ledgers_database: tuple[str, Hand]) -> Iterator[NewStore]:
     """Give what makes stores in schemas."""
-    made: list[PostgresStore] = []
-
-    def new_store(clock: HandClock | None = None) -> Store:
-        made.append(PostgresStore(*ledgers_database, clock or HandClock()))
-        return made[-1]
-
-    yield new_store
-    for store in made:
-        store.remove()
+    stores = PostgresStores(*ledgers_database)
+    yield stores
+    stores.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -77,6 +77,33 @@ class Store(Protocol):
         ...
 
 
+class NewStore(Protocol):
+    """Makes empty stores of one kind, as many as a test wants; they are removed after it."""
+
+    def __call__(self, clock: HandClock | None = None) -> Store:
+        """Make one, whose ledgers have this clock, or one of their own."""
+        ...
+
+    def examples(self, many: int) -> int:
+        """Tell how many examples to try of a law for which SQLite's ledger is tried with so `many`."""
+        ...
+
+
+class SQLiteStores:
+    """Makes stores in files of a folder, which is removed by whoever made it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made = 0
+
+    def __call__(self, clock: HandClock | None = None) -> Store:
+        self._made += 1
+        return SQLiteStore(self._folder / f"kept here {self._made}" / "ledger.db", clock or _new_clock())
+
+    def examples(self, many: int) -> int:
+        return many
+
+
 class SQLiteStore:
     """A store in a file."""
 
@@ -158,11 +185,31 @@ class Hand:
             self._connection = None
 
 
+class PostgresStores:
+    """Makes stores in schemas of one database."""
+
+    def __init__(self, url: str, hand: Hand) -> None:
+        """Take a database's URL, as a role that may make schemas, and a superuser's connection to it."""
+        self._url = url
+        self._hand = hand
+        self._made: list[PostgresStore] = []
+
+    def __call__(self, clock: HandClock | None = None) -> Store:
+        self._made.append(PostgresStore(self._url, self._hand, clock or _new_clock()))
+        return self._made[-1]
+
+    def examples(self, many: int) -> int:
+        return max(1, many // 5)  # each takes ten times as long; the laws are the same
+
+    def remove(self) -> None:
+        for store in self._made:
+            store.remove()
+
+
 class PostgresStore:
     """A store in a schema of its own: it is made and dropped in a tenth of the time that a database takes."""
 
     def __init__(self, url: str, hand: Hand, clock: HandClock) -> None:
-        """Take a database's URL, as a role that may make schemas, and a superuser's connection to it."""
         self.schema = f"ledger_{secrets.token_hex(6)}"
         self.clock = clock
         self.made: list[Ledger] = []
@@ -252,3 +299,9 @@ def owner_of(ledger: Ledger) -> int:
     """Give the number of a ledger's row among the owners."""
     number: int = ledger._store.owners.id  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public tells it
     return number
+
+
+def _new_clock() -> HandClock:
+    from tests.ledgers.conftest import HandClock
+
+    return HandClock()

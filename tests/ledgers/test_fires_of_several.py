@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinstripe.errors import LedgerError
@@ -18,8 +18,8 @@ from tests.ledgers.schedules import PARIS, TOKYO, due, fired, known, register, s
 
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import HandClock, NewStore
-    from tests.ledgers.stores import Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import NewStore, Store
 
 pytestmark = pytest.mark.anyio
 
@@ -38,17 +38,20 @@ async def test_a_zone_that_other_code_called_gone_is_there_again_when_it_fires(l
 async def test_two_that_fire_the_same_at_once_make_one_run(ledger: Ledger, other: Ledger) -> None:
     numbers = await register(ledger, *(known(f"{n}") for n in range(20)))
     assert await register(other, *(known(f"{n}") for n in range(20))) == numbers
-    answers = []
+    answers: list[list[bool]] = []
     for second in range(1, 6):
         batch = [due(number, START + SECOND * second) for number in numbers]
         answers += await asyncio.gather(ledger.fires.fire(batch), other.fires.fire(batch[::-1]))
     assert sum(map(sum, answers)) == len(await fired(ledger)) == 100
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abx"), st.integers(1, 12)), max_size=25))
-def test_marks_only_go_forward_whoever_moves_them(new_store: NewStore, moves: list[tuple[int, str, int]]) -> None:
-    asyncio.run(_interleave(new_store(), moves))
+def test_marks_only_go_forward_whoever_moves_them(new_store: NewStore) -> None:
+    @settings(max_examples=new_store.examples(15))
+    @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abx"), st.integers(1, 12)), max_size=25))
+    def is_kept(moves: list[tuple[int, str, int]]) -> None:
+        asyncio.run(_interleave(new_store(), moves))
+
+    is_kept()
 
 
 async def _interleave(store: Store, moves: list[tuple[int, str, int]]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from pinstripe.ledger import Ledger
-    from tests.ledgers.conftest import NewStore
+    from tests.ledgers.stores import NewStore
 
 QUEUED = ExecutionStatus.QUEUED
 RUNNING = ExecutionStatus.RUNNING
@@ -225,5 +225,5 @@ class Moves(RuleBasedStateMachine):
 
 def test_every_order_of_moves(new_store: NewStore) -> None:
     machine: Any = partial(Moves, new_store)  # whatever makes one will do
-    given = settings(max_examples=30, stateful_step_count=40, deadline=None)
+    given = settings(max_examples=new_store.examples(30), stateful_step_count=40, deadline=None)
     run_state_machine_as_test(machine, settings=given)

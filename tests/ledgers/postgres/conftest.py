@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from pinstripe.clock import Clock
-    from tests.ledgers.conftest import HandClock, NewStore
-    from tests.ledgers.stores import Hand
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import Hand, NewStore
     from tests.postgres import Postgres
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from pinstripe.ledger import Ledger
     from pinstripe.queue import Started
-    from tests.ledgers.conftest import HandClock, NewStore
-    from tests.ledgers.stores import Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import NewStore, Store
 
 pytestmark = pytest.mark.anyio
 

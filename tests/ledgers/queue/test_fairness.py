@@ -13,7 +13,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinstripe.limits import Limits
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from pinstripe.ledger import Ledger
     from pinstripe.queue import Started
-    from tests.ledgers.conftest import NewStore
-    from tests.ledgers.stores import Store
+    from tests.ledgers.stores import NewStore, Store
 
 BOUND = 2
 TENANTS = ["a", "b", "c"]
@@ -164,18 +163,23 @@ async def carry_out(store: Store, moves: Sequence[tuple[str, Any, int]], slots: 
         store.remove()
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=MOVES)
-def test_one_slot_is_shared_within_the_bound(new_store: NewStore, moves: list[tuple[str, Any, int]]) -> None:
-    assert unfairness(asyncio.run(carry_out(new_store(), moves, 1))) <= BOUND
+def try_moves(new_store: NewStore, slots: int, bound: int, examples: int) -> None:
+    """Try many moves, each time on an empty store."""
+
+    @settings(max_examples=new_store.examples(examples))
+    @given(MOVES)
+    def is_shared(moves: list[tuple[str, Any, int]]) -> None:
+        assert unfairness(asyncio.run(carry_out(new_store(), moves, slots))) <= bound
+
+    is_shared()
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=MOVES)
-def test_several_slots_are_shared_within_the_bound_and_what_is_in_flight(
-    new_store: NewStore, moves: list[tuple[str, Any, int]]
-) -> None:
-    assert unfairness(asyncio.run(carry_out(new_store(), moves, 4))) <= BOUND + 4
+def test_one_slot_is_shared_within_the_bound(new_store: NewStore) -> None:
+    try_moves(new_store, slots=1, bound=BOUND, examples=100)
+
+
+def test_several_slots_are_shared_within_the_bound_and_what_is_in_flight(new_store: NewStore) -> None:
+    try_moves(new_store, slots=4, bound=BOUND + 4, examples=20)
 
 
 def test_the_measure_sees_what_is_unfair() -> None:

@@ -29,8 +29,8 @@ from tests.ledgers.queue.moves import (
 if TYPE_CHECKING:
     from pinstripe.ledger import Ledger
     from pinstripe.run import Run
-    from tests.ledgers.conftest import HandClock, NewStore
-    from tests.ledgers.stores import Store
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.stores import NewStore, Store
 
 pytestmark = pytest.mark.anyio
 

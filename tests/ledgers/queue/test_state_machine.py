@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pinstripe.ledger import Settlement
     from pinstripe.queue import NewWork, Started
-    from tests.ledgers.conftest import NewStore
+    from tests.ledgers.stores import NewStore
 
 TENANTS = ["a", "b", "c"]
 WORKERS = [0, 1]
@@ -354,5 +354,5 @@ class Moves(RuleBasedStateMachine):
 
 def test_every_order_of_moves(new_store: NewStore) -> None:
     machine: Any = partial(Moves, new_store)  # whatever makes one will do
-    given = settings(max_examples=50, stateful_step_count=30, deadline=None)
+    given = settings(max_examples=new_store.examples(50), stateful_step_count=30, deadline=None)
     run_state_machine_as_test(machine, settings=given)

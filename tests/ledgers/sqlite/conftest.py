@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from tests.ledgers.conftest import NewStore
+    from tests.ledgers.stores import NewStore
 
 
 @pytest.fixture
