@@ -99,6 +99,11 @@ class PgQueuerEngine:
         self._anchored_at = float("-inf")
 
     @property
+    def schema(self) -> str:
+        """The schema that PgQueuer's tables are in."""
+        return str(self.settings.db_schema)
+
+    @property
     def channel(self) -> str:
         """The channel on which news are told."""
         return str(self.settings.channel)
@@ -120,8 +125,8 @@ class PgQueuerEngine:
             await asyncio.wait([listening])
 
     async def install(self, connection: asyncpg.Connection) -> None:
-        """Make PgQueuer's tables, in the transaction of the connection."""
-        await self._queries(connection).install()
+        """Make PgQueuer's tables in their schema, which is there, in the transaction of the connection."""
+        await self._queries(connection).install(create_schema=False)
         await self._queries(connection).optimize_autovacuum()
 
     async def upgrade(self, connection: asyncpg.Connection) -> None:

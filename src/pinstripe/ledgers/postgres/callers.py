@@ -28,7 +28,7 @@ SAVEPOINT = "pinstripe_enqueue"
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 
-_NOW = frozenset({"next_tags", "anchors"})
+_NOW = frozenset({"new_numbers", "anchors"})
 """The statements that ask how far the queue is: a caller's snapshot of that would be an old one, and to read it in a
 serializable transaction would let two of them fail that enqueue at the same time."""
 

@@ -29,6 +29,7 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25000",
     "statement_timeout": "25s",
+    "lock_timeout": "10s",  # as for a run of a key that is in another's long transaction
     "jit": "off",  # to compile a statement takes longer than any of ours
     "timezone": "UTC",
 }

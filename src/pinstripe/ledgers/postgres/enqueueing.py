@@ -10,9 +10,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pinstripe.engine import NewTicket
 from pinstripe.errors import LedgerError
-from pinstripe.ledger import NO_TENANT
-from pinstripe.ledgers.postgres.chunks import CHUNK, NewChunk, add_chunks, next_tags
+from pinstripe.ledgers.postgres.chunks import CHUNK, NewChunk
 from pinstripe.ledgers.postgres.guards import take_guards
 from pinstripe.ledgers.postgres.settling import count
 from pinstripe.ledgers.postgres.texts import writable
@@ -21,7 +21,7 @@ from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pinstripe.engines.pgqueuer import PgQueuerEngine
     from pinstripe.ledgers.postgres.transaction import Transaction
@@ -67,10 +67,19 @@ class Enqueueing:
                 keys = await self._find({key: 0 for work in works if (key := _key(work)) is not None})
                 return [Put(known.get(work.run.id) or keys[_key(work)], is_new=False) for work in works]  # type: ignore[index]
         await self._check_schedules(works)
-        numbers, new = await self._number(works)
-        overlapping = await self._write([(numbers[place], works[place]) for place in new])
-        fresh = {*new}
-        return [Put(n, place in fresh, n in overlapping) for place, n in enumerate(numbers)]
+        first, twins = _by_key(works)
+        known = await self._find(first)
+        places = [place for place, work in enumerate(works) if place not in twins and _key(work) not in known]
+        new = [_New(works[place], self._now) for place in places]
+        overlapping = await self._put_new(new, has_keys=bool(first))
+        known |= await self._find(first) if not all(each.written for each in new) else {}
+        numbers = {place: each.n for place, each in zip(places, new, strict=True) if each.written}
+        return [
+            Put(numbers[place], is_new=True, overlaps=numbers[place] in overlapping)
+            if place in numbers
+            else Put(numbers[twin] if (twin := twins.get(place, -1)) in numbers else known[_key(work)], is_new=False)  # type: ignore[index]
+            for place, work in enumerate(works)
+        ]
 
     async def _check_schedules(self, works: Sequence[NewWork]) -> None:
         """Refuse what would have no place where it is kept that each tenant has a local time once."""
@@ -83,41 +92,53 @@ class Enqueueing:
             if place not in known:
                 raise LedgerError(UNKNOWN_SCHEDULE.format(work.run.job, work.schedule, work.local_time))
 
-    async def _number(self, works: Sequence[NewWork]) -> tuple[list[int], list[int]]:
-        """Give each work its run's number, and the places of those whose runs are new and have been written.
+    async def _put_new(self, new: Sequence[_New], *, has_keys: bool) -> set[int]:
+        """Write runs that are new as far as we know; give those that met an unfinished predecessor.
 
-        Somebody else may write a run of the same key at this moment: whoever comes second waits for that, and has it.
+        Somebody else may write a run of the same key at this moment: whoever comes second waits for that, and has
+        `written` nothing.
         """
-        first: dict[_Key, int] = {}
-        twins: dict[int, int] = {}
-        for place, work in enumerate(works):
-            key = _key(work)
-            if key is not None and first.setdefault(key, place) != place:
-                twins[place] = first[key]
-        known = await self._find(first)
-        new = [
-            place
-            for place, work in enumerate(works)
-            if place not in twins and ((key := _key(work)) is None or key not in known)
-        ]
-        numbers = [0] * len(works)
-        if new:
-            ids = await self._tx.rows("new_run_numbers", len(new))
-            for place, (n,) in zip(new, ids, strict=True):
-                numbers[place] = n
-            columns = zip(*(self._row(numbers[place], works[place]) for place in new), strict=True)
-            written = {n for (n,) in await self._tx.rows("enqueue_runs", self._now, *([*column] for column in columns))}
-            if len(written) < len(new):
-                known |= await self._find({key: place for key, place in first.items() if key not in known})
-                new = [place for place in new if numbers[place] in written]
-        fresh = {*new}
-        for place, work in enumerate(works):
-            key = _key(work)
-            if place not in fresh and place not in twins and key is not None:
-                numbers[place] = known[key]
-        for place, twin in twins.items():
-            numbers[place] = numbers[twin]
-        return numbers, new
+        if not new:
+            return set()
+        await self._number(new)
+        runs = _columns([each.columns(self._written(each.work.run.selection)) for each in new])
+        if has_keys:
+            written = {n for (n,) in await self._tx.rows("enqueue_runs", *runs, self._now)}
+            for each in new:
+                each.written = each.n in written
+        rows = [row for each in new if each.written for row in each.executions]
+        left = await take_guards(
+            self._tx, [(row.job, row.schedule, row.tenant, row.id) for row in rows if row.schedule]
+        )
+        for row in rows:
+            if row.id in left:
+                row.meet(self._now)
+        chunks = [chunk for each in new if each.written for chunk in each.chunks()]
+        executions = _columns([row.columns() for row in rows], 10)
+        written_chunks = _columns(chunks, 6)
+        if has_keys:
+            await self._tx.run("enqueue_executions", *executions, *written_chunks, self._now)
+        else:
+            await self._tx.run("enqueue", *runs, self._now, *executions, *written_chunks)
+        await self._engine.mint(self._tx, [NewTicket(chunk.id, chunk.band, chunk.tag) for chunk in chunks])
+        skipped = Counter(row.run for row in rows if row.state == "skipped")
+        await count(self._tx, {run: {ExecutionStatus.SKIPPED: many} for run, many in skipped.items()}, self._now)
+        return {row.run for row in rows if row.id in left}
+
+    async def _number(self, new: Sequence[_New]) -> None:
+        """Give runs, executions and chunks their numbers, and chunks their place behind what their flow has waiting."""
+        flows = [*dict.fromkeys(each.place for each in new if each.places)]
+        many = len(new), sum(len(each.executions) for each in new), sum(each.places for each in new)
+        columns = [band for band, _ in flows], [flow for _, flow in flows]
+        runs, executions, chunks, found = await self._tx.row("new_numbers", *many, *columns)
+        tags = dict(zip(flows, found, strict=True))
+        left = iter(executions), iter(chunks)
+        for each, n in zip(new, runs, strict=True):
+            place = each.place
+            each.number(n, *left)
+            if each.places:
+                end = each.begin(tags[place])
+                tags[place] = end if each.place == place else tags[place]
 
     async def _find(self, keys: Mapping[_Key, int]) -> dict[_Key, int]:
         """Give the numbers of the runs that have some of these keys."""
@@ -126,31 +147,87 @@ class Enqueueing:
         rows = await self._tx.rows("runs_of_keys", *([*column] for column in zip(*keys, strict=True)))
         return {_Key(job, tenant, key): n for job, tenant, key, n in rows}
 
-    def _row(self, n: int, work: NewWork) -> tuple[Any, ...]:
-        """Give a run's columns, in the order of the statement `enqueue_runs`."""
-        run, tenants = work.run, work.tenants
-        total = 0 if tenants is None else len({*tenants}) if len(tenants) > 1 else len(tenants)
-        flow: str | None = None
-        if total:
-            flow = f"r:{n}" if total > 1 else flow_of(run.job, tenants[0] if tenants else NO_TENANT)
-        is_empty = tenants is not None and not total
-        due = self._now if tenants is None and work.due_at is None else work.due_at
+    def _written(self, selection: Mapping[str, Any]) -> str:
+        """Write a selection as JSON: once, where many runs have the same."""
+        known, written = self._selection
+        if selection is not known:
+            written = json.dumps(dict(selection))
+            self._selection = selection, written
+        return written
+
+
+class _New:
+    """A run to write, with its executions."""
+
+    def __init__(self, work: NewWork, now: int) -> None:
+        self.work = work
+        self.n = 0
+        self.written = True
+        tenants = [*dict.fromkeys(work.tenants or ())]
+        self._total = len(tenants)
+        self._now = now
+        self._due = work.due_at if work.due_at is not None and work.due_at > now else None
+        self._flow = flow_of(work.run.job, tenants[0]) if len(tenants) == 1 else ""
+        self.executions = [_Execution(tenant, work, self._due) for tenant in tenants]
+        self._chunks: list[int] = []
+        self._tag = 0
+
+    @property
+    def places(self) -> int:
+        """How many chunks are needed for what is ready at once."""
+        return 0 if self._due is not None else -(-self._total // CHUNK)
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Its band and flow; a run of several executions is a flow of its own, which nobody has seen yet."""
+        return self.work.priority.band, self._flow or f"r:{self.n}"
+
+    def number(self, n: int, executions: Iterator[int], chunks: Iterator[int]) -> None:
+        """Be the run `n`, with the next numbers for what it has."""
+        self.n = n
+        for row in self.executions:
+            row.id, row.run = next(executions), n
+        self._chunks = [next(chunks) for _ in range(self.places)]
+
+    def begin(self, tag: int) -> int:
+        """Be served from a tag on; give the one after the last."""
+        self._tag = tag
+        return tag + self._total
+
+    def chunks(self) -> list[NewChunk]:
+        """Put what is ready into chunks, and give those."""
+        ready = [row for row in self.executions if row.is_ready]
+        made, tag = [], self._tag
+        band, flow = self.place
+        for id_, begin in zip(self._chunks, range(0, len(ready), CHUNK), strict=False):
+            part = ready[begin : begin + CHUNK]
+            for row in part:
+                row.chunk = id_
+            made.append(NewChunk(id_, self.n, flow, band, tag, tag + len(part)))
+            tag += len(part)
+        return made
+
+    def columns(self, selection: str) -> tuple[Any, ...]:
+        """Give the run's columns, in the order of the statement `enqueue_runs`."""
+        work, run = self.work, self.work.run
+        is_empty = work.tenants is not None and not self._total
+        due = self._now if work.tenants is None and work.due_at is None else work.due_at
         return (
-            n,
+            self.n,
             run.id,
             run.job,
             "succeeded" if is_empty else "queued",
             str(run.trigger),
             "[]" if not run.args else json.dumps(list(run.args)),
             "{}" if not run.kwargs else json.dumps(dict(run.kwargs)),
-            self._written(run.selection),
+            selection,
             run.origin or run.id,
             run.retry_of,
             run.parent,
-            tenants is not None,
-            total,
+            work.tenants is not None,
+            self._total,
             work.priority.band,
-            flow,
+            self.place[1] if self._total else None,
             due,
             writable(work.key),
             work.key_tenant,
@@ -164,95 +241,57 @@ class Enqueueing:
             self._now if is_empty else None,
         )
 
-    def _written(self, selection: Mapping[str, Any]) -> str:
-        """Write a selection as JSON: once, where many runs have the same."""
-        known, written = self._selection
-        if selection is not known:
-            written = json.dumps(dict(selection))
-            self._selection = selection, written
-        return written
-
-    async def _write(self, works: Sequence[tuple[int, NewWork]]) -> set[int]:
-        """Write the executions of new runs, and their chunks; give the runs that met an unfinished predecessor."""
-        tx = self._tx
-        rows = [row for n, work in works for row in _executions(n, work, self._now)]
-        if not rows:
-            return set()
-        for row, (id_,) in zip(rows, await tx.rows("new_execution_ids", len(rows)), strict=True):
-            row.id = id_
-        left = await take_guards(tx, [(row.job, row.schedule, row.tenant, row.id) for row in rows if row.schedule])
-        for row in rows:
-            if row.id in left:
-                row.meet(self._now)
-        await self._make_chunks([row for row in rows if row.held is None and row.state == "queued"])
-        columns = zip(*(row.columns() for row in rows), strict=True)
-        await tx.run("enqueue_executions", *([*column] for column in columns))
-        skipped = Counter(row.run for row in rows if row.state == "skipped")
-        if skipped:
-            await count(tx, {run: {ExecutionStatus.SKIPPED: many} for run, many in skipped.items()}, self._now)
-        return {row.run for row in rows if row.id in left}
-
-    async def _make_chunks(self, rows: Sequence[_Execution]) -> None:
-        """Put ready executions into chunks, those of one run together, behind what their flow has waiting."""
-        parts: list[list[_Execution]] = []
-        for row in rows:
-            if parts and parts[-1][0].run == row.run and len(parts[-1]) < CHUNK:
-                parts[-1].append(row)
-            else:
-                parts.append([row])
-        if not parts:
-            return
-        tags = await next_tags(self._tx, [part[0].place for part in parts])
-        chunks = []
-        for part, (id_,) in zip(parts, await self._tx.rows("new_chunk_ids", len(parts)), strict=True):
-            band, flow = part[0].place
-            tag = tags[band, flow]
-            tags[band, flow] = until = tag + len(part)
-            chunks.append(NewChunk(id_, part[0].run, flow, band, tag, until))
-            for row in part:
-                row.chunk = id_
-        await add_chunks(self._tx, self._engine, chunks, self._now)
-
 
 class _Execution:
     """An execution to write."""
 
-    def __init__(self, run: int, tenant: str, work: NewWork, place: tuple[int, str], due: int | None) -> None:
+    def __init__(self, tenant: str, work: NewWork, due: int | None) -> None:
         self.id = 0
-        self.run = run
+        self.run = 0
         self.tenant = tenant
         self.job = work.run.job
-        self.place = place
         self.schedule = work.schedule if work.overlap is not None else None
         self.state = "queued"
-        self.held = None if due is None else str(Held.DUE)
         self.chunk: int | None = None
-        self.due = due
+        self._held = None if due is None else str(Held.DUE)
+        self._due = due
         self._waits = work.overlap == "queue"
         self._error: str | None = None
         self._finished: int | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may start."""
+        return self._held is None and self.state == "queued"
+
     def meet(self, now: int) -> None:
         """Meet an unfinished predecessor."""
         if self._waits:
-            self.held = str(Held.OVERLAP)
+            self._held = str(Held.OVERLAP)
         else:
-            self.state, self.held, self.due, self._error, self._finished = "skipped", None, None, OVERLAPS, now
+            self.state, self._held, self._due, self._error, self._finished = "skipped", None, None, OVERLAPS, now
 
     def columns(self) -> tuple[Any, ...]:
         """Give its columns, in the order of the statement `enqueue_executions`."""
-        columns = (self.id, self.run, self.tenant, self.job, self.state, self.held, self.chunk, self.due)
+        columns = (self.id, self.run, self.tenant, self.job, self.state, self._held, self.chunk, self._due)
         return (*columns, self._error, self._finished)
 
 
-def _executions(n: int, work: NewWork, now: int) -> list[_Execution]:
-    tenants = [*dict.fromkeys(work.tenants or ())]
-    if not tenants:
-        return []
-    flow = f"r:{n}" if len(tenants) > 1 else flow_of(work.run.job, tenants[0])
-    due = work.due_at if work.due_at is not None and work.due_at > now else None
-    return [_Execution(n, tenant, work, (work.priority.band, flow), due) for tenant in tenants]
+def _by_key(works: Sequence[NewWork]) -> tuple[dict[_Key, int], dict[int, int]]:
+    """Give the place of the first work of each key; and of the others with it, by their places, that first one's."""
+    first: dict[_Key, int] = {}
+    twins: dict[int, int] = {}
+    for place, work in enumerate(works):
+        key = _key(work)
+        if key is not None and first.setdefault(key, place) != place:
+            twins[place] = first[key]
+    return first, twins
 
 
 def _key(work: NewWork) -> _Key | None:
     return None if work.key is None else _Key(work.run.job, work.key_tenant, writable(work.key))
+
+
+def _columns(rows: Sequence[Sequence[Any]], many: int = 0) -> list[list[Any]]:
+    """Give rows column by column; of none, so many empty ones."""
+    return [[*column] for column in zip(*rows, strict=True)] if rows else [[] for _ in range(many)]

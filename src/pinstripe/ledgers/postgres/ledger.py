@@ -84,12 +84,12 @@ class PostgresLedger:
     async def close(self) -> None:
         """Disconnect; this process's row goes, unless something of its is still open: that is up for rescue."""
         self._numbers.clear()
-        heart, self._heart = self._heart, None
         try:
+            await self._store.close()  # from here on no beat makes a heart anew
+        finally:
+            heart, self._heart = self._heart, None
             if heart is not None:
                 heart.close()
-        finally:
-            await self._store.close()
 
     def look(self, lock_wait: float) -> Look:
         """Look whether it can be used, as one who comes new would find it; from any thread."""

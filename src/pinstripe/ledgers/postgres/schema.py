@@ -34,6 +34,8 @@ select exists (select from pg_catalog.pg_tables where schemaname = $1 and tablen
   exists (select from pg_catalog.pg_tables where schemaname = $1)
 """
 
+_HAS_SCHEMA = "select exists (select from pg_catalog.pg_namespace where nspname = $1)"
+
 _VERSION = "select version, min_code from pinstripe.schema_version"
 
 _TABLE = """
@@ -60,8 +62,13 @@ class Installed(Protocol):
         """The version of it that this process has, such as `1.6.0`."""
         ...
 
+    @property
+    def schema(self) -> str:
+        """The name of the schema that they are in."""
+        ...
+
     async def install(self, connection: asyncpg.Connection) -> None:
-        """Make its tables, in the transaction of the connection."""
+        """Make its tables in its schema, which is there, in the transaction of the connection."""
         ...
 
     async def upgrade(self, connection: asyncpg.Connection) -> None:
@@ -94,10 +101,11 @@ class Schema:
         version = await self._version(connection)
         return [file for file in self._files if _number(file) > version]
 
-    async def migrate(self, connection: asyncpg.Connection, engine: Installed) -> None:
+    async def migrate(self, connection: asyncpg.Connection, engine: Installed, *, pooled: bool = False) -> None:
         """Bring it up to date, and what the `engine` keeps, one process after the other; two reads where it already is.
 
-        Raises `LedgerError` where a table that has to change is in use for too long.
+        Raises `LedgerError` where a table that has to change is in use for too long, and where the engine's can't be
+        changed since a pooler stands between: that needs a session of its own.
         """
         async with connection.transaction():
             if await self.is_made(connection) and not await self.pending(connection):
@@ -108,7 +116,9 @@ class Schema:
             await connection.execute(f"set local lock_timeout to '{LOCK_TIMEOUT}'; set local statement_timeout to 0")
             await connection.execute(_LOCK, self.name, timeout=LONGEST_MIGRATION)
             if not await self.is_made(connection):
-                await connection.execute(f"create schema if not exists {self.name}")
+                for schema in (self.name, engine.schema):
+                    if not await connection.fetchval(_HAS_SCHEMA, schema):  # else to ask for it needs a right
+                        await connection.execute(f"create schema {schema}")
                 await connection.execute(in_schema(_TABLE, self.name))
                 await engine.install(connection)
                 await connection.execute(in_schema(_FIRST, self.name), engine.version)
@@ -118,6 +128,12 @@ class Schema:
                 await connection.execute(in_schema(_APPLIED, self.name), _number(file))
             known = await connection.fetchval(in_schema(_ENGINE, self.name))
         if is_newer(engine.version, known):
+            if pooled:
+                raise LedgerError(
+                    f"the ledger {self._shown} has tables of PgQueuer {known}, and this is {engine.version}: they "
+                    "can't be brought up to date through a pooler; start a worker once with PINSTRIPE_LEDGER set to a "
+                    "URL that leads directly to the server"
+                )
             await engine.upgrade(connection)
             async with connection.transaction():
                 await connection.execute(in_schema(_UPGRADED, self.name), engine.version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LEAVE_TIMEOUT = 5.0
+"""Seconds that a process waits at its end for a server that doesn't answer."""
+
 CONNECTIONS = 4
 """How many connections a process has at most for its transactions; one to listen and one to beat come to that."""
 
@@ -38,6 +42,9 @@ CONFLICTS = 20
 
 RECONNECTIONS = 3
 """How often a transaction is tried whose connection broke: once for an old one, once more for a server that starts."""
+
+
+_log = logging.getLogger("pinstripe")
 
 
 class Store:
@@ -64,6 +71,7 @@ class Store:
         self._pool: asyncpg.Pool | None = None
         self._pooled: bool | None = None
         self._writes = False
+        self._opening = asyncio.Lock()
         self._engine: PgQueuerEngine | None = None
         self.owners: Owners | None = None
 
@@ -95,6 +103,12 @@ class Store:
         """Connect; with `write` create or migrate the schema, else only look at what is there."""
         if self._pool is not None and (self._writes or not write):
             return
+        async with self._opening:  # several may be the first to write
+            await self._open(write=write)
+
+    async def _open(self, *, write: bool) -> None:
+        if self._pool is not None and (self._writes or not write):
+            return
         with translated(self.shown):
             pool = self._pool or await self._make_pool()
             made = True
@@ -102,7 +116,7 @@ class Store:
                 async with pool.acquire() as connection:
                     await self._follow(connection)
                     if write:
-                        await self.schema.migrate(connection, self.engine)
+                        await self.schema.migrate(connection, self.engine, pooled=self.is_pooled)
                     elif self._pool is None:
                         async with connection.transaction():
                             made = await self.schema.is_made(connection)
@@ -128,13 +142,20 @@ class Store:
             await engine.close()
         try:
             if owners is not None:
-                await owners.leave()
+                await self._leave(owners)
         finally:
             pool, self._pool, self._writes = self._pool, None, False
             if pool is not None:
                 with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await asyncio.wait_for(pool.close(), connecting.CLOSE_TIMEOUT)
                 pool.terminate()
+
+    async def _leave(self, owners: Owners) -> None:
+        """Remove this process's row, if that can be done soon; else it goes with its lease."""
+        try:
+            await asyncio.wait_for(owners.leave(), LEAVE_TIMEOUT)
+        except (LedgerError, TimeoutError) as error:
+            _log.info("this process could not say good-bye to the ledger %s: %s", self.shown, error)
 
     async def write(self, request: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `request` in a transaction that is committed when this returns; a cancelled one ends when it is done.

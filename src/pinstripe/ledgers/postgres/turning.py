@@ -76,12 +76,12 @@ class Turns:
         is_alive, pauses, limits, stops, frees, due, selection = await tx.row("begin_turn", owner, now)
         admission = Admission(tx, store.engine, now)
         claim = Claim(tx, store.engine, owner, now)
-        lost: list[Row] = []
-        if is_alive and (unsure or tx.again):
-            lost = [Row(*row) for row in await tx.rows("running_of_worker", owner, [*running])]
         if limits and settlements:
             await self._lock_limits(tx, admission, {each.run for each in settlements})
         settled = await settle_works(tx, settlements, now)
+        lost: list[Row] = []
+        if is_alive and (unsure or tx.again):  # what has been settled just now runs no more
+            lost = [Row(*row) for row in await tx.rows("running_of_worker", owner, [*running])]
         if frees:
             await free(tx, admission, settled)
         dues = [due, *(now if each.due_at is None else each.due_at for each in settlements if _runs_again(each))]

@@ -9,33 +9,57 @@ join pinstripe.schedules s on s.job = a.job and s.key = a.key
 select r.job, r.key_tenant, r.key, r.n from unnest($1::text[], $2::text[], $3::text[]) as k(job, tenant, key)
 join pinstripe.runs r on r.job = k.job and r.key_tenant = k.tenant and r.key = k.key
 
--- name: new_run_numbers
-select nextval('pinstripe.runs_n_seq') from generate_series(1, $1)
-
 -- name: new_execution_ids
 select nextval('pinstripe.executions_id_seq') from generate_series(1, $1)
+
+-- name: new_numbers
+-- For runs, executions and chunks, each given once for all; and up to where some flows are served or wait to be.
+select array(select nextval('pinstripe.runs_n_seq') from generate_series(1, $1)),
+  array(select nextval('pinstripe.executions_id_seq') from generate_series(1, $2)),
+  array(select nextval('pinstripe.chunks_id_seq') from generate_series(1, $3)),
+  array(
+    select greatest(b.served, coalesce(w.finish, 0), coalesce(
+      (select until from pinstripe.chunks c where c.band = f.band and c.flow = f.flow and c.tag is not null
+       order by until desc limit 1), 0))
+    from unnest($4::smallint[], $5::text[]) with ordinality as f(band, flow, place)
+    join pinstripe.bands b on b.band = f.band
+    left join pinstripe.flows w on w.band = f.band and w.flow = f.flow
+    order by f.place)
 
 -- name: enqueue_runs
 -- Of those that have a key only the first is written; whoever comes second waits for the first one's transaction.
 insert into pinstripe.runs(n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
   queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
   retry_until, spread, local_time, finished_at)
-select n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, $1,
+select n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, $27,
   true, selected, total, total, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
   retry_until, spread, local_time, finished_at
-from unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-  $11::text[], $12::text[], $13::boolean[], $14::integer[], $15::smallint[], $16::text[], $17::bigint[], $18::text[],
-  $19::text[], $20::integer[], $21::text[], $22::bigint[], $23::text[], $24::bigint[], $25::bigint[], $26::text[],
-  $27::bigint[])
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+  $10::text[], $11::text[], $12::boolean[], $13::integer[], $14::smallint[], $15::text[], $16::bigint[], $17::text[],
+  $18::text[], $19::integer[], $20::text[], $21::bigint[], $22::text[], $23::bigint[], $24::bigint[], $25::text[],
+  $26::bigint[])
 as r(n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, selected, total, band, flow, due_at,
   key, key_tenant, crashes, schedule, scheduled_for, overlap, retry_until, spread, local_time, finished_at)
 on conflict (job, key_tenant, key) where key is not null do nothing
 returning n
 
 -- name: enqueue_executions
+with made as (
+  insert into pinstripe.chunks(id, run, flow, band, tag, until, ready_at)
+  select c.*, $17 from unnest($11::bigint[], $12::bigint[], $13::text[], $14::smallint[], $15::bigint[], $16::bigint[]) as c)
 insert into pinstripe.executions(id, run, tenant, job, state, held, chunk, due_at, error, finished_at)
 select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
   $9::text[], $10::bigint[])
+
+-- name: enqueue
+-- All in one, where no run has a key.
+with run as ({enqueue_runs}),
+made as (
+  insert into pinstripe.chunks(id, run, flow, band, tag, until, ready_at)
+  select c.*, $27 from unnest($38::bigint[], $39::bigint[], $40::text[], $41::smallint[], $42::bigint[], $43::bigint[]) as c)
+insert into pinstripe.executions(id, run, tenant, job, state, held, chunk, due_at, error, finished_at)
+select * from unnest($28::bigint[], $29::bigint[], $30::text[], $31::text[], $32::text[], $33::text[], $34::bigint[],
+  $35::bigint[], $36::text[], $37::bigint[])
 
 -- name: limits_of_jobs
 select l.job, l.total, l.per_tenant from pinstripe.limits l where l.job = any($1::text[])
