@@ -249,8 +249,8 @@ async def test_tags_that_have_grown_beyond_32_bits_keep_their_order(office: PgQu
 async def test_a_ticket_that_was_put_too_low_moves_up(office: PgQueuerOffice) -> None:
     engine = await office.open()
     await office.put(engine, Chunk(1, tag=9), Chunk(2, tag=5))
-    await office.mint(engine, Chunk(1, tag=1))
-    await office.mint(engine, Chunk(2, tag=30))
+    async with office.transaction() as tx:
+        await engine.mint(tx, [NewTicket(1, 1, 1), NewTicket(2, 1, 30)], anew=True)
     assert await office.claim(engine, 10) == [1, 2]
 
 

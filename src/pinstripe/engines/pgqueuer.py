@@ -133,20 +133,24 @@ class PgQueuerEngine:
         """Let PgQueuer bring its tables up to date."""
         await self._queries(connection).apply_upgrade()
 
-    async def mint(self, tx: Transaction, tickets: Sequence[NewTicket]) -> None:
-        """Give each of some chunks a ticket; one that has one keeps it, and moves up where it had been put too low."""
+    async def mint(self, tx: Transaction, tickets: Sequence[NewTicket], *, anew: bool = False) -> None:
+        """Give each of some chunks a ticket; one that has one keeps it.
+
+        To mint `anew` moves those up that were put too low, as by an older anchor; it takes the square of their number.
+        """
         if not tickets:
             return
         many = len(tickets)
         anchors = await self._anchors(tx)
         ordered = sorted(tickets)  # who mints the same ones waits for us, and is never waited for
+        conflict: Any = "update_priority" if anew else "skip"
         await self._queries(tx.connection).enqueue(
             [ENTRYPOINT] * many,
             [str(ticket.chunk).encode() for ticket in ordered],
             [priority(ticket.band, ticket.tag - anchors[ticket.band]) for ticket in ordered],
             [_LONG_AGO] * many,
             [str(ticket.chunk) for ticket in ordered],
-            on_conflict="update_priority",
+            on_conflict=conflict,
         )
 
     async def take(self, tx: Transaction, most: int) -> list[int]:

@@ -24,20 +24,22 @@ if TYPE_CHECKING:
 
 
 class Appetite:
-    """How many tickets are to be taken for some slots: a chunk has one execution, or many, mostly as many as before."""
+    """How many tickets are to be taken for some slots: as many as had a part the last time, and one more.
+
+    That one tells that nothing else comes before what is started.
+    """
 
     def __init__(self) -> None:
         """Expect one execution a ticket."""
-        self._each = 1.0
+        self._share = 1.0
 
     def tickets(self, slots: int) -> int:
-        """Give how many; one is more than what is to be started, and tells that nothing else comes before that."""
-        return min(slots, math.ceil(slots / self._each) + 1)
+        """Give how many to take."""
+        return min(slots, max(2, math.ceil(self._share * slots) + 1))
 
-    def learn(self, tickets: Sequence[Ticket]) -> None:
-        """See how many executions those have that were taken."""
-        each = sum(ticket.until - ticket.tag for ticket in tickets) / len(tickets)
-        self._each = max(1.0, (self._each + each) / 2)
+    def learn(self, had_part: int, slots: int) -> None:
+        """See of how many tickets something was picked for so many slots."""
+        self._share = had_part / slots
 
 
 class Row(NamedTuple):
@@ -89,10 +91,10 @@ class Claim:
                 break
             if _is_enough(self._tickets, slots):
                 break
-            wanted = max(1, len(self._tickets) // 2)
+            wanted = max(2, len(self._tickets) // 2)
         if self._tickets:
-            appetite.learn(self._tickets)
             self._picks = merge(self._tickets, slots)
+            appetite.learn(len(self._picks), slots)
 
     async def start(self) -> None:
         """Start what was picked, where nothing can hold it back."""

@@ -30,6 +30,7 @@ _SETTINGS = {
     "tcp_user_timeout": "25000",
     "statement_timeout": "25s",
     "lock_timeout": "10s",  # as for a run of a key that is in another's long transaction
+    "plan_cache_mode": "force_generic_plan",  # they are found by index whatever the values: to plan anew takes longer
     "jit": "off",  # to compile a statement takes longer than any of ours
     "timezone": "UTC",
 }

@@ -21,7 +21,7 @@ MEND_EVERY = 60.0
 TIDY_EVERY = 10.0
 """Seconds between two removals of what the engine keeps of tickets that were served."""
 
-TICKETS = 1_000
+TICKETS = 500
 """How many chunks are given their tickets again in one transaction: some 20 ms."""
 
 WAITED = 30_000_000
@@ -113,7 +113,7 @@ class Sweeps:
 
         async def mint(tx: Transaction) -> int:
             rows = await tx.rows("old_chunks", self._minted_to, self._store.clock.now() - since, TICKETS)
-            await self._store.engine.mint(tx, [NewTicket(*row) for row in rows])
+            await self._store.engine.mint(tx, [NewTicket(*row) for row in rows], anew=not since)
             return int(rows[-1][0]) if len(rows) == TICKETS else 0
 
         self._minted_to = await self._store.write(mint)
