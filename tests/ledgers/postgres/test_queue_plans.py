@@ -1,4 +1,4 @@
-"""No statement walks over what is kept or waits, whatever it is asked for: the work of a turn doesn't grow with a queue.
+"""No statement walks over what is kept or waits, whatever it is asked for: a turn costs no more where a queue is long.
 
 Each is planned as PostgreSQL does it for values that it doesn't know, in a ledger where much is kept, and much waits.
 """
