@@ -146,7 +146,7 @@ def refuse_network(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> N
     if kind in _NETWORK:
         message = (
             f"the ledger {path} is on a network file system ({kind}), where SQLite loses data; expected a local disk: "
-            f'set `ledger = "sqlite:////a/local/path/ledger.db"`'
+            'set `ledger = "sqlite:////a/local/path/ledger.db"`, or for several machines `ledger = "postgresql://…"`'
         )
         raise LedgerError(message)
 
