@@ -113,8 +113,9 @@ class Schema:
                 if not is_newer(engine.version, known):
                     return
         async with connection.transaction():
-            await connection.execute(f"set local lock_timeout to '{LOCK_TIMEOUT}'; set local statement_timeout to 0")
+            await connection.execute("set local lock_timeout to 0; set local statement_timeout to 0")
             await connection.execute(_LOCK, self.name, timeout=LONGEST_MIGRATION)
+            await connection.execute(f"set local lock_timeout to '{LOCK_TIMEOUT}'")
             if not await self.is_made(connection):
                 for schema in (self.name, engine.schema):
                     if not await connection.fetchval(_HAS_SCHEMA, schema):  # else to ask for it needs a right
