@@ -11,17 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from pinstripe.engine import Ticket
+from pinstripe.engine import NewTicket, Ticket
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.picking import merge
-from pinstripe.ledgers.postgres.claiming import Appetite
+from pinstripe.ledgers.postgres.claiming import MOST_USELESS, Appetite
+from pinstripe.ledgers.postgres.transaction import Transaction
+from pinstripe.queue import Taken
+from tests.ledgers.postgres.workers import join
 from tests.ledgers.queue.moves import RUNNING, SUCCEEDED, claim, counts, ended, enqueue, enqueue_each, new_work, state
 from tests.ledgers.stores import ledger_at
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+    from typing import Any
 
     from pinstripe.ledger import Ledger
+    from pinstripe.ledgers.postgres.store import Store
     from tests.ledgers.conftest import HandClock
     from tests.ledgers.postgres.commits import Commits, Cut
     from tests.ledgers.stores import PostgresStore
@@ -142,6 +147,26 @@ async def test_single_runs_take_a_ticket_each_and_chunks_few(ledger: Ledger) -> 
     await ledger.queue.join(10)
     await enqueue_each(ledger, [f"t{number}" for number in range(40)])
     assert len(await claim(ledger, 40)) == 40
+
+
+async def test_tickets_whose_chunks_are_gone_hold_nobody_up(process: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them were taken at a time, all in one transaction: of a large run that was cancelled for half a minute."""
+    worker = await join(process)
+    useless = [NewTicket(1_000_000 + number, 1, 0) for number in range(MOST_USELESS + 400)]
+    await process.write(lambda tx: process.engine.mint(tx, useless))
+    await enqueue(worker.ledger, "a")
+    looks: list[str] = []
+    rows = Transaction.rows
+
+    async def counted(tx: Transaction, name: str, *values: Any) -> Sequence[Any]:
+        if name == "chunks_of_tickets":
+            looks.append(name)
+        return await rows(tx, name, *values)
+
+    monkeypatch.setattr(Transaction, "rows", counted)
+    assert await worker.queue.turn([], 10) == Taken([], None, more=True)
+    assert len(looks) < 12
+    assert [one.tenant for one in await claim(worker.ledger, 10)] == ["a"]
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=30), st.integers(1, 50))

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.transaction import Transaction
 
 
+USELESS_AT_ONCE = 200
+"""How many tickets are taken at once behind some whose chunks are gone, as of a large run that was cancelled."""
+
+MOST_USELESS = 1_000
+"""How many of those one transaction takes: some 50 ms."""
+
+
 class Appetite:
     """How many tickets are to be taken for some slots: as many as had a part the last time, and one more.
 
@@ -81,17 +88,21 @@ class Claim:
 
     async def take(self, slots: int, appetite: Appetite) -> None:
         """Take the tickets of what is next for so many `slots`: of all chunks that may have a part in it."""
-        wanted = appetite.tickets(slots)
+        wanted, useless = appetite.tickets(slots), 0
         while wanted > 0:
             ids = await self._engine.take(self._tx, wanted)
             if ids:
                 chunks = [Ticket(*row) for row in await self._tx.rows("chunks_of_tickets", ids)]
                 self._tickets = sorted(self._tickets + chunks, key=_order)
+                useless += len(ids) - len(chunks)
             if len(ids) < wanted or len(self._tickets) >= slots:
                 break
             if _is_enough(self._tickets, slots):
                 break
-            wanted = max(2, len(self._tickets) // 2)
+            if useless >= MOST_USELESS:  # the rest in another transaction: what this one has settled is waited for
+                self.more = True
+                break
+            wanted = max(2, len(self._tickets) // 2, min(2 * useless, USELESS_AT_ONCE))
         if self._tickets:
             self._picks = merge(self._tickets, slots)
             appetite.learn(len(self._picks), slots)
@@ -145,7 +156,7 @@ class Claim:
                 self._serve(picks[chunk], starts)
             moves[chunk] = len(found_rows), len(found_rows) - gone
         await self._put_back(moves)
-        self.more = bool(verdicts)
+        self.more = self.more or bool(verdicts)
 
     async def note_served(self, admission: Admission) -> None:
         """Keep how far bands and flows have been served, as far as that says anything; last of all."""
