@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-Cut = Literal["before", "after"]
-"""Whether the connection breaks before the server has heard of the commit, or after it has done it."""
+Cut = Literal["before", "after", "late"]
+"""When the connection breaks: before the server has heard of the commit, or after it; `late`, it hears of it later."""
 
 _PIECE = 65_536
 _COMMIT = b"commit\0"
@@ -24,6 +24,8 @@ class Commits:
         self._server = (host, port)
         self.port = 0
         self.cuts: list[Cut] = []
+        self.hears = asyncio.Event()
+        """When set, the server hears of a commit that is `late`."""
 
     @asynccontextmanager
     async def forwarded(self) -> AsyncIterator[None]:
@@ -44,7 +46,11 @@ class Commits:
                     if self.cuts and piece.endswith(_COMMIT):
                         back.cancel()
                         await asyncio.wait([back])
-                        if self.cuts.pop(0) == "after":
+                        cut = self.cuts.pop(0)
+                        if cut == "late":
+                            to_client.transport.abort()
+                            await self.hears.wait()
+                        if cut != "before":
                             to_server.write(piece)
                             await from_server.read(_PIECE)
                         break

@@ -16,6 +16,7 @@ from pinstripe.ledgers.postgres.ending import abandon
 from pinstripe.run import Counts, RunStatus
 from tests.ledgers.moves import CANCELLED, FAILED, SKIPPED, carry_out, ended, new_run, select, start
 from tests.ledgers.postgres.open_transactions import kept_open, waits
+from tests.ledgers.queue.moves import enqueue
 from tests.ledgers.stores import ledger_at
 
 if TYPE_CHECKING:
@@ -278,3 +279,17 @@ async def test_who_only_looks_rescues_too(store: PostgresStore, ledger: Ledger) 
     assert await looking.rescue() == 1
     assert (await looking.find_run(run.id)).status is RunStatus.CANCELLED
     assert [each.id for each in (await looking.last_runs(["greet", "never"])).values()] == [run.id]
+
+
+async def test_why_a_queued_run_ends_is_replaced_too(ledger: Ledger) -> None:
+    """A tenant source failed with such a text, and its selection was begun again for ever."""
+    await ledger.queue.join(1)
+    await enqueue(ledger, job="select", tenants=None)
+    selected = await ledger.queue.take_selection()
+    assert selected is not None
+    assert (await ledger.queue.end_selection(selected, error="no\0 \ud800")).error == "no\ufffd \ufffd\ufffd\ufffd"
+    run = await enqueue(ledger, "a")
+    assert (await ledger.queue.cancel(run.id, "no\0more")).finished
+    found = await ledger.find_execution(run.id, "a")
+    assert found is not None
+    assert found.error == "no\ufffdmore"

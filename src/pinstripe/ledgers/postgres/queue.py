@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
+from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres import listing, queue_status, selecting
 from pinstripe.ledgers.postgres.admission import FIRST, Admission
 from pinstripe.ledgers.postgres.callers import within
@@ -124,10 +125,15 @@ class PostgresQueue:
             ended = await listing.run_of(tx, run.n)
             if ended.finished or (tx.again and not ended.selecting):
                 return ended  # it was cancelled meanwhile, or all of this was done before
-            await selecting.check_selector(tx, owner, run)
+            try:
+                await selecting.check_selector(tx, owner, run)
+            except LedgerError:
+                if tx.again and not (ended := await listing.run_of(tx, run.n)).selecting:
+                    return ended  # the first try's commit was still on its way
+                raise
             if error is not None:
                 # From here on nobody selects it again, whoever has to cancel the rest of it.
-                await tx.run("selection_failed", run.n, error, NOT_STARTED)
+                await tx.run("selection_failed", run.n, writable(error), NOT_STARTED)
                 return ended
             now = self._store.clock.now()
             await selecting.show_chunks(tx, self._store.engine, run, now)
@@ -166,7 +172,7 @@ class PostgresQueue:
 
         async def stop(tx: Transaction) -> tuple[int, bool]:
             number = (await listing.number_of(tx, run.id, self._store.shown))[0]
-            await tx.run("stop_run", number, reason)
+            await tx.run("stop_run", number, writable(reason))
             await self._store.engine.announce(tx)
             return number, bool(await tx.value("is_queued", number))
 

@@ -27,8 +27,9 @@ async def start(tx: Transaction, run: int, owner: int, tenants: Sequence[str], n
     Where that may have been done and committed before, at the same `now`, what was started then is given.
     """
     values = run, owner, [*tenants], now
-    rows = await tx.rows("started_before", *values) if tx.again else []
-    rows = rows or await tx.rows("start_executions", *values)
+    rows = await tx.rows("start_executions", *values)
+    if tx.again:  # by now the first try's commit isn't on its way any more: that was waited for
+        rows = await tx.rows("started_before", *values)
     return sorted((Claimed(*row) for row in rows), key=lambda each: each.id)
 
 

@@ -66,8 +66,9 @@ async def _judge_crashes(tx: Transaction, settlements: Sequence[Settlement]) -> 
 
     In that order they are locked, so that two transactions never wait for one another.
     """
-    crashed = [each.id for each in settlements if each.crash]
-    last = {id_ for (id_,) in await tx.rows("last_crashes", crashed)} if crashed else set()
+    crashed = [(each.id, each.epoch) for each in settlements if each.crash]
+    columns = [id_ for id_, _ in crashed], [epoch for _, epoch in crashed]
+    last = {id_ for (id_,) in await tx.rows("last_crashes", *columns)} if crashed else set()
     judged = [
         each._replace(status=ExecutionStatus.FAILED, error=each.error or "its process died", counted=True)
         if each.id in last

@@ -73,6 +73,8 @@ class Turns:
         """
         store, now = self._store, self._store.clock.now()
         owner = store.ours().id or 0
+        if unsure or tx.again:  # or else what is started by a commit that is still on its way would be nobody's
+            await tx.rows("wait_for_own", owner)
         is_alive, pauses, limits, stops, frees, due, selection = await tx.row("begin_turn", owner, now)
         admission = Admission(tx, store.engine, now)
         claim = Claim(tx, store.engine, owner, now)

@@ -11,6 +11,10 @@ select exists (select from me),
   (select min(r.due_at) from pinstripe.runs r
    where queued and not selected and state = 'queued' and due_at > $2)
 
+-- name: wait_for_own
+-- Until no other transaction of this process starts anything: whose connection broke may still be on its way.
+select 1 from pinstripe.owners where id = $1 for update
+
 -- name: first_due
 select min(due_at) from pinstripe.executions where state = 'queued' and held = 'due' and due_at > $1
 
@@ -104,8 +108,10 @@ select * from unnest($1::bigint[], $2::text[], $3::bigint[]) as l(execution, tex
 on conflict (execution) do update set text = excluded.text, succeeded_at = excluded.succeeded_at
 
 -- name: last_crashes
-select x.id from pinstripe.executions x join pinstripe.runs r on r.n = x.run
-where x.id = any($1::bigint[]) and x.crashes >= r.crashes
+-- Not of one that doesn't run any more: its crash may have been counted before, by a commit of which nobody has heard.
+select x.id from unnest($1::bigint[], $2::integer[]) as s(id, epoch)
+join pinstripe.executions x on x.id = s.id and x.epoch = s.epoch and x.state = 'running'
+join pinstripe.runs r on r.n = x.run where x.crashes >= r.crashes
 
 -- name: jobs_of_runs
 select distinct job from pinstripe.runs where n = any($1::bigint[])
