@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinstripe.run import Counts
-from pinstripe.sweeper import PRUNE_EVERY, WARN_EVERY, Sweeper
+from pinstripe.sweeper import PRUNE_AGAIN, PRUNE_EVERY, WARN_EVERY, Sweeper
 from tests.jobs import Sums
 from tests.shop import open_shop
 from tests.working import drain, enqueue, seen, told_shop
@@ -110,6 +110,21 @@ async def test_what_is_past_its_retention_is_removed_once_a_minute(project_folde
         await sweeper.sweep(PRUNE_EVERY - 1)
         assert [run.id for run in await shop.runs()] == [first.id]
         await sweeper.sweep(PRUNE_EVERY)
+        assert await shop.runs() == []
+
+
+async def test_removing_goes_on_soon_while_something_goes(project_folder: ProjectFolder) -> None:
+    async with told_shop(project_folder) as (shop, clock):
+        sweeper = Sweeper(shop.project.ledger)
+        await shop.run(Sums, 1)
+        clock.advance(timedelta(days=60))
+        await sweeper.sweep(0.0)
+        assert await shop.runs() == []
+        await shop.run(Sums, 1)
+        clock.advance(timedelta(days=60))
+        await sweeper.sweep(PRUNE_AGAIN - 1)
+        assert len(await shop.runs()) == 1
+        await sweeper.sweep(PRUNE_AGAIN)
         assert await shop.runs() == []
 
 

@@ -22,6 +22,9 @@ SWEEP_EVERY = 1.0
 PRUNE_EVERY = 60.0
 """Seconds between two removals of what is past its retention."""
 
+PRUNE_AGAIN = 5.0
+"""Seconds between two of those while something goes each time: each takes little, so that nobody waits for it."""
+
 WARN_EVERY = 60.0
 """Seconds between two warnings that the ledger can't be used."""
 
@@ -45,7 +48,7 @@ class Sweeper:
         done = await self._try(self._sweep, now)
         if now - self._pruned >= PRUNE_EVERY:
             self._pruned = now
-            done = await self._try(self._ledger.prune, now) and done
+            done = await self._try(self._prune, now) and done
         return done
 
     async def go_on(self, clock: Clock) -> None:
@@ -54,6 +57,10 @@ class Sweeper:
             with suppress(Exception):  # what a logging handler of the application's raises must not be the end
                 await self.sweep(clock.monotonic())
             await asyncio.sleep(SWEEP_EVERY * random.uniform(0.9, 1.1))  # noqa: S311 - it hides nothing
+
+    async def _prune(self) -> None:
+        if await self._ledger.prune():
+            self._pruned -= PRUNE_EVERY - PRUNE_AGAIN
 
     async def _sweep(self) -> None:
         swept = await self._ledger.queue.sweep()

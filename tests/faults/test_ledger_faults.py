@@ -211,10 +211,12 @@ def test_a_network_file_system_is_refused(project: Faulty) -> None:
     assert not ledger_of(project).exists()
 
 
-def test_another_database_is_not_there_yet(project: Faulty) -> None:
-    answer = project("run-background-job", "innocent", PINSTRIPE_LEDGER="postgresql://localhost/jobs")
-    assert answer.code == 2
-    assert "sqlite:///" in answer.err
+def test_a_server_that_is_not_there(project: Faulty) -> None:
+    url = "postgresql://jobs:swordfish@localhost:1/jobs"
+    answer = project("run-background-job", "innocent", PINSTRIPE_LEDGER=url)
+    assert answer.code == 4
+    assert "the ledger postgresql://jobs@localhost:1/jobs can't be reached" in answer.err
+    assert "swordfish" not in answer.err + answer.out
 
 
 def test_code_is_told_of_a_ledger_that_fails_in_mid_run(project: Faulty) -> None:

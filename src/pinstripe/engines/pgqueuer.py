@@ -91,6 +91,7 @@ class PgQueuerEngine:
         self._builder = QueryQueueBuilder(self.settings)
         self._parameters = {QueueEntrypoint(ENTRYPOINT): EntrypointExecutionParameter(concurrency_limit=0)}
         self._heard = asyncio.Event()
+        self._hears_soon = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._listening: asyncio.Task[None] | None = None
@@ -213,7 +214,7 @@ class PgQueuerEngine:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._loop_thread = loop, threading.get_ident()
-            self._heard = asyncio.Event()
+            self._heard, self._hears_soon = asyncio.Event(), False
         return loop
 
     async def _listen(self, listens: asyncio.Event) -> None:
@@ -253,10 +254,15 @@ class PgQueuerEngine:
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         """Hear news: tickets that were minted, and what `announce` says; tickets that are taken are none."""
-        if self._loop is None or self._heard.is_set():
+        if self._loop is None or self._heard.is_set() or self._hears_soon:
             return
         if payload == _NEWS or _operation(payload) == "insert":
-            self._loop.call_later(random.uniform(0, JITTER), self._heard.set)  # noqa: S311 - it hides nothing
+            self._hears_soon = True
+            self._loop.call_later(random.uniform(0, JITTER), self._hear_now)  # noqa: S311 - it hides nothing
+
+    def _hear_now(self) -> None:
+        self._hears_soon = False
+        self._heard.set()
 
 
 _NEWS = "news"
