@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import click
 from pinstripe.commands.progress import new_screen
 from pinstripe.commands.screen import command_line, moment, short, visible
 from pinstripe.commands.waiting import why
+from pinstripe.errors import LedgerError
 
 if TYPE_CHECKING:
     from pinstripe.commands.progress import Progress
@@ -22,6 +24,9 @@ LOOK_EVERY = 0.25
 
 ASK_EVERY = 8
 """After how many looks it is asked why nothing runs, and whether the process that ran it has died."""
+
+PATIENCE = 60.0
+"""For how many seconds a ledger may be away meanwhile, as a database's server is that starts anew."""
 
 INTERRUPTED = 130
 
@@ -53,6 +58,7 @@ async def follow(project: Project, run: Run, folder: str | None) -> Run | None:
 async def _look_until_finished(project: Project, run: Run, screen: Progress) -> None:
     looks = 0
     selecting = True
+    away_since: float | None = None
     while not run.finished:
         if run.selecting:
             if run.executions.total:  # before there are any, it may be that nobody selects them yet
@@ -61,15 +67,30 @@ async def _look_until_finished(project: Project, run: Run, screen: Progress) -> 
             selecting = False
             screen.selected(run, run.executions.total)
         screen.advanced(run, run.executions, ())
-        if looks % ASK_EVERY == 0:
-            # Its process may have died meanwhile, and nobody else need be there to notice.
-            await project.ledger.rescue()
-            screen.waiting(run, None if run.executions.running else await why(project, run))
-        elif run.executions.running:
-            screen.waiting(run, None)
-        looks += 1
-        await asyncio.sleep(LOOK_EVERY)
-        run = await project.ledger.find_run(run.id, failures=False)
+        try:
+            run = await _look_again(project, run, screen, ask=looks % ASK_EVERY == 0)
+        except LedgerError as error:
+            if away_since is None:
+                away_since = time.monotonic()
+                screen.say(f"How far it is can't be seen, which is tried again for {PATIENCE:g} s: {error}")
+            elif time.monotonic() - away_since > PATIENCE:
+                raise
+            await asyncio.sleep(LOOK_EVERY)
+        else:
+            away_since = None
+            looks += 1
+
+
+async def _look_again(project: Project, run: Run, screen: Progress, *, ask: bool) -> Run:
+    """Give the run as it is a moment later; with `ask` it is told why nothing of it runs."""
+    if ask:
+        # Its process may have died meanwhile, and nobody else need be there to notice.
+        await project.ledger.rescue()
+        screen.waiting(run, None if run.executions.running else await why(project, run))
+    elif run.executions.running:
+        screen.waiting(run, None)
+    await asyncio.sleep(LOOK_EVERY)
+    return await project.ledger.find_run(run.id, failures=False)
 
 
 def _tell_of_leaving(run: Run, folder: str | None) -> None:

@@ -19,14 +19,19 @@ INTERRUPTED = {
 }
 
 
-async def end_open(store: Store, run: int, ends: Mapping[ExecutionStatus, tuple[ExecutionStatus, str]]) -> None:
-    """Open executions of a run, from each state in `ends` → the state and the reason that it names there."""
-    if not (await store.read(lambda tx: tx.row("counts", run)))[1]:
+async def end_open(
+    store: Store, run: int, ends: Mapping[ExecutionStatus, tuple[ExecutionStatus, str]], *, patient: bool = False
+) -> None:
+    """Open executions of a run, from each state in `ends` → the state and the reason that it names there.
+
+    `patient` is as for `Store.write`.
+    """
+    if not (await store.read(lambda tx: tx.row("counts", run), patient=patient))[1]:
         return  # the usual end of a run: nothing is open any more
     now = store.clock.now()
-    after = await store.write(partial(end_page, run=run, after=None, ends=ends, now=now))
+    after = await store.write(partial(end_page, run=run, after=None, ends=ends, now=now), patient=patient)
     while after is not None:
-        after = await store.write(partial(end_page, run=run, after=after, ends=ends, now=now))
+        after = await store.write(partial(end_page, run=run, after=after, ends=ends, now=now), patient=patient)
 
 
 async def abandon(store: Store, run: int) -> None:

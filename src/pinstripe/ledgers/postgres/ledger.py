@@ -200,7 +200,7 @@ class PostgresLedger:
             await settling.count(tx, {number: ended}, now)
             return Turn(claimed, read_counts(await tx.row("counts", number)))
 
-        taken = await self._store.write(turn)
+        taken = await self._store.write(turn, patient=True)  # or else what has ended meanwhile would be for nothing
         if taken.counts.done == taken.counts.total:
             self._numbers.pop(run, None)
         return taken
@@ -219,9 +219,10 @@ class PostgresLedger:
         """End each still queued execution with `status` and `reason`; with `error` the run fails."""
         number, _ = await self._known(run)
         if error is not None:
-            await self._store.write(lambda tx: tx.run("run_failed", number, writable(error)))
-        await end_open(self._store, number, {ExecutionStatus.QUEUED: (status, reason)})
-        return self._seen(await self.find_run(run))
+            await self._store.write(lambda tx: tx.run("run_failed", number, writable(error)), patient=True)
+        await end_open(self._store, number, {ExecutionStatus.QUEUED: (status, reason)}, patient=True)
+        shown = self._store.shown
+        return self._seen(await self._store.read(lambda tx: listing.find_run(tx, run, shown), patient=True))
 
     async def abandon(self, run: str) -> Run:
         """Close a run of this process, whose selection was interrupted, as cancelled."""

@@ -18,6 +18,7 @@ from pinstripe.ledgers.postgres.owners import LEASE, Owners
 from pinstripe.ledgers.postgres.schema import Schema
 from pinstripe.ledgers.postgres.statements import SCHEMA, statements
 from pinstripe.ledgers.postgres.transaction import Transaction
+from pinstripe.postgres_outages import reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +44,9 @@ CONFLICTS = 20
 RECONNECTIONS = 3
 """How often a transaction is tried whose connection broke: once for an old one, once more for a server that starts."""
 
+RECONNECT_EVERY = 0.5
+"""Seconds between two tries of who waits for a server that is away."""
+
 
 _log = logging.getLogger("pinstripe")
 
@@ -67,6 +71,7 @@ class Store:
         self.lease = lease
         self.trouble_at = float("-inf")
         """When a connection broke the last time, in the clock's monotonic seconds: who is silent may be so for that."""
+        self._awaited_since: float | None = None
         self._code_version = code_version
         self._pool: asyncpg.Pool | None = None
         self._pooled: bool | None = None
@@ -157,16 +162,17 @@ class Store:
         except (LedgerError, TimeoutError) as error:
             _log.info("this process could not say good-bye to the ledger %s: %s", self.shown, error)
 
-    async def write(self, request: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def write(self, request: Callable[[Transaction], Awaitable[T]], *, patient: bool = False) -> T:
         """Run `request` in a transaction that is committed when this returns; a cancelled one ends when it is done.
 
         It is run again where it failed for another transaction's sake, and where its connection broke: so it builds
         what it gives anew each time, and where `again` says that it may have been committed it looks for what it did.
-        Raises `LedgerError` where the ledger can't be used.
+        With `patient` a server that is away is waited for, for a lease. Raises `LedgerError` where the ledger can't be
+        used.
         """
         if not self._writes:
             raise LedgerError(f"the ledger {self.shown} is not open for writing")
-        task = asyncio.ensure_future(self._run(request))
+        task = asyncio.ensure_future(self._run(request, patient=patient))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -176,11 +182,14 @@ class Store:
                 task.exception()  # whoever asked has left
             raise
 
-    async def read(self, request: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Give what `request` reads, in a transaction; raises `UnknownRun` where there is no ledger yet."""
+    async def read(self, request: Callable[[Transaction], Awaitable[T]], *, patient: bool = False) -> T:
+        """Give what `request` reads, in a transaction; raises `UnknownRun` where there is no ledger yet.
+
+        `patient` is as for `write`.
+        """
         if self._pool is None:
             raise UnknownRun(f"the ledger {self.shown} is empty: nothing has run yet")
-        return await self._run(request)
+        return await self._run(request, patient=patient)
 
     async def rows(self, name: str, *values: Any) -> Sequence[Any]:
         """Give the rows of a statement; none where there is no ledger yet."""
@@ -205,12 +214,14 @@ class Store:
         with translated(self.shown):
             return await connecting.connect(self.address, self.lease / 4)
 
-    async def _run(self, request: Callable[[Transaction], Awaitable[T]], *, begin: bool = True) -> T:
+    async def _run(
+        self, request: Callable[[Transaction], Awaitable[T]], *, begin: bool = True, patient: bool = False
+    ) -> T:
         again, lost, conflicts = False, 0, 0
         while True:
             unit = _Unit(self, request, begin=begin, again=again)
             try:
-                return await unit.run()
+                result = await unit.run()
             except (asyncpg.PostgresError, *connecting.LOST) as error:
                 # The first try's commit may still have been on its way: then what it wrote is in the second one's.
                 twice = again and isinstance(error, asyncpg.UniqueViolationError)
@@ -225,8 +236,32 @@ class Store:
                     if lost < RECONNECTIONS:
                         await asyncio.sleep(0 if lost == 1 else 0.2)
                         continue
+                    if patient and await self._outlast(error):
+                        continue
                 with translated(self.shown):
                     raise
+            self._answers()
+            return result
+
+    async def _outlast(self, error: BaseException) -> bool:
+        """Wait a moment for a server that is away; tell whether it is to be tried again.
+
+        It is until it has been away for a lease: after that this process is taken for dead anyway.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._awaited_since is None:
+            self._awaited_since = now
+            text = "the ledger %s is away, and is waited for, for up to %gs: %s"
+            _log.warning(text, self.shown, self.lease, reason(error))
+        if now - self._awaited_since >= self.lease:
+            return False
+        await asyncio.sleep(min(RECONNECT_EVERY, self.lease / 4))
+        return True
+
+    def _answers(self) -> None:
+        if self._awaited_since is not None:
+            self._awaited_since = None
+            _log.warning("the ledger %s is there again", self.shown)
 
     async def _make_pool(self) -> asyncpg.Pool:
         if self._pooled is None:

@@ -1,0 +1,85 @@
+"""What is going on while the server that has the ledger is away goes on when it is there again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.commands.conftest import Command, Start
+    from tests.conftest import ProjectFolder
+    from tests.postgres import Postgres
+
+AWAIT_FILE = """\
+import asyncio
+import pathlib
+
+from pinstripe import BackgroundJob
+
+
+class AwaitFile(BackgroundJob):
+    multi_tenant = True
+
+    async def run(self):
+        print("waiting", flush=True)
+        while not pathlib.Path("go").exists():
+            await asyncio.sleep(0.01)
+"""
+
+
+@pytest.fixture(autouse=True)
+def server(shop: ProjectFolder, postgres_to_stop: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
+    """Give the shop a ledger on a server that the test may stop, and a job that awaits the file `go`."""
+    shop.file("lib/background_jobs/await_file.py", AWAIT_FILE)
+    with postgres_to_stop.database() as name:
+        monkeypatch.setenv("PINSTRIPE_LEDGER", postgres_to_stop.url(name))
+        yield postgres_to_stop
+
+
+@pytest.fixture
+def go(shop: ProjectFolder) -> Path:
+    """Give the path of that file."""
+    return shop.path / "go"
+
+
+def test_what_ends_meanwhile_in_a_run_by_hand_is_recorded(
+    server: Postgres, go: Path, started: Start, pinstripe: Command
+) -> None:
+    run = started("run-background-job", "await_file")
+    run.wait_for("waiting")
+    with server.stopped():
+        go.touch()
+        run.wait_for("is away, and is waited for, for up to 60s: ")
+    assert run.end() == 0
+    assert run.seen.count("is away") == run.seen.count("is there again") == 1
+    (recorded,) = pinstripe("list-runs", "--json").json
+    assert (recorded["status"], recorded["executions"]["succeeded"]) == ("succeeded", 2)
+
+
+def test_a_run_by_hand_waits_for_no_longer_than_a_lease(
+    server: Postgres, go: Path, started: Start, pinstripe: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PINSTRIPE_WORKER_LEASE", "1s")
+    run = started("run-background-job", "await_file")
+    run.wait_for("waiting")
+    with server.stopped():
+        go.touch()
+        assert run.end() == 4
+    assert "is waited for, for up to 1s: " in run.seen
+    assert "Error: the ledger " in run.seen
+    assert pinstripe("show-run", "last").code == 0
+
+
+def test_who_follows_a_run_goes_on(server: Postgres, go: Path, started: Start, process: Command) -> None:
+    follower = started("run-background-job", "await_file", "--enqueue", "--wait")
+    follower.wait_for("no worker is there")
+    with server.stopped():
+        follower.wait_for("How far it is can't be seen, which is tried again for 60 s: the ledger ")
+    go.touch()
+    assert process("start-worker", "--drain").code == 0
+    assert follower.end() == 0
+    assert follower.seen.count("can't be seen") == 1
