@@ -47,7 +47,13 @@ def read_postgres_url(url: str, setting: str) -> PostgresAddress:
 
     Raises `ConfigurationError`, naming the `setting` and no secret, for what can't be one.
     """
-    split = urlsplit(url)
+    try:
+        split = urlsplit(url)
+    except ValueError:  # which quotes the password
+        raise ConfigurationError(
+            f"setting {setting}: expected a URL, such as postgresql://USER:PASSWORD@HOST/NAME; where the password has "
+            "one of '[', ']' or a letter that isn't ASCII, write it as %5B, %5D, or its bytes in UTF-8 as %XX"
+        ) from None
     if split.fragment:
         raise ConfigurationError(f"setting {setting}: expected no '#' in a URL; in a password, write it as %23")
     login, _, hosts = split.netloc.rpartition("@")
@@ -69,6 +75,9 @@ def read_postgres_url(url: str, setting: str) -> PostgresAddress:
         )
     host, _, port = (hosts or rest.get("host", "")).partition(":") if "," not in hosts else (hosts, "", "")
     port = port or rest.get("port", "")
+    for each in (*re.findall(r":([0-9]+)(?=,|$)", hosts), *re.findall("[0-9]+", port)):
+        if int(each) > _LAST_PORT:
+            raise ConfigurationError(f"setting {setting}: expected a port of at most {_LAST_PORT}, found {each}")
     requoted = f"{quote(user, safe='')}:{quote(unquote(password), safe='')}@" if password else ""
     requoted = requoted or (f"{quote(user, safe='')}@" if user else "")
     return PostgresAddress(
@@ -93,6 +102,8 @@ _PARAMETERS = (
 _TRANSLATED = ("connect_timeout", "application_name", "fallback_application_name", "options", "client_encoding")
 
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+_LAST_PORT = 65_535
 
 _CONNECT_TIMEOUT = 10.0
 """In seconds; a server that doesn't answer within it is as good as none."""
