@@ -63,6 +63,7 @@ class Pulse:
         self._loop_thread = 0
         self._timer: asyncio.TimerHandle | None = None
         self._ticked = 0.0
+        self._failed: str | None = None
 
     def start(self) -> None:
         """Start beating, and watching the running event loop; a second call does nothing."""
@@ -108,10 +109,18 @@ class Pulse:
         try:
             self._beat()
         except Exception as error:  # noqa: BLE001 - one beat that fails must not be the last
+            said, self._failed = self._failed, str(error)
+            if said == self._failed:
+                return  # as long as it fails for one reason, it is told once
             traceback = not isinstance(error, LedgerError)  # which says all that there is to say
             with suppress(Exception):  # a logging handler of the application's may raise
-                text = "the heartbeat failed; it is tried again in %gs: %s"
+                text = "the heartbeat failed; it is tried again every %gs: %s"
                 _log.warning(text, self._beat_every, error, exc_info=traceback)
+        else:
+            if self._failed is not None:
+                self._failed = None
+                with suppress(Exception):  # as above
+                    _log.warning("the heartbeat succeeds again")
 
     def _watch(self, now: float, blockage: _Blockage | None) -> _Blockage | None:
         """One look at the event loop: warn when it is blocked for too long, once, and when that is over."""
