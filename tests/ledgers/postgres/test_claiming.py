@@ -1,0 +1,84 @@
+"""The claim on PostgreSQL, beside others who have a part of the same chunk, and results that come from the dead."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinstripe.queue import Swept
+from tests.ledgers.postgres.open_transactions import kept_open
+from tests.ledgers.postgres.workers import Worker, join, kill
+from tests.ledgers.queue.moves import again, claim, claim_one, ended, enqueue, settle, tenants_of
+
+if TYPE_CHECKING:
+    from pinstripe.ledgers.postgres.store import Store
+    from pinstripe.ledgers.postgres.transaction import Transaction
+    from tests.ledgers.conftest import HandClock
+    from tests.ledgers.postgres.conftest import Database
+
+pytestmark = pytest.mark.anyio
+
+STATES = "select tenant, state from executions order by tenant"
+
+
+@pytest.fixture
+async def worker(process: Store) -> Worker:
+    return await join(process)
+
+
+@pytest.fixture
+async def second(neighbour: Store) -> Worker:
+    return await join(neighbour)
+
+
+def ids(database: Database, tenant: str) -> list[int]:
+    return [id_ for (id_,) in database.fetch(f"select id from executions where tenant = '{tenant}'")]
+
+
+async def test_what_somebody_has_locked_is_left_and_not_lost(
+    worker: Worker, second: Worker, database: Database, clock: HandClock
+) -> None:
+    """Its chunk was thought to be empty, and went: nobody would have found it again."""
+    await enqueue(worker.ledger, "a", "b", "c")
+    assert await worker.queue.sweep() == Swept()  # from here on it knows of all tickets
+
+    async def lock(tx: Transaction) -> None:
+        assert await tx.rows("lock_queued", ids(database, "b"))
+
+    async with kept_open(second.process, lock, undone=True):
+        assert tenants_of(await claim(worker.ledger)) == ["a", "c"]
+    assert await claim(worker.ledger) == []
+    clock.advance(timedelta(seconds=31))
+    await worker.queue.sweep()
+    assert tenants_of(await claim(worker.ledger)) == ["b"]
+    assert database.fetch("select id from chunks") == []
+
+
+async def test_what_is_being_cancelled_does_not_start(worker: Worker, second: Worker, database: Database) -> None:
+    await enqueue(worker.ledger, "a", "b", "c")
+
+    async def cancel(tx: Transaction) -> None:
+        assert await tx.rows("end_ids", ids(database, "b"), "cancelled", "not needed", 1)
+
+    async with kept_open(second.process, cancel):
+        assert tenants_of(await claim(worker.ledger)) == ["a", "c"]
+    assert await claim(worker.ledger) == []
+    assert database.fetch(STATES) == [("a", "running"), ("b", "cancelled"), ("c", "running")]
+
+
+async def test_who_was_taken_for_dead_does_not_queue_again_what_another_one_runs(
+    worker: Worker, second: Worker, database: Database
+) -> None:
+    """It would run twice at once, with the second result being the one that counts."""
+    await enqueue(worker.ledger, "a")
+    one = await claim_one(worker.ledger)
+    kill(database, worker)
+    await second.queue.sweep()
+    other = await claim_one(second.ledger)
+    await settle(worker.ledger, again(one, counted=False))
+    assert await claim(second.ledger) == []
+    assert database.fetch(STATES) == [("a", "running")]
+    await settle(second.ledger, ended(other))
+    assert database.fetch(STATES) == [("a", "succeeded")]
