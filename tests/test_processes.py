@@ -292,3 +292,19 @@ async def test_a_project_that_does_not_open_in_the_child_is_told(
     assert outcome.status is FAILED
     assert outcome.error is not None
     assert "No module named 'missing'" in outcome.error
+
+
+async def test_a_ledger_that_can_not_be_reached_in_the_child_is_not_the_jobs_fault(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker's process may be made while the ledger's server is away, and has work to do once that is back."""
+    with monkeypatch.context() as away:
+        away.setenv("PINSTRIPE_LEDGER", "postgresql://jobs:swordfish@127.0.0.1:1/jobs")
+        async with bench(project, monkeypatch) as each:
+            outcome = await each.execute()
+            assert (outcome.status, outcome.unstarted, outcome.crashed) == (FAILED, True, False)
+            assert outcome.error is not None
+            assert "the ledger postgresql://jobs@127.0.0.1:1/jobs can't be reached" in outcome.error
+            assert not (await each.execute()).succeeded  # it is tried again, in the same process
+    async with bench(project, monkeypatch) as each:
+        assert (await each.execute()).succeeded

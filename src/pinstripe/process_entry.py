@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
-from pinstripe.errors import UnknownJob
+from pinstripe.errors import LedgerError, UnknownJob
 from pinstripe.outcome import Outcome, failed
 from pinstripe.process_messages import message, write_answer
 from pinstripe.redirection import redirected
@@ -143,13 +143,13 @@ class _Child:
         return self._runner.run(self._execute(facts, written, line))
 
     async def _execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
-        from pinstripe.opening import Opening
-
-        if self._project is None:
-            self._opening = Opening(self._settings)
-            self._project = await self._opening.__aenter__()
-            multiprocessing.util.Finalize(self, self._close, exitpriority=10)
-        project = self._project
+        try:
+            project = await self._open()
+            executor = self._executor = (await project._started()).executor  # noqa: SLF001 - the project in this process is ours
+        except LedgerError as error:  # of which the job knows nothing yet: it can be used again before long
+            outcome = failed(error)
+            outcome.unstarted = True
+            return outcome
         definition = _find(project, facts["job"], written.get("class"))
         args, kwargs = pickle.loads(written["arguments"])  # noqa: S301 - as above
         number, key, fence, scheduled_for = facts["attempt"]
@@ -164,10 +164,18 @@ class _Child:
             _Told(line) if facts["captures"] else None,
             lambda done, total: line.send(b"p", json.dumps([done, total]).encode()),
         )
-        executor = self._executor = (await project._started()).executor  # noqa: SLF001 - the project in this process is ours
         line.send(b"s")
         with redirected() if facts["captures"] else nullcontext():
             return await executor.execute(assignment)
+
+    async def _open(self) -> Project:
+        from pinstripe.opening import Opening
+
+        if self._project is None:
+            self._opening = Opening(self._settings)
+            self._project = await self._opening.__aenter__()
+            multiprocessing.util.Finalize(self, self._close, exitpriority=10)
+        return self._project
 
     def _close(self) -> None:
         """Close the project when this process is told to go, unless a job is still at work in it."""

@@ -27,6 +27,7 @@ def write_answer(outcome: Outcome) -> bytes:
             None if outcome.result is None else _try_pickle(outcome.value),  # what is too big to keep isn't sent
             _try_pickle(outcome.exception),
             outcome.retry_after,
+            outcome.unstarted,
         )
     )
 
@@ -43,8 +44,9 @@ def read_header(data: bytes) -> tuple[bytes, int]:
 
 def read_answer(body: bytes) -> Outcome:
     """Read an outcome; where its exception can't be had, one that says the same stands for it."""
-    status, error, traceback, result, value, exception, again = pickle.loads(body)  # noqa: S301 - from our own child
+    status, error, traceback, result, value, exception, again, unstarted = pickle.loads(body)  # noqa: S301 - from our own child
     outcome = Outcome(ExecutionStatus(status), error, traceback, result, _try_unpickle(value), retry_after=again)
+    outcome.unstarted = unstarted
     if outcome.status is ExecutionStatus.FAILED:
         found = _try_unpickle(exception)
         outcome.exception = found if isinstance(found, Exception) else PinstripeError(error or "")
