@@ -143,3 +143,15 @@ async def test_a_write_whose_commit_was_not_heard_of_is_done_once(
 
     assert await process.write(write) == 2
     assert seen == [False, True]
+
+
+async def test_a_connection_that_leads_to_a_replica_is_given_up(process: Store) -> None:
+    """After a failover a name leads to the old primary for a while; whoever reached it there stayed there for ever."""
+
+    async def follow_no_more(tx: Transaction) -> None:
+        await tx.connection.execute("set session characteristics as transaction read only")
+
+    await process.write(follow_no_more)
+    with pytest.raises(LedgerError, match="can only be read"):
+        await process.register()
+    assert await process.register() > 0

@@ -99,7 +99,7 @@ class Store:
     def engine(self) -> PgQueuerEngine:
         """What carries tickets, and wakes workers."""
         if self._engine is None:
-            from pinstripe.engines.pgqueuer import PgQueuerEngine  # takes a fifth of a second: only where it is used
+            from pinstripe.engines.pgqueuer import PgQueuerEngine  # half of the start of a run by hand, without need
 
             self._engine = PgQueuerEngine(self.schema.name, self.statement, self.listen)
         return self._engine
@@ -121,7 +121,7 @@ class Store:
                 async with pool.acquire() as connection:
                     await self._follow(connection)
                     if write:
-                        await self.schema.migrate(connection, self.engine, pooled=self.is_pooled)
+                        await self.schema.migrate(connection, _EngineTables(self), pooled=self.is_pooled)
                     elif self._pool is None:
                         async with connection.transaction():
                             made = await self.schema.is_made(connection)
@@ -294,6 +294,26 @@ class Store:
             await follow(self.clock, Transaction(connection, self.statement))
 
 
+class _EngineTables:
+    """The engine's own tables, which are looked after without importing it where there is nothing to do."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.schema = f"{store.schema.name}_engine"
+
+    @property
+    def version(self) -> str:
+        from importlib.metadata import version  # only for those who write
+
+        return version("pgqueuer")
+
+    async def install(self, connection: asyncpg.Connection) -> None:
+        await self._store.engine.install(connection)
+
+    async def upgrade(self, connection: asyncpg.Connection) -> None:
+        await self._store.engine.upgrade(connection)
+
+
 class _Unit(Generic[T]):
     """One try of a request."""
 
@@ -314,8 +334,8 @@ class _Unit(Generic[T]):
         try:
             return await self._in_transaction(connection)
         except BaseException as error:
-            if is_lost(error) or isinstance(error, asyncio.CancelledError):
-                connection.terminate()
+            if is_lost(error) or isinstance(error, asyncio.CancelledError | asyncpg.ReadOnlySQLTransactionError):
+                connection.terminate()  # also where it leads to a replica since a failover: the next may lead elsewhere
             elif connection.is_in_transaction():
                 await self._roll_back(connection)
             raise
