@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinstripe.ledger import RunFilter
+from pinstripe.ledgers.postgres.queue import WITH_KEYS
+from pinstripe.ledgers.postgres.store import CONNECTIONS
 from pinstripe.limits import Limits
 from tests.ledgers.postgres.applications import Undone, asyncpg_connection, asyncpg_with_settings, psycopg_connection
+from tests.ledgers.postgres.open_transactions import waits
 from tests.ledgers.queue.moves import claim, ended, enqueue, new_work
 
 if TYPE_CHECKING:
@@ -89,6 +93,19 @@ async def test_nobody_waits_for_callers_that_take_long(
         await worker.queue.turn([ended(each) for each in started], 0)
         done += started
     assert {each.run.id for each in done} >= {run.id for run in runs if not run.selecting}
+
+
+async def test_those_who_wait_for_a_caller_s_key_leave_connections_for_others(worker: Ledger, store: Store) -> None:
+    """They took all of a worker's, which for as long settled and started nothing."""
+    await enqueue(worker, "b")
+    async with asyncpg_connection(urldefrag(store.address).url) as connection:
+        kept = await worker.queue.enqueue([new_work("a", key="k")], connection)
+        waiting = [asyncio.create_task(enqueue(worker, "a", key="k")) for _ in range(2 * CONNECTIONS)]
+        await waits(store, *waiting[:WITH_KEYS])  # type: ignore[arg-type]
+        started = await asyncio.wait_for(claim(worker), 5)
+        assert [one.tenant for one in started] == ["b"]
+        assert not any(task.done() for task in waiting)
+    assert {run.id for run in await asyncio.gather(*waiting)} == {kept[0].id}
 
 
 async def _impatient(ledger: Ledger) -> None:

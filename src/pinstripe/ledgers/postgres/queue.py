@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pinstripe.queue import NewWork, Pause, QueuedRun, QueueStatus, RunWaits, Swept, Taken
     from pinstripe.run import Run
 
+WITH_KEYS = 2
+"""How many connections enqueue runs with keys at once: they may have to wait for an application's transaction."""
+
 _UNSET: Any = object()
 
 
@@ -42,6 +45,7 @@ class PostgresQueue:
         self._selects: set[int] = set()
         self._selecting = asyncio.Lock()
         self._limits: dict[str, Limits | None] = {}
+        self._with_keys = asyncio.Semaphore(WITH_KEYS)
 
     async def enqueue(self, works: Sequence[NewWork], connection: object = None) -> list[Run]:
         """Put runs in, all or none of them; give them in order, or those that have their keys already.
@@ -52,7 +56,12 @@ class PostgresQueue:
             return []
         await self._keep_limits({work.run.job: work.limits for work in works if work.limits is not None})
         put = partial(self._enqueue, works=works)
-        return await (self._store.write(put) if connection is None else within(self._store, connection, put))
+        if connection is not None:
+            return await within(self._store, connection, put)
+        if all(work.key is None for work in works):
+            return await self._store.write(put)
+        async with self._with_keys:
+            return await self._store.write(put)
 
     async def _enqueue(self, tx: Transaction, works: Sequence[NewWork]) -> list[Run]:
         now = self._store.clock.now()
