@@ -82,3 +82,9 @@ async def test_who_was_taken_for_dead_does_not_queue_again_what_another_one_runs
     assert database.fetch(STATES) == [("a", "running")]
     await settle(second.ledger, ended(other))
     assert database.fetch(STATES) == [("a", "succeeded")]
+
+
+async def test_how_far_a_band_was_served_never_goes_back(worker: Worker, database: Database) -> None:
+    for served in (10, 5):
+        await worker.process.write(lambda tx, served=served: tx.run("served", [1], [served]))  # type: ignore[misc]
+    assert database.fetch("select served from bands where band = 1") == [(10,)]

@@ -155,3 +155,24 @@ async def test_a_connection_that_leads_to_a_replica_is_given_up(process: Store) 
     with pytest.raises(LedgerError, match="can only be read"):
         await process.register()
     assert await process.register() > 0
+
+
+async def test_of_two_that_wait_for_one_another_one_is_tried_again(process: Store, new_process: NewProcess) -> None:
+    """The server ends one of them after a second: whoever asked for it needn't know."""
+    other = await new_process()
+    first, second = await process.register(), await other.register()
+    locked: list[int] = []
+    both = asyncio.Event()
+
+    async def lock(tx: Transaction, *owners: int) -> None:
+        for owner in owners:
+            await tx.run("expire_owner", owner)
+            locked.append(owner)
+            if len(locked) > 1:
+                both.set()
+            await both.wait()
+
+    await asyncio.gather(
+        process.write(lambda tx: lock(tx, first, second)), other.write(lambda tx: lock(tx, second, first))
+    )
+    assert len(locked) == 5, "four times, and what one of them had done before it was ended"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pinstripe.ledgers.postgres.settling_works import settle_works
 from pinstripe.ledgers.postgres.slots import Candidate
 from pinstripe.limits import Limits
 from pinstripe.queue import Held
@@ -140,3 +141,34 @@ async def test_who_looks_after_what_is_held_locks_nothing_without_need(worker: W
     assert len(await claim(worker.ledger)) == 1
     async with kept_open(worker.process, lambda tx: lock(worker, tx)):
         await second.process.write(lambda tx: second.admission(tx).admit_all_limited())
+
+
+async def test_a_slot_that_is_used_again_as_it_is_looked_after_is_kept(
+    worker: Worker, second: Worker, database: Database
+) -> None:
+    await enqueue_each(worker.ledger, "ab", job="narrow", limits=ONE)
+    (a,) = await claim(worker.ledger, 1)
+    database.fetch(f"update executions set state = 'queued', held = 'limit', chunk = null where id = {a.id}")
+
+    async def start(tx: Transaction) -> None:
+        await lock(worker, tx)
+        assert await tx.rows("start_ids", [a.id], worker.owner, 1)
+
+    async with kept_open(worker.process, start):
+        mending = asyncio.create_task(second.process.write(lambda tx: second.admission(tx).mend()))
+        await waits(database, mending)
+    await mending
+    assert database.fetch("select execution from slots") == [(a.id,)]
+
+
+async def test_what_ends_as_it_is_looked_after_is_given_no_slot(
+    worker: Worker, second: Worker, database: Database
+) -> None:
+    await enqueue_each(worker.ledger, "ab", job="narrow", limits=ONE)
+    (a,) = await claim(worker.ledger, 1)
+    database.fetch("delete from slots")
+    async with kept_open(worker.process, lambda tx: settle_works(tx, [ended(a)], 1)):
+        mending = asyncio.create_task(second.process.write(lambda tx: second.admission(tx).mend()))
+        await waits(database, mending)
+    await mending
+    assert database.fetch("select execution from slots") == []
