@@ -11,3 +11,4 @@ def test_codes_of_postgresql() -> None:
 def test_the_drivers_words_are_one_line() -> None:
     assert reason(ValueError("<class 'asyncpg.X'>: gone\nHINT: come back")) == "gone"
     assert reason(ValueError()) == "ValueError"
+    assert reason(TimeoutError()) == "no answer in time"

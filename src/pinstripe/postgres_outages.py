@@ -17,4 +17,4 @@ def reason(error: BaseException | None) -> str:
     text = str(error).partition("\n")[0]
     if text.startswith("<class "):  # SQLAlchemy's adapter of asyncpg: "<class 'asyncpg…Error'>: message"
         text = text.partition(">: ")[2]
-    return text or type(error).__name__
+    return text or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)

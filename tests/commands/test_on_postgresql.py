@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.postgres import OWNER
+
 if TYPE_CHECKING:
     from tests.commands.conftest import Command, Start
     from tests.conftest import ProjectFolder
@@ -50,6 +52,19 @@ def test_a_run_by_hand_is_recorded_shown_and_retried(shop: ProjectFolder, pinstr
     assert pinstripe("retry-run", "last").code == 0
     retry, _ = pinstripe("list-runs", "--json").json
     assert (retry["retry_of"], retry["executions"]["total"]) == (run["id"], 1)
+
+
+def test_a_run_by_hand_loads_nothing_that_carries_work_to_others(
+    process: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    made = process("run-background-job", "hello")
+    assert made.code == 0
+    assert "pgqueuer" in made.err, "its tables are made"
+    again = process("run-background-job", "hello")
+    assert again.code == 0
+    assert "asyncpg" in again.err
+    assert "pgqueuer" not in again.err
 
 
 def test_what_is_enqueued_waits_until_a_worker_has_done_it(pinstripe: Command, process: Command) -> None:
@@ -128,3 +143,31 @@ def test_a_url_that_cant_be_one_is_exit_code_2(pinstripe: Command, monkeypatch: 
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("Error: setting ledger: unknown parameter 'ssl' in the URL")
     assert PASSWORD not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("sslmode=require", "can't be reached over TLS: does the server speak it, and is it PostgreSQL?"),
+        ("sslmode=verify-full&sslrootcert=/nowhere/root.crt", "is there what its URL names as files: "),
+        ("sslmode=verify-full&sslrootcert=", "can't be reached as its URL says: mend its URL ("),
+        ("target_session_attrs=standby", "has no server of that kind: look at target_session_attrs in its URL ("),
+    ],
+)
+def test_a_url_that_asks_for_what_the_server_has_not_is_told_as_that(
+    pinstripe: Command, url: str, monkeypatch: pytest.MonkeyPatch, query: str, said: str
+) -> None:
+    monkeypatch.setenv("PINSTRIPE_LEDGER", f"{url}?{query}")
+    answer = pinstripe("list-runs")
+    assert (answer.code, answer.out) == (4, "")
+    assert said in answer.err
+
+
+def test_a_server_that_takes_no_more_connections_is_told_as_that(
+    pinstripe: Command, postgres: Postgres, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.execute_now(f'alter database "{postgres_database}" connection limit 0')  # superusers are let in
+    monkeypatch.setenv("PINSTRIPE_LEDGER", postgres.url(postgres_database, OWNER))
+    answer = pinstripe("list-runs")
+    assert (answer.code, answer.out) == (4, "")
+    assert "takes no more connections: raise max_connections there, or use a pooler (too many" in answer.err

@@ -107,31 +107,62 @@ def translated(shown: str) -> Iterator[None]:
     """
     try:
         yield
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise _error(shown, "may not be used by this user", _RIGHTS, error) from error
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError) as error:
-        raise _error(shown, "is not a ledger of this version", "was something of its schema removed?", error) from error
-    except asyncpg.DiskFullError as error:
-        raise _error(shown, "has no space left", "make room on the server's disk", error) from error
-    except asyncpg.ReadOnlySQLTransactionError as error:
-        remedy = "the setting `ledger` must name the primary server, not a replica of it"
-        raise _error(shown, "can only be read", remedy, error) from error
-    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
-        raise _error(shown, "did not answer in time", "is the server overloaded, or a table locked?", error) from error
-    except ssl.SSLError as error:
-        raise _error(shown, "can't be reached over TLS", "look at sslmode and sslrootcert in its URL", error) from error
     except (asyncpg.PostgresError, *LOST) as error:
-        if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
-            raise _error(shown, "lets nobody in by that name and password", "mend its URL", error) from error
-        if isinstance(error, asyncpg.InvalidCatalogNameError):
-            raise _error(shown, "is not there", "create the database, or mend its name in the URL", error) from error
-        what = "can't be reached" if is_lost(error) else "can't be used"
-        remedy = "is the server running, and the URL's host and port right?" if is_lost(error) else "look at its log"
-        raise _error(shown, what, remedy, error) from error
+        what, remedy = _explain(error)
+        raise LedgerError(f"the ledger {shown} {what}: {remedy} ({reason(error)})") from error
 
 
-_RIGHTS = "its user needs the right to create a schema there once, or to own those that were made"
+def _explain(error: BaseException) -> tuple[str, str]:
+    """Tell what an error says of the ledger, and how it is mended."""
+    if "SSL upgrade" in str(error):  # asyncpg has no class for it
+        return _NO_TLS
+    for kinds, what, remedy in _COMPLAINTS:
+        if isinstance(error, kinds):
+            return what, remedy
+    return _LOST if is_lost(error) else _OTHER
 
 
-def _error(shown: str, what: str, remedy: str, cause: BaseException) -> LedgerError:
-    return LedgerError(f"the ledger {shown} {what}: {remedy} ({reason(cause)})")
+_COMPLAINTS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
+    (
+        asyncpg.InsufficientPrivilegeError,
+        "may not be used by this user",
+        "its user needs the right to create a schema there once, or to own those that were made",
+    ),
+    (
+        (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
+        "is not a ledger of this version",
+        "was something of its schema removed?",
+    ),
+    (asyncpg.DiskFullError, "has no space left", "make room on the server's disk"),
+    (
+        asyncpg.ReadOnlySQLTransactionError,
+        "can only be read",
+        "the setting `ledger` must name the primary server, not a replica of it",
+    ),
+    (
+        (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError),
+        "did not answer in time",
+        "is the server overloaded, or a table locked?",
+    ),
+    (asyncpg.TooManyConnectionsError, "takes no more connections", "raise max_connections there, or use a pooler"),
+    (asyncpg.InvalidPasswordError, "lets nobody in by that name and password", "mend its URL"),
+    (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        "doesn't let this user in",
+        "mend its URL, or the server's pg_hba.conf",
+    ),
+    (asyncpg.InvalidCatalogNameError, "is not there", "create the database, or mend its name in the URL"),
+    (asyncpg.TargetServerAttributeNotMatched, "has no server of that kind", "look at target_session_attrs in its URL"),
+    (
+        FileNotFoundError,  # it doesn't say which
+        "can't be reached",
+        "is the server running, and is there what its URL names as files: the socket's folder, sslrootcert, sslcert?",
+    ),
+    (ssl.SSLError, "can't be reached over TLS", "look at sslmode and sslrootcert in its URL"),
+    (asyncpg.exceptions.ClientConfigurationError, "can't be reached as its URL says", "mend its URL"),
+)
+"""What PostgreSQL, the network and asyncpg complain about, what that says of the ledger, and how it is mended."""
+
+_NO_TLS = "can't be reached over TLS", "does the server speak it, and is it PostgreSQL? Look at sslmode in its URL"
+_LOST = "can't be reached", "is the server running, and the URL's host and port right?"
+_OTHER = "can't be used", "look at its log"
