@@ -42,6 +42,14 @@ def test_two_logins_to_one_database_have_one_identity() -> None:
     assert read("postgresql://db/y").identity != read("postgresql://db/x").identity
 
 
+def test_ipv6_addresses_are_told_apart_and_from_their_ports() -> None:
+    one, other = read("postgresql://[::1]:5433/x"), read("postgresql://[fe80::1]:5433/x")
+    assert (one.host, one.port) == ("::1", 5433)
+    assert one.identity != other.identity
+    assert read("postgresql://[::1]/x").identity == read("postgresql:///x?host=::1").identity
+    assert one.dsn == "postgresql://[::1]:5433/x"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [

@@ -73,7 +73,7 @@ def read_postgres_url(url: str, setting: str) -> PostgresAddress:
             f"setting {setting}: the database's name {name!r} has {len(name.encode())} bytes; PostgreSQL keeps "
             f"{_LONGEST_NAME}"
         )
-    host, _, port = (hosts or rest.get("host", "")).partition(":") if "," not in hosts else (hosts, "", "")
+    host, port = _parted(hosts) if hosts else (rest.get("host", ""), "")
     port = port or rest.get("port", "")
     for each in (*re.findall(r":([0-9]+)(?=,|$)", hosts), *re.findall("[0-9]+", port)):
         if int(each) > _LAST_PORT:
@@ -90,6 +90,17 @@ def read_postgres_url(url: str, setting: str) -> PostgresAddress:
         connect_timeout=timeout,
         server_settings=tuple(settings.items()),
     )
+
+
+def _parted(hosts: str) -> tuple[str, str]:
+    """Part one host from its port, also an IPv6 address in brackets; several hosts stay as they are."""
+    if "," in hosts:
+        return hosts, ""
+    if hosts.startswith("["):
+        host, _, port = hosts[1:].partition("]")
+        return host, port.removeprefix(":")
+    host, _, port = hosts.partition(":")
+    return host, port
 
 
 _PARAMETERS = (
