@@ -39,7 +39,9 @@ async def test_who_comes_second_waits_however_long_the_first_takes(
     assert (await opening).is_open
 
 
-async def test_ten_at_once_make_one_ledger(new_process: NewProcess, database: Database) -> None:
-    processes = await asyncio.gather(*(new_process() for _ in range(10)))
+@pytest.mark.parametrize("level", ["read%5C%20committed", "serializable"])
+async def test_ten_at_once_make_one_ledger(new_process: NewProcess, database: Database, level: str) -> None:
+    url = f"{database.url}?options=-cdefault_transaction_isolation%3D{level}"
+    processes = await asyncio.gather(*(new_process(url=url) for _ in range(10)))
     assert all(process.is_open for process in processes)
     assert database.fetch("select count(*) from schema_version") == [(1,)]

@@ -136,6 +136,26 @@ async def test_what_runs_without_a_slot_is_given_one(
     assert await claim(second.ledger) == []
 
 
+async def test_a_limit_is_kept_whatever_isolation_the_database_has_by_default(
+    worker: Worker, new_process: NewProcess, database: Database
+) -> None:
+    """Who waited for its turn to count then saw what there was before it began to wait."""
+    strict = await new_process(url=f"{database.url}?options=-cdefault_transaction_isolation%3Drepeatable%5C%20read")
+    second = await join(strict)
+    await enqueue_each(worker.ledger, "ab", job="narrow", limits=ONE)
+    ((id_, run),) = database.fetch("select id, run from executions where tenant = 'a'")
+
+    async def take(tx: Transaction) -> None:
+        assert len(await worker.process.engine.take(tx, 1)) == 1
+        assert await worker.admission(tx).take_slots([Candidate(id_, "narrow", "a", 1, "t:a", run, 0)]) == {id_: None}
+        assert await tx.rows("start_ids", [id_], worker.owner, 1)
+
+    async with kept_open(worker.process, take):
+        claiming = asyncio.create_task(claim(second.ledger))
+        await waits(database, claiming)
+    assert await claiming == []
+
+
 async def test_who_looks_after_what_is_held_locks_nothing_without_need(worker: Worker, second: Worker) -> None:
     await enqueue_each(worker.ledger, "aabb", job="narrow", limits=Limits(total=1, per_tenant=1))
     assert len(await claim(worker.ledger)) == 1

@@ -107,12 +107,12 @@ class Schema:
         Raises `LedgerError` where a table that has to change is in use for too long, and where the engine's can't be
         changed since a pooler stands between: that needs a session of its own.
         """
-        async with connection.transaction():
+        async with connection.transaction(isolation="read_committed"):
             if await self.is_made(connection) and not await self.pending(connection):
                 known = await connection.fetchval(in_schema(_ENGINE, self.name))
                 if not is_newer(engine.version, known):
                     return
-        async with connection.transaction():
+        async with connection.transaction(isolation="read_committed"):
             await connection.execute("set local lock_timeout to 0; set local statement_timeout to 0")
             await connection.execute(_LOCK, self.name, timeout=LONGEST_MIGRATION)
             await connection.execute(f"set local lock_timeout to '{LOCK_TIMEOUT}'")
@@ -136,7 +136,7 @@ class Schema:
                     "URL that leads directly to the server"
                 )
             await engine.upgrade(connection)
-            async with connection.transaction():
+            async with connection.transaction(isolation="read_committed"):
                 await connection.execute(in_schema(_UPGRADED, self.name), engine.version)
 
     async def _version(self, connection: asyncpg.Connection) -> int:

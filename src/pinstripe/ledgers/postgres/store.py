@@ -348,7 +348,8 @@ class _Unit(Generic[T]):
         if not self._begin:
             return await self._request(tx)
         limits = f";{connecting.limits(self._store.lease / 4)}" if self._store.is_pooled else ""
-        await connection.execute(f"begin{limits}")
+        # Whatever the database's default is: who waits for a lock must see then what its holder has done.
+        await connection.execute(f"begin isolation level read committed{limits}")
         await follow(self._store.clock, tx, when_stale=True)  # who only enqueues has no heart
         result = await self._request(tx)
         self.committing = True
