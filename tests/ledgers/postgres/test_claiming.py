@@ -56,6 +56,17 @@ async def test_what_somebody_has_locked_is_left_and_not_lost(
     assert database.fetch("select id from chunks") == []
 
 
+async def test_what_has_lost_its_ticket_gets_one_as_soon_as_that_may_be(worker: Worker, database: Database) -> None:
+    """As where somebody has emptied the engine's tables, and the server was started anew."""
+    await enqueue(worker.ledger, "a")
+    await worker.queue.sweep()
+    database.fetch(f"delete from {database.schema}_engine.pgqueuer")
+    assert await claim(worker.ledger) == []
+    worker.process.engine.lost = True
+    await worker.queue.sweep()
+    assert tenants_of(await claim(worker.ledger)) == ["a"]
+
+
 async def test_what_is_being_cancelled_does_not_start(worker: Worker, second: Worker, database: Database) -> None:
     await enqueue(worker.ledger, "a", "b", "c")
 
