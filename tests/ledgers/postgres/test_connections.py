@@ -176,3 +176,25 @@ async def test_of_two_that_wait_for_one_another_one_is_tried_again(process: Stor
         process.write(lambda tx: lock(tx, first, second)), other.write(lambda tx: lock(tx, second, first))
     )
     assert len(locked) == 5, "four times, and what one of them had done before it was ended"
+
+
+async def test_who_stands_still_in_a_transaction_holds_nobody_for_long(new_process: NewProcess) -> None:
+    """A process that was stopped, or whose event loop is blocked, kept what it had locked for as long."""
+    still, other = await new_process(lease=4.0), await new_process()
+    number = await still.register()
+    holds, goes_on = asyncio.Event(), asyncio.Event()
+    seen: list[bool] = []
+
+    async def stand_still(tx: Transaction) -> None:
+        seen.append(tx.again)
+        await tx.run("expire_owner", number)
+        holds.set()
+        await goes_on.wait()
+        await tx.value("now")
+
+    standing = asyncio.create_task(still.write(stand_still))
+    await holds.wait()
+    await other.write(lambda tx: tx.run("expire_owner", number))
+    goes_on.set()
+    await standing
+    assert seen == [False, False]
