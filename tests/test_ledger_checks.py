@@ -116,6 +116,21 @@ async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert f"postgresql://app@127.0.0.1:{port}/app can't be reached" in trouble
 
 
+async def test_who_may_not_take_numbers_is_told_what_to_grant(
+    tmp_path: Path, postgres: Postgres, postgres_database: str
+) -> None:
+    await make(tmp_path, postgres.url(postgres_database, OWNER))
+    revoke = f"revoke all on all sequences in schema pinstripe from {APP}"
+    await postgres.execute(revoke, database=postgres_database, user=OWNER)
+    grant = f'grant usage on all sequences in schema pinstripe to "{APP}"'
+    trouble = await look(tmp_path, postgres.url(postgres_database, APP))
+    assert trouble is not None
+    assert "may not take numbers of " in trouble
+    assert f"`{grant}`" in trouble
+    await postgres.execute(grant, database=postgres_database, user=OWNER)
+    assert await look(tmp_path, postgres.url(postgres_database, APP)) is None
+
+
 async def test_a_database_that_can_only_be_read_is_told(
     tmp_path: Path, postgres: Postgres, postgres_database: str
 ) -> None:

@@ -21,17 +21,24 @@ async def look_at_ledger(project: Project) -> str | None:
 
     Nothing is made that isn't there. None where all is right.
     """
+    fault = None
     try:
         await project.open()
     except LedgerError as error:
-        return str(error)
+        fault = str(error)
+        if getattr(error.__cause__, "sqlstate", None) != _LACKS_RIGHT:
+            return fault
     address = project.settings.ledger_address
     if isinstance(address, Path):
         return _of_file(address)
     try:
-        return await _of_postgres(address, project.settings.ledger_schema)
+        return await _of_postgres(address, project.settings.ledger_schema) or fault
     except LedgerError as error:
         return str(error)
+
+
+_LACKS_RIGHT = "42501"
+"""PostgreSQL's code of insufficient_privilege: which right that is, it doesn't say."""
 
 
 def _of_file(path: Path) -> str | None:
@@ -42,12 +49,16 @@ def _of_file(path: Path) -> str | None:
 
 
 class _Schema(NamedTuple):
-    """What a user may do in a schema that is there; `lacking` are the tables in it that it can't use in every way."""
+    """What a user may do in a schema that is there; `lacking` are the tables in it that it can't use in every way.
+
+    `sequences` are those of which it may not take numbers.
+    """
 
     usage: bool
     create: bool
     tables: int
     lacking: list[str]
+    sequences: list[str]
 
 
 _DATABASE = """
@@ -57,11 +68,15 @@ select current_user, current_database(), has_database_privilege(current_database
 
 # Names are looked up in the catalog, since `has_schema_privilege` fails where there is no such schema.
 _SCHEMA = """
-select has_schema_privilege(n.oid, 'usage'), has_schema_privilege(n.oid, 'create'), count(c.oid),
-  coalesce(array_agg(c.relname order by c.relname) filter (where not (
+select has_schema_privilege(n.oid, 'usage'), has_schema_privilege(n.oid, 'create'),
+  count(c.oid) filter (where c.relkind <> 'S'),
+  coalesce(array_agg(c.relname order by c.relname) filter (where c.relkind <> 'S' and not (
     has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
-    and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))), '{}')
-from pg_catalog.pg_namespace n left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p')
+    and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))), '{}'),
+  coalesce(array_agg(c.relname order by c.relname) filter (where case c.relkind when 'S' then
+    not has_sequence_privilege(c.oid, 'usage') end), '{}')
+from pg_catalog.pg_namespace n left join pg_catalog.pg_class c
+  on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'S')
 where n.nspname = $1 group by n.oid
 """
 
@@ -101,6 +116,11 @@ def _fault(who: str, user: str, database: str, schemas: dict[str, _Schema | None
             return (
                 f"{who} may not read and write {', '.join(schema.lacking)} in the schema {name}: "
                 f"`grant select, insert, update, delete on all tables in schema {name} to {user}`"
+            )
+        if schema.sequences:
+            return (
+                f"{who} may not take numbers of {', '.join(schema.sequences)} in the schema {name}: "
+                f"`grant usage on all sequences in schema {name} to {user}`"
             )
     return None
 

@@ -126,7 +126,7 @@ _COMPLAINTS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str
     (
         asyncpg.InsufficientPrivilegeError,
         "may not be used by this user",
-        "its user needs the right to create a schema there once, or to own those that were made",
+        "`pinstripe check` names the right that is lacking, and the statement that grants it",
     ),
     (
         (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
