@@ -119,10 +119,10 @@ class _CallersTransaction(Transaction):
         super().__init__(lent, statements)
         self._store = store
         self._lent = lent
-        self._has_snapshot = isolation != "read committed"
+        self.has_snapshot = isolation != "read committed"
 
     async def rows(self, name: str, *values: Any) -> Sequence[Any]:
-        if self._has_snapshot and name in _NOW:
+        if self.has_snapshot and name in _NOW:
             return await self._lent.beside(self._store.rows(name, *values))
         return await super().rows(name, *values)
 

@@ -60,6 +60,8 @@ class Enqueueing:
         Raises `LedgerError` for one with a `local_time` whose schedule the ledger doesn't know.
         """
         tx = self._tx
+        if len(works) == 1 and _is_plain(works[0], self._now) and not (tx.again or tx.has_snapshot):
+            return [await self._put_plain(works[0])]
         if tx.again:  # all of them were committed together, or none
             rows = await tx.rows("runs_of_ids", [work.run.id for work in works])
             if rows:
@@ -80,6 +82,14 @@ class Enqueueing:
             else Put(numbers[twin] if (twin := twins.get(place, -1)) in numbers else known[_key(work)], is_new=False)  # type: ignore[index]
             for place, work in enumerate(works)
         ]
+
+    async def _put_plain(self, work: NewWork) -> Put:
+        """Put a run of one execution in that may start at once, as most are: in one statement, and its ticket."""
+        new = _New(work, self._now)
+        values = new.columns(self._written(work.run.selection))[1:]
+        n, chunk, tag = await self._tx.row("enqueue_plain", *values, self._now, new.executions[0].tenant)
+        await self._engine.mint(self._tx, [NewTicket(chunk, work.priority.band, tag)])
+        return Put(n, is_new=True)
 
     async def _check_schedules(self, works: Sequence[NewWork]) -> None:
         """Refuse what would have no place where it is kept that each tenant has a local time once."""
@@ -275,6 +285,13 @@ class _Execution:
         """Give its columns, in the order of the statement `enqueue_executions`."""
         columns = (self.id, self.run, self.tenant, self.job, self.state, self._held, self.chunk, self._due)
         return (*columns, self._error, self._finished)
+
+
+def _is_plain(work: NewWork, now: int) -> bool:
+    """Tell whether a work is one execution that may start at once, whatever else there is."""
+    is_one = work.tenants is not None and len(work.tenants) == 1
+    has_rules = work.key is not None or work.overlap is not None or work.local_time is not None
+    return is_one and not has_rules and (work.due_at is None or work.due_at <= now)
 
 
 def _by_key(works: Sequence[NewWork]) -> tuple[dict[_Key, int], dict[int, int]]:

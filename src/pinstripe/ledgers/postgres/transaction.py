@@ -32,6 +32,8 @@ class Transaction:
         """Work on a `connection` that is in a transaction."""
         self.connection = connection
         self.again = again
+        self.has_snapshot = False
+        """Whether it sees all as it was when it began: then how far the queue is must be asked elsewhere."""
         self._statements = statements
 
     async def rows(self, name: str, *values: Any) -> Sequence[Any]:

@@ -61,6 +61,30 @@ insert into pinstripe.executions(id, run, tenant, job, state, held, chunk, due_a
 select * from unnest($28::bigint[], $29::bigint[], $30::text[], $31::text[], $32::text[], $33::text[], $34::bigint[],
   $35::bigint[], $36::text[], $37::bigint[])
 
+-- name: enqueue_plain
+-- One run of one execution that may start at once.
+with place as (
+  select greatest(b.served, coalesce(w.finish, 0), coalesce(
+    (select until from pinstripe.chunks c where c.band = $13::smallint and c.flow = $14::text and c.tag is not null
+     order by until desc limit 1), 0)) as tag
+  from pinstripe.bands b left join pinstripe.flows w on w.band = b.band and w.flow = $14::text
+  where b.band = $13::smallint),
+run as (
+  insert into pinstripe.runs(id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
+    queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
+    retry_until, spread, local_time, finished_at)
+  values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::text, $10::text, $26::bigint,
+    true, $11::boolean, $12::integer, $12::integer, $13::smallint, $14::text, $15::bigint, $16::text, $17::text,
+    $18::integer, $19::text, $20::bigint, $21::text, $22::bigint, $23::bigint, $24::text, $25::bigint)
+  returning n),
+made as (
+  insert into pinstripe.chunks(run, flow, band, tag, until, ready_at)
+  select run.n, $14::text, $13::smallint, place.tag, place.tag + 1, $26::bigint from run, place returning id, tag),
+execution as (
+  insert into pinstripe.executions(run, tenant, job, chunk)
+  select run.n, $27::text, $2::text, made.id from run, made)
+select run.n, made.id, made.tag from run, made
+
 -- name: limits_of_jobs
 select l.job, l.total, l.per_tenant from pinstripe.limits l where l.job = any($1::text[])
 
