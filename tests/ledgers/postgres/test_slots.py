@@ -167,7 +167,7 @@ async def test_a_slot_that_is_used_again_as_it_is_looked_after_is_kept(
     worker: Worker, second: Worker, database: Database
 ) -> None:
     await enqueue_each(worker.ledger, "ab", job="narrow", limits=ONE)
-    (a,) = await claim(worker.ledger, 1)
+    (a,) = await claim(worker.ledger)
     database.fetch(f"update executions set state = 'queued', held = 'limit', chunk = null where id = {a.id}")
 
     async def start(tx: Transaction) -> None:
@@ -179,6 +179,7 @@ async def test_a_slot_that_is_used_again_as_it_is_looked_after_is_kept(
         await waits(database, mending)
     await mending
     assert database.fetch("select execution from slots") == [(a.id,)]
+    assert database.fetch("select held from executions where tenant = 'b'") == [("limit",)]
 
 
 async def test_what_ends_as_it_is_looked_after_is_given_no_slot(
