@@ -29,7 +29,8 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25000",
     "statement_timeout": "25s",
-    "lock_timeout": "10s",  # as for a run of a key that is in another's long transaction
+    # As for a run of a key that is in another's long transaction; and longer than a broken connection keeps its locks.
+    "lock_timeout": "20s",
     "plan_cache_mode": "force_generic_plan",  # they are found by index whatever the values: to plan anew takes longer
     "jit": "off",  # to compile a statement takes longer than any of ours
     "timezone": "UTC",
@@ -92,10 +93,15 @@ def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction failed for another one's sake only, and may be tried again.
 
     https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html. A statement that was prepared
-    before the schema changed is prepared anew the next time.
+    before the schema changed is prepared anew the next time. Of a deadlock in its own statement PgQueuer says nothing,
+    but the next one is told that the transaction has failed.
     """
     return isinstance(
-        error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError | asyncpg.InvalidCachedStatementError
+        error,
+        asyncpg.SerializationError
+        | asyncpg.DeadlockDetectedError
+        | asyncpg.InFailedSQLTransactionError
+        | asyncpg.InvalidCachedStatementError,
     )
 
 
