@@ -18,7 +18,7 @@ from pinstripe.ledgers.postgres.pausing import part_paused
 from pinstripe.ledgers.postgres.queue import PostgresQueue
 from pinstripe.ledgers.postgres.statements import SCHEMA
 from pinstripe.ledgers.postgres.store import Store
-from pinstripe.ledgers.postgres.texts import writable
+from pinstripe.ledgers.postgres.texts import check_tenants, writable
 from pinstripe.ledgers.references import unknown
 from pinstripe.ledgers.rows import NUMBER, read_counts, read_execution
 from pinstripe.postgres_address import read_postgres_url
@@ -148,6 +148,7 @@ class PostgresLedger:
 
     async def add(self, run: str, tenants: Sequence[str], *, retry_of: str | None = None) -> int:
         """Add queued executions, one per tenant not yet in the run nor, in a retry, done elsewhere; give how many."""
+        check_tenants(tenants)
         number, job = await self._known(run)
         before = 0
 

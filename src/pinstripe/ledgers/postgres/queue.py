@@ -13,7 +13,7 @@ from pinstripe.ledgers.postgres.admission import FIRST, Admission
 from pinstripe.ledgers.postgres.callers import within
 from pinstripe.ledgers.postgres.enqueueing import Enqueueing
 from pinstripe.ledgers.postgres.sweeping import Sweeps
-from pinstripe.ledgers.postgres.texts import writable
+from pinstripe.ledgers.postgres.texts import check_tenants, writable
 from pinstripe.ledgers.postgres.turning import Turns
 from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, read_queued_run
 
@@ -54,6 +54,7 @@ class PostgresQueue:
         """
         if not works:
             return []
+        check_tenants(tenant for work in works for tenant in work.tenants or ())
         await self._keep_limits({work.run.job: work.limits for work in works if work.limits is not None})
         put = partial(self._enqueue, works=works)
         if connection is not None:
@@ -116,6 +117,7 @@ class PostgresQueue:
 
     async def add(self, run: QueuedRun, tenants: Sequence[str]) -> int:
         """Add executions to a run that this process selects."""
+        check_tenants(tenants)
         owner = self._store.ours().id or 0
 
         async def add(tx: Transaction) -> int:
