@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LONGEST_TENANT = 1_000
-"""Bytes of the id of a tenant, as UTF-8: an index of PostgreSQL keeps at most 2,704 bytes of all that a row has in it."""
+"""Bytes of the id of a tenant, as UTF-8: an index of PostgreSQL keeps at most 2,704 bytes of all that is in a row."""
 
 REPLACEMENT = "\ufffd"
 """What stands for a character that can't be kept: Unicode's own sign for that."""
