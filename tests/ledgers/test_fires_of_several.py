@@ -45,6 +45,27 @@ async def test_two_that_fire_the_same_at_once_make_one_run(ledger: Ledger, other
     assert sum(map(sum, answers)) == len(await fired(ledger)) == 100
 
 
+async def test_three_that_fire_a_thousand_times_make_a_run_of_each(store: Store, ledger: Ledger, other: Ledger) -> None:
+    third = store.ledger()
+    await third.open()
+    bots = (ledger, other, third)
+    schedules = [known(f"{n}") for n in range(50)]
+    numbers = await register(ledger, *schedules)
+    for bot in bots[1:]:
+        assert await register(bot, *schedules) == numbers
+
+    async def fire_all(bot: Ledger, turn: int) -> int:
+        new = 0
+        for second in range(1, 21):
+            batch = [due(number, START + SECOND * second) for number in numbers]
+            new += sum(await bot.fires.fire(batch[turn * 17 :] + batch[: turn * 17]))
+        return new
+
+    made = await asyncio.gather(*(fire_all(bot, turn) for turn, bot in enumerate(bots)))
+    assert sum(made) == 1_000
+    assert await fired(ledger) == sorted(second for second in range(1, 21) for _ in numbers)
+
+
 def test_marks_only_go_forward_whoever_moves_them(new_store: NewStore) -> None:
     @settings(max_examples=new_store.examples(15))
     @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abx"), st.integers(1, 12)), max_size=25))
