@@ -127,7 +127,8 @@ class Model:
         one_too_many = settlement.crash and one.crashes == one.crashes_allowed
         if settlement.status is not QUEUED or one_too_many:
             if one.state is QUEUED:
-                one.state = RUNNING  # its end counts as if it had never been given back
+                one.state = RUNNING  # its end counts as if it had never been given back, and so does its attempt
+                one.attempts += 1
                 self.late += 1
             self.end(one, FAILED if one_too_many else settlement.status)
         elif one.state is RUNNING:

@@ -158,3 +158,19 @@ async def test_a_worker_that_dies_with_a_lone_execution_blames_nobody(
         await worker.queue.join(10)
     await settle(second, ended(await claim_one(second)))
     assert (await worker.find_run(run.id)).status == RunStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("kept", [{}, {"log": "said"}], ids=["plain", "with output"])
+async def test_what_was_given_back_and_is_done_all_the_same_counts_its_attempt(
+    worker: Ledger, second: Ledger, store: Store, kept: dict[str, str]
+) -> None:
+    """As of a worker whose network was cut for longer than its lease, which has gone on meanwhile."""
+    run = await enqueue(worker, "a")
+    started = await claim_one(worker)
+    await settle(worker, again(started))
+    started = await claim_one(worker)
+    await die(worker, store, second)
+    assert (await execution(second, run, "a")).attempts == 1
+    await settle(second, ended(started, **kept))
+    found = await execution(second, run, "a")
+    assert (found.status, found.attempts) == (SUCCEEDED, 2)

@@ -85,9 +85,11 @@ from pinstripe.runs where n = any($1::bigint[])
 
 -- name: settle_works
 -- A row that is queued again with its epoch unchanged was given back while its process was thought to be gone: its work
--- is done all the same. (The epoch of one that never started is 0.) Its number alone could be another's by now.
+-- is done all the same, and its attempt counts again. (The epoch of one that never started is 0.) Its number alone could
+-- be another's by now.
 update pinstripe.executions x set state = s.state, owner = null, held = null, chunk = null, finished_at = $1,
-  error = s.error, traceback = s.traceback, result = s.result, attempts = attempts - s.uncounted
+  error = s.error, traceback = s.traceback, result = s.result,
+  attempts = attempts - s.uncounted + case when x.state = 'queued' then 1 else 0 end
 from unnest($2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::integer[])
   as s(id, run, epoch, state, error, traceback, result, uncounted)
 where x.id = s.id and x.run = s.run and x.epoch = s.epoch and x.epoch > 0 and x.state in ('running', 'queued')

@@ -69,16 +69,17 @@ where id = :id and run = :run and epoch = :epoch and state = 'running'
 select 1 from executions x join runs r on r.n = x.run where x.id = :id and x.crashes >= r.crashes
 
 -- name: settle_mixed
--- As settle_plain, of many runs. An execution's number alone could be another's by now, if its run has been removed.
+-- As settle_plain, of many runs. An execution's number alone could be another's by now, if its run has been removed. The
+-- attempt of one that was given back counts again.
 update executions set state = :state, owner = null, held = null, chunk = null, finished_at = :now, error = null,
-  traceback = null
+  traceback = null, attempts = attempts + (state = 'queued')
 where id in (select value ->> 0 from json_each(:ids)) and (id, run) in (select value ->> 0, value ->> 1 from json_each(:ids))
   and epoch = :epoch and epoch > 0 and state in ('running', 'queued')
 returning id, run
 
 -- name: settle_worker
 update executions set state = :state, owner = null, held = null, chunk = null, finished_at = :now, error = :error,
-  traceback = :traceback, result = :result, attempts = attempts - :uncounted
+  traceback = :traceback, result = :result, attempts = attempts - :uncounted + (state = 'queued')
 where id = :id and run = :run and epoch = :epoch and epoch > 0 and state in ('running', 'queued')
 
 -- name: free_slots
