@@ -19,6 +19,8 @@ from pinstripe.ledgers.postgres.store import Store
 from pinstripe.postgres_address import read_postgres_url
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pinstripe.ledger import Look
     from tests.ledgers.conftest import HandClock
     from tests.ledgers.postgres.conftest import Database, NewProcess
@@ -139,21 +141,23 @@ async def test_it_is_told_whatever_the_process_has_open(
 
 
 async def test_a_thread_for_each_look_leaves_nothing_in_memory(process: Store) -> None:
-    def look_apart() -> None:
-        thread = threading.Thread(target=look, args=(process, 0.0))
-        thread.start()
-        thread.join()
-
-    def looked(times: int) -> int:
+    def grown(times: int, what: Callable[[], object]) -> int:
+        """Give by how many bytes the memory in use grows by so many threads."""
+        before = tracemalloc.get_traced_memory()[0]
         for _ in range(times):
-            look_apart()
+            thread = threading.Thread(target=what)
+            thread.start()
+            thread.join()
         gc.collect()
-        return tracemalloc.get_traced_memory()[0]
+        return tracemalloc.get_traced_memory()[0] - before
+
+    def look_once() -> None:
+        look(process, 0.0)
 
     tracemalloc.start()
     try:
-        looked(5)
-        before = looked(1)
-        assert looked(20) - before < 20 * 150
+        grown(5, look_once)
+        by_threads = grown(20, list)  # what traces them, if anything does, keeps something of each
+        assert grown(20, look_once) - by_threads < 20 * 150
     finally:
         tracemalloc.stop()
