@@ -340,6 +340,11 @@ class Queue(Protocol):
         """Tell what of a run (by its id) waits for workers, and why; nothing of one that isn't for workers."""
         ...
 
+    @property
+    def hears(self) -> bool:
+        """Whether `wait` hears of all that other processes do, so that it is enough to look for it now and then."""
+        ...
+
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
         """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""
         ...

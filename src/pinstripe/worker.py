@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.5
 """Seconds between two looks for runs that were cancelled, and for runs whose tenants are to be selected."""
 
+LOOK_LESS = 2.0
+"""Seconds between two such looks where nothing runs, and all that others do is heard."""
+
 LOOK_AGAIN = 0.01
 """Seconds between two such looks when something was heard: also a flood of news leaves time for work."""
 
@@ -275,7 +278,8 @@ class Worker:
 
     async def _wait(self) -> None:
         """Wait until something has ended, is heard or due, or until it is time to look."""
-        timeout = LOOK_AGAIN if self._heard else LOOK_EVERY
+        idle = not self._attempts.running and self._ledger.queue.hears
+        timeout = LOOK_AGAIN if self._heard else LOOK_LESS if idle else LOOK_EVERY
         claims = self._shutdown.reason is None and len(self._attempts.running) < self._concurrency
         if self._backoff:
             timeout = self._try_at - asyncio.get_running_loop().time()

@@ -176,6 +176,11 @@ class PgQueuerEngine:
             self._anchored_at = float("-inf")
             self.lost = True
 
+    @property
+    def hears(self) -> bool:
+        """Whether it listens now."""
+        return not self._deaf
+
     def rouse(self) -> None:
         """End this process's own wait; from any thread."""
         loop = self._loop

@@ -171,6 +171,6 @@ async def test_what_was_given_back_and_is_done_all_the_same_counts_its_attempt(
     started = await claim_one(worker)
     await die(worker, store, second)
     assert (await execution(second, run, "a")).attempts == 1
-    await settle(second, ended(started, **kept))
+    await settle(second, ended(started, SUCCEEDED, **kept))
     found = await execution(second, run, "a")
     assert (found.status, found.attempts) == (SUCCEEDED, 2)

@@ -67,7 +67,7 @@ class PostgresQueue:
     async def _enqueue(self, tx: Transaction, works: Sequence[NewWork]) -> list[Run]:
         now = self._store.clock.now()
         put = await Enqueueing(tx, self._store.engine, now).put(works)
-        if any(work.tenants is None for work in works):
+        if any(work.tenants is None or work.due_at is not None for work in works):
             await self._store.engine.announce(tx)
         created = to_datetime(now)
         return [
@@ -253,6 +253,11 @@ class PostgresQueue:
     async def waits(self, run: str) -> RunWaits:
         """Tell what of a run waits for workers, and why."""
         return await queue_status.read_waits(self._store, run)
+
+    @property
+    def hears(self) -> bool:
+        """Whether `wait` hears of what other processes do, as it doesn't behind a pooler."""
+        return self._store.engine.hears
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
         """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""

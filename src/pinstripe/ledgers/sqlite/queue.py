@@ -256,6 +256,11 @@ class SQLiteQueue:
         """Tell what of a run waits for workers, and why."""
         return queue_status.read_waits(self._store, run)
 
+    @property
+    def hears(self) -> bool:
+        """Say no: to look is cheap, and a datagram may be lost."""
+        return False
+
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - an idle wait, not a limit of what is done
         """Wait until work may be ready, for at most `timeout` seconds; tell whether anything was heard."""
         return await self._store.engine.wait(timeout)

@@ -54,8 +54,9 @@ where x.id = h.id and x.state = 'queued'
 
 -- name: delete_chunks
 -- Not one in which something is still queued: that is locked by somebody who may yet leave it so.
+-- Each is looked at by itself: as a join, all that is ready might be looked through.
 delete from pinstripe.chunks c where id = any($1::bigint[])
-  and not exists (select from pinstripe.executions x where x.chunk = c.id and x.state = 'queued')
+  and (select 1 from pinstripe.executions x where x.chunk = c.id and x.state = 'queued' limit 1) is null
 
 -- name: move_chunks
 -- What is served moves the tag; what is ended comes off the end.
@@ -72,9 +73,9 @@ from free, unnest($1::smallint[], $2::bigint[]) as s(band, served)
 where b.band = free.band and s.band = b.band and b.served < s.served
 
 -- name: begin_runs
--- Those that were running have begun before.
+-- Those that were running have begun before. Their state is asked for so that they are found by number.
 update pinstripe.runs set state = 'running', started_at = coalesce(started_at, $2)
-where n = any($1::bigint[]) and state = 'queued'
+where n = any($1::bigint[]) and (state = 'queued') is true
 returning n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total,
   created_at
 
