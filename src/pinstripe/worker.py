@@ -147,9 +147,11 @@ class Worker:
         attempts, queue = self._attempts, self._ledger.queue
         ended = attempts.take()
         try:
-            await self._look(now)
+            selects = await self._look(now)
             slots = 0 if self._shutdown.reason else max(0, self._concurrency - len(attempts.running))
             if not ended and not slots:
+                if selects:
+                    self._select()
                 return False
             self._found = False  # before the turn: what is selected while it is on its way was not there for it
             taken = await queue.turn(ended, slots)
@@ -162,6 +164,8 @@ class Worker:
             raise
         self._backoff = 0.0
         await self._take(taken)
+        if selects and self._shutdown.reason is None:
+            self._select()  # what may start at once goes first
         return taken.more or bool(attempts.ended)
 
     async def _take(self, taken: Taken) -> None:
@@ -176,17 +180,16 @@ class Worker:
             if self._shutdown.hurried:  # while the transaction was on its way
                 self._attempts.release(self._shutdown.reason or "")
 
-    async def _look(self, now: float) -> None:
-        """Look for runs that were cancelled and for runs to select, now and then, or when something was heard."""
+    async def _look(self, now: float) -> bool:
+        """Look for runs that were cancelled, now and then, or when something was heard; tell whether to select, too."""
         if now - self._looked < (LOOK_AGAIN if self._heard else LOOK_EVERY):
-            return
+            return False
         self._looked, self._heard = now, False
         attempts = self._attempts
         if attempts.running:
             for run, reason in (await self._ledger.queue.cancelled(attempts.runs())).items():
                 attempts.cancel(run, reason)
-        if self._shutdown.reason is None:
-            self._select()
+        return self._shutdown.reason is None
 
     def _select(self) -> asyncio.Task[bool]:
         """Select tenants of runs, in a task beside the executions; give it. It tells whether there were any."""

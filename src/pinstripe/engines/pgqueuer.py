@@ -58,7 +58,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 LOOK_EVERY = 0.25
 """Seconds after which a wait ends where nothing can be heard, as behind a pooler."""
 
-JITTER = 0.002
+JITTER = 0.001
 """Seconds among which those who hear the same news part: the first of them may have done all by then."""
 
 _NOBODY = QueueManagerId(uuid.UUID(int=0))
