@@ -91,10 +91,10 @@ class Carrier(Protocol[Connection_contra]):
         """Stop listening."""
         ...
 
-    async def mint(self, connection: Connection_contra, tickets: Sequence[NewTicket]) -> None:
+    async def mint(self, connection: Connection_contra, tickets: Sequence[NewTicket], *, anew: bool = False) -> None:
         """Chunks of ready executions → chunks with a ticket each; who listens hears of it with the commit.
 
-        Idempotent: one that has its ticket keeps it.
+        Idempotent: one that has its ticket keeps it. To mint `anew` moves those up that are served too late.
         """
         ...
 
@@ -111,6 +111,11 @@ class Carrier(Protocol[Connection_contra]):
 
     async def tidy(self, connection: Connection_contra) -> None:
         """Remove what it has kept of tickets that were served, and see that it can order those to come."""
+        ...
+
+    @property
+    def hears(self) -> bool:
+        """Whether `wait` hears of all news, so that it is enough to look by oneself now and then."""
         ...
 
     def rouse(self) -> None:
