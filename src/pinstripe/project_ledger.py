@@ -11,6 +11,7 @@ from pinstripe.version import VERSION
 if TYPE_CHECKING:
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
+    from pinstripe.errors import LedgerError
     from pinstripe.ledger import Ledger
 
 
@@ -50,3 +51,13 @@ def make_ledger(settings: Settings, clock: Clock | None = None) -> tuple[Ledger,
             schema=settings.ledger_schema,
         )
     return ledger, clock
+
+
+def is_away(settings: Settings, error: LedgerError) -> bool:
+    """Tell whether the ledger can't be used since its server is away, which may pass; else somebody has to mend it."""
+    address = settings.ledger_address
+    if isinstance(address, Path):
+        return False
+    from pinstripe.ledgers.postgres import connection
+
+    return error.__cause__ is not None and connection.is_away(error.__cause__, address)

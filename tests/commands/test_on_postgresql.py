@@ -124,7 +124,7 @@ def test_a_server_that_cant_be_reached_is_exit_code_4_and_tells_no_password(
         bound.bind(("127.0.0.1", 0))
         url = f"postgresql://app:{PASSWORD}@127.0.0.1:{bound.getsockname()[1]}/shop"
         monkeypatch.setenv("PINSTRIPE_LEDGER", url)
-        for command in (("list-runs",), ("run-background-job", "hello"), ("status",), ("start-worker",)):
+        for command in (("list-runs",), ("run-background-job", "hello"), ("status",)):
             answer = pinstripe(*command)
             assert (answer.code, answer.out) == (4, "")
             assert answer.err.startswith("Error: the ledger postgresql://app@127.0.0.1:")

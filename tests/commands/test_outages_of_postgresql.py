@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.postgres import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,3 +86,63 @@ def test_who_follows_a_run_goes_on(server: Postgres, go: Path, started: Start, p
     assert process("start-worker", "--drain").code == 0
     assert follower.end() == 0
     assert follower.seen.count("can't be seen") == 1
+
+
+WAITS = "Waiting for the ledger's server, which is away: the ledger postgresql://"
+
+SERVERS = [("start-worker",), ("start-worker", "--processes", "2"), ("start-server", "--host", "0")]
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"), list(zip(SERVERS, ["Working on", "Working on", "Serving no application"], strict=True))
+)
+def test_who_starts_before_the_server_waits_for_it(
+    server: Postgres, go: Path, started: Start, pinstripe: Command, words: tuple[str, ...], begins: str
+) -> None:
+    go.touch()
+    with server.stopped():
+        command = started(*words)
+        command.wait_for(WAITS)
+        assert begins not in command.seen
+    command.wait_for("The ledger's server is there.")
+    assert pinstripe("run-background-job", "await_file", "--enqueue", "--wait").code == 0
+    command.process.send_signal(signal.SIGTERM)
+    assert command.end() == 143
+    assert begins in command.seen
+    assert command.seen.count(WAITS) == 1
+
+
+@pytest.mark.parametrize("words", SERVERS)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_that_wait(
+    server: Postgres, started: Start, words: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    with server.stopped():
+        command = started(*words)
+        command.wait_for(WAITS)
+        command.process.send_signal(number)
+        assert command.end() == code
+    assert "Traceback" not in command.seen
+
+
+@pytest.mark.parametrize("words", SERVERS)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"password": "wrong"}, "lets nobody in by that name and password: mend its URL"),
+        ({"database": "nowhere"}, "is not there: create the database, or mend its name in the URL"),
+    ],
+)
+def test_for_what_has_to_be_mended_nobody_waits(
+    server: Postgres,
+    process: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    wrong: dict[str, str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("PINSTRIPE_LEDGER", server.url(user=OWNER, **wrong))
+    answer = process(*words)
+    assert (answer.code, answer.out) == (4, "")
+    assert said in answer.err
+    assert "Waiting" not in answer.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -15,6 +16,7 @@ from pinstripe.errors import PinstripeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pinstripe.commands.stop_signals import StopSignals
     from pinstripe.config import Settings
     from pinstripe.opening import Opening
     from pinstripe.project import Project
@@ -94,6 +96,7 @@ def command(
 async def _serve(options: _Options) -> int:
     """Serve in this process, which somebody may replace with another when the code changes."""
     from pinstripe.commands.by_hand import leave
+    from pinstripe.commands.ledger_there import opened
     from pinstripe.commands.stop_signals import StopSignals
     from pinstripe.duration import write_duration
     from pinstripe.server.addresses import listen, parse_address
@@ -109,8 +112,8 @@ async def _serve(options: _Options) -> int:
     if listeners is None:
         listeners = listen(addresses)
     grace = write_duration(opening.settings.worker.shutdown_grace)
-    async with StopSignals(grace, quiet=reloads) as signals, opening as project:
-        server, started = await _make(project, listeners, options, reloads=reloads)
+    async with StopSignals(grace, quiet=reloads) as signals, opened(opening, signals) as project:
+        server, started = await _make(project, listeners, options, signals, reloads=reloads)
         signals.hand_to(server.stop)
         watch = None if reloader is None else asyncio.create_task(end_with(reloader, server.stop))
         try:
@@ -162,10 +165,11 @@ def child_command(settings: Settings, options: _Options) -> list[str]:
 
 
 async def _make(
-    project: Project, listeners: Sequence[Listener], options: _Options, *, reloads: bool
+    project: Project, listeners: Sequence[Listener], options: _Options, signals: StopSignals, *, reloads: bool
 ) -> tuple[Server, Callable[[], None]]:
     """Load the application and the jobs, and open the ledger; give the server, and what introduces it."""
     from pinstripe.commands.bot_beside import BotBeside
+    from pinstripe.commands.ledger_there import outlast
     from pinstripe.commands.problems import load_and_tell
     from pinstripe.server.application import load_application
     from pinstripe.server.serving import Server
@@ -173,7 +177,7 @@ async def _make(
     loaded = load_and_tell(project)
     target = project.settings.app
     application = None if target is None else load_application(target)
-    await project.ledger.open(write=True)
+    await outlast(partial(project.ledger.open, write=True), project.settings, signals)
     server = Server(
         project,
         listeners,

@@ -7,12 +7,14 @@ import os
 import sys
 import threading
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from pinstripe.commands.bot_beside import BotBeside
 from pinstripe.commands.by_hand import leave
+from pinstripe.commands.ledger_there import opened, outlast
 from pinstripe.commands.options import example, project_option
 from pinstripe.commands.problems import counted, load_and_tell
 from pinstripe.commands.stop_signals import StopSignals
@@ -100,10 +102,11 @@ async def _start(options: _Options) -> int:
     )
     settings = opening.settings
     stop_signals = StopSignals(write_duration(settings.worker.shutdown_grace), quiet=supervisor is not None)
-    async with stop_signals as signals, opening as project:
+    async with stop_signals as signals, opened(opening, signals) as project:
         has_bot = not (options.without_bot or options.drain or supervisor is not None)
         if supervisor is None:
             _introduce(project, drain=options.drain, has_bot=has_bot)
+        await outlast(partial(project.ledger.open, write=True), settings, signals)
         bot = BotBeside(project) if has_bot else None
         async with nullcontext() if bot is None else bot.at_work():
             if settings.worker.processes == 1:
@@ -155,7 +158,6 @@ def _both(bot: BotBeside | None, stop: Callable[[], None]) -> Callable[[], None]
 
 async def _supervise(project: Project, signals: StopSignals, bot: BotBeside | None, *, drain: bool) -> None:
     """Have several processes work; a bot goes on in this one, which no job can harm."""
-    await project.ledger.open(write=True)
     worker = project.settings.worker
     supervisor = Supervisor(
         child_command(project.settings, drain=drain),

@@ -32,6 +32,8 @@ class StopSignals:
         self._passed_on = 0
         self._terminated_at = float("-inf")
         self._stop: Callable[[], None] | None = None
+        self.heard = asyncio.Event()
+        """Set on the event loop after the first signal, whether or not anything is stopped by it."""
 
     @property
     def code(self) -> int | None:
@@ -81,6 +83,8 @@ class StopSignals:
 
     def _pass_on(self) -> None:
         """Call what stops once for each signal; on the event loop, since a signal may come between any two lines."""
+        if self._count:
+            self.heard.set()
         while self._stop is not None and self._passed_on < self._count:
             self._passed_on += 1
             self._stop()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -36,6 +38,8 @@ _SETTINGS = {
     "enable_seqscan": "off",
     "jit": "off",  # to compile a statement takes longer than any of ours
     "timezone": "UTC",
+    # Whatever the database's own is: who waits for a lock must see then what its holder has done.
+    "default_transaction_isolation": "read committed",
 }
 
 LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -89,6 +93,23 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return is_outage(str(error.sqlstate or ""))
     return isinstance(error, LOST)
+
+
+def is_away(error: BaseException, address: PostgresAddress) -> bool:
+    """Tell whether who connects may find the server there later, though nobody changes the URL or the server's rules.
+
+    A name that the network can't look up now is such a case, one that it doesn't know is none.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        state = str(error.sqlstate or "")
+        return is_outage(state) and not state.startswith("28") and state != "3D000"
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    if isinstance(error, FileNotFoundError):  # the server makes its socket when it starts; the folder is there before
+        return address.host.startswith("/") and Path(address.host).is_dir()
+    if isinstance(error, ssl.SSLError | PermissionError) or "SSL upgrade" in str(error):
+        return False
+    return isinstance(error, OSError | TimeoutError)
 
 
 def is_conflict(error: BaseException) -> bool:
