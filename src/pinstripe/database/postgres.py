@@ -15,6 +15,7 @@ from pinstripe.errors import ConfigurationError, DatabaseUnavailable
 from pinstripe.postgres_outages import reason
 
 from .outages import POOL_TIMEOUT
+from .pools import PlacePool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ def postgres_engine(
             database=database.name,
         ),
         async_creator=lambda *_arguments, **_options: _connect(database),
+        poolclass=PlacePool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,

@@ -12,12 +12,12 @@ import aiosqlite
 from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from pinstripe.errors import DatabaseUnavailable
 
 from .cursors import OneWayCursor
 from .outages import BUSY_TIMEOUT, POOL_TIMEOUT
+from .pools import PlacePool
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def sqlite_engine(file: SQLiteFile, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(file.path)),
         async_creator=lambda *_arguments, **_options: _connect(path),
-        poolclass=AsyncAdaptedQueuePool,
+        poolclass=PlacePool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
