@@ -79,13 +79,15 @@ class Place:
 
     def fill(self, tenants: Iterable[str] = TENANTS, *, users: int = 3) -> None:
         """Give each of these tenants some users with a post each."""
-        for tenant in tenants:
-            for number in range(users):
-                self.execute(
-                    f"insert into users (tenant_id, name, value) values ('{tenant}', '{tenant}-{number}', {number});"
-                    "insert into posts (tenant_id, title, user_id) select tenant_id, name || '-post', id"
-                    f" from users where name = '{tenant}-{number}'"
-                )
+        self.execute(
+            ";".join(
+                f"insert into users (tenant_id, name, value) values ('{tenant}', '{tenant}-{number}', {number});"
+                "insert into posts (tenant_id, title, user_id) select tenant_id, name || '-post', id"
+                f" from users where name = '{tenant}-{number}'"
+                for tenant in tenants
+                for number in range(users)
+            )
+        )
 
     def settings(self, **values: object) -> str:
         """Give the section of a project's file; `values` as TOML writes them."""
