@@ -146,3 +146,16 @@ def test_for_what_has_to_be_mended_nobody_waits(
     assert (answer.code, answer.out) == (4, "")
     assert said in answer.err
     assert "Waiting" not in answer.err
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_worker_whose_server_has_gone(
+    server: Postgres, started: Start, processes: str, number: signal.Signals, code: int
+) -> None:
+    worker = started("start-worker", "--processes", processes)
+    worker.wait_for("Letting 1 schedule fire")
+    with server.stopped():
+        worker.wait_for("can't be reached")
+        worker.process.send_signal(number)
+        assert worker.end() == code

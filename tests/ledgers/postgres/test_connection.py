@@ -13,6 +13,8 @@ from pinstripe.postgres_address import read_postgres_url
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.postgres import Postgres
+
 BY_NETWORK = read_postgres_url("postgresql://app@db/app", "ledger")
 
 
@@ -57,3 +59,17 @@ def test_a_socket_is_made_by_the_server_and_its_folder_is_not(tmp_path: Path) ->
     missing = FileNotFoundError(2, "No such file or directory")
     assert is_away(missing, read_postgres_url(f"postgresql://app@/app?host={tmp_path}", "ledger"))
     assert not is_away(missing, read_postgres_url(f"postgresql://app@/app?host={tmp_path}/nowhere", "ledger"))
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_breaks_in_a_transaction_is_what_may_pass(
+    postgres: Postgres, postgres_database: str
+) -> None:
+    connection = await postgres.connect(postgres_database)
+    with pytest.raises(asyncpg.InterfaceError) as caught:
+        async with connection.transaction():
+            await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+    assert is_away(caught.value, BY_NETWORK)
+    with pytest.raises(asyncpg.InterfaceError) as caught:
+        await connection.execute("select 1")
+    assert is_away(caught.value, BY_NETWORK)

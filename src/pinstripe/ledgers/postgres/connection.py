@@ -107,6 +107,8 @@ def is_away(error: BaseException, address: PostgresAddress) -> bool:
         return error.errno == socket.EAI_AGAIN
     if isinstance(error, FileNotFoundError):  # the server makes its socket when it starts; the folder is there before
         return address.host.startswith("/") and Path(address.host).is_dir()
+    if isinstance(error, asyncpg.InterfaceError):  # what is said of a connection that broke, when it is used once more
+        return "connection is closed" in str(error)
     if isinstance(error, ssl.SSLError | PermissionError) or "SSL upgrade" in str(error):
         return False
     return isinstance(error, OSError | TimeoutError)
