@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pinstripe.cron import check_cron, fires
 from tests.cron_oracle import DAY, MINUTE, Line, find_changes, look_at_days, look_each_minute, utc
+from tests.thoroughness import examples
 
 ZONES = (
     "America/New_York",
@@ -139,7 +140,7 @@ MOST = 100
 """How many fires of a line are looked at."""
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(CRON, MOMENTS)
 def test_any_line_fires_when_crond_would_and_at_no_other_moment(text: str, start: tuple[str, datetime]) -> None:
     try:

@@ -20,13 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from tests.database.cases.applications import application_at, make_place
 from tests.database.isolation_programs import Program, Programs
 from tests.database.isolation_walks import World
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.database.cases.applications import Kind, Place
 
-STEPS = int(os.environ.get("PINSTRIPE_TEST_STEPS", "400"))
+STEPS = int(os.environ.get("PINSTRIPE_TEST_STEPS", examples(800)))
 
 
 @pytest.mark.parametrize("pool_size", [1, 2, 3])

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.database.facade_chains import CHAINS, Step, perform, shown
 from tests.database.shops import ROWS, SEQUENCES, Shop, ddl, open_shop, sqlite_shop
 from tests.postgres import OWNER
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ async def compare(shops: dict[str, Shop], chain: list[tuple[str, Step]]) -> None
 
 
 @pytest.mark.parametrize("models", [True, False], ids=["declared", "reflected"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chain=CHAINS)
 def test_a_shared_sqlite_file_answers_as_one_of_the_tenants_own(
     tmp_path: Path, models: bool, chain: list[tuple[str, Step]]
@@ -73,7 +74,7 @@ def databases(postgres: Postgres) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("models", [True, False], ids=["declared", "reflected"])
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chain=CHAINS)
 def test_a_shared_postgresql_database_answers_as_one_of_the_tenants_own(
     postgres: Postgres, databases: dict[str, str], tmp_path: Path, models: bool, chain: list[tuple[str, Step]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Boolean, Double, Integer, String, delete, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -21,6 +21,7 @@ from pinstripe.tenant_sources import Tenants
 from pinstripe.text_values import TextValue
 from tests.database.readers import EngineReader, entry_of, new_engine, reflect_tables
 from tests.postgres import OWNER
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -164,7 +165,7 @@ def test_every_source_gives_the_same_tenants(url: str) -> None:
 
     with asyncio.Runner() as runner, _opened(url, runner) as readers:
 
-        @examples(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+        @trying(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow])
         @given(ROWS, lookups(), st.sampled_from([None, "active", "seats", "name", "missing"]), IDS)
         def compare(rows: list[Any], where: dict[str, Any], active: str | None, ids: list[str] | None) -> None:
             items = [{"id": str(number), **row} for number, row in enumerate([COMPLETE, *rows])]

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 from sqlalchemy import CHAR, REAL, DateTime, LargeBinary, Numeric, Text, Uuid, delete, insert
 from sqlalchemy.dialects.postgresql import CITEXT
@@ -23,6 +23,7 @@ from pinstripe.tenant_sources import Tenants
 from pinstripe.text_values import TextValue
 from tests.database.readers import EngineReader, entry_of, new_engine, reflect_tables
 from tests.database.test_same_tenants import answer, url
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +160,7 @@ def test_every_kind_is_compared_as_in_python(url: str, request: pytest.FixtureRe
             if postgres is not None:  # a collation that no model tells, and that orders as dictionaries do
                 runner.run(postgres.execute(COLLATE, database=name))
 
-            @examples(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+            @trying(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow])
             @given(ROWS, lookups())
             def compare(rows: list[dict[str, Any]], where: dict[str, Any]) -> None:
                 async def answers() -> None:

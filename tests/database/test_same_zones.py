@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 from sqlalchemy import Boolean, Dialect, Enum, Integer, String, TypeDecorator, delete, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -23,6 +23,7 @@ from pinstripe.tenant_sources import Tenants
 from pinstripe.zone_groups import ZoneGroups
 from tests.database.readers import EngineReader, entry_of, new_engine, reflect_tables
 from tests.postgres import OWNER
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -160,7 +161,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_every_source_tells_the_same_zones_and_the_same_tenants_of_each(url: str) -> None:
     with asyncio.Runner() as runner, _opened(url, runner) as readers:
 
-        @examples(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+        @trying(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
         @given(ROWS, ATTRIBUTES, st.sampled_from([ForAll, ForFew]), st.sampled_from(["UTC", "Europe/Paris"]))
         def compare(rows: list[Any], attribute: str, job_class: type[BackgroundJob], default: str) -> None:
             items = [{"id": str(number), "seats": 1, **row} for number, row in enumerate(rows)]

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.django.model_differential import COLUMNS
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ def differential(database: dict[str, Any], examples: int) -> dict[str, int]:
 
 
 def test_a_model_answers_as_python_does_on_sqlite(tmp_path: Path) -> None:
-    tally = differential({"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "shop.db")}, 400)
-    assert tally["found"] > 100
+    tally = differential({"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "shop.db")}, examples(400))
+    assert tally["found"] > examples(400) / 8
     assert tally["refused"] > 0
     assert len(COLUMNS) == 10
 
@@ -48,7 +49,7 @@ def postgres_settings(postgres: Postgres, database: str) -> dict[str, Any]:
 
 
 def test_a_model_answers_as_python_does_on_postgresql(postgres: Postgres, postgres_database: str) -> None:
-    assert differential(postgres_settings(postgres, postgres_database), 200)["found"] > 50
+    assert differential(postgres_settings(postgres, postgres_database), examples(200))["found"] > examples(200) / 8
 
 
 def test_a_model_is_a_source_that_reads_in_threads_of_its_own_and_closes_what_it_opened(tmp_path: Path) -> None:

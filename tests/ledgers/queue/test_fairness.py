@@ -20,6 +20,7 @@ from pinstripe.limits import Limits
 from pinstripe.priority import Priority
 from pinstripe.run import RunStatus
 from tests.ledgers.queue.moves import claim, claim_one, ended, enqueue, enqueue_each, new_work, settle, tenants_of
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,10 +164,10 @@ async def carry_out(store: Store, moves: Sequence[tuple[str, Any, int]], slots: 
         store.remove()
 
 
-def try_moves(new_store: NewStore, slots: int, bound: int, examples: int) -> None:
+def try_moves(new_store: NewStore, slots: int, bound: int, many: int) -> None:
     """Try many moves, each time on an empty store."""
 
-    @settings(max_examples=new_store.examples(examples))
+    @settings(max_examples=new_store.examples(examples(many)))
     @given(MOVES)
     def is_shared(moves: list[tuple[str, Any, int]]) -> None:
         assert unfairness(asyncio.run(carry_out(new_store(), moves, slots))) <= bound
@@ -175,11 +176,11 @@ def try_moves(new_store: NewStore, slots: int, bound: int, examples: int) -> Non
 
 
 def test_one_slot_is_shared_within_the_bound(new_store: NewStore) -> None:
-    try_moves(new_store, slots=1, bound=BOUND, examples=100)
+    try_moves(new_store, slots=1, bound=BOUND, many=100)
 
 
 def test_several_slots_are_shared_within_the_bound_and_what_is_in_flight(new_store: NewStore) -> None:
-    try_moves(new_store, slots=4, bound=BOUND + 4, examples=20)
+    try_moves(new_store, slots=4, bound=BOUND + 4, many=20)
 
 
 def test_the_measure_sees_what_is_unfair() -> None:
