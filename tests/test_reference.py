@@ -14,7 +14,7 @@ import pinstripe
 from pinstripe import Execution, Run, RunStatus, Trigger, errors
 from pinstripe.commands.main import COMMANDS, EXIT_CODES
 from pinstripe.commands.main import pinstripe as command_line
-from pinstripe.commands.status import status_json
+from pinstripe.commands.status import LedgerStatus, status_json
 from pinstripe.duration import write_duration
 from pinstripe.overdue import Overdue, SchedulesStatus
 from pinstripe.queue import Pause, Process, QueueStatus, RunningExecution
@@ -109,7 +109,9 @@ def test_the_json_of_the_status_is_as_described() -> None:
     process = Process(1, "web-1", 4711, "0.1.0", 0, 0, 3, 20, stopping=False, executions=running)
     schedules = SchedulesStatus(1, 0, 1, [Overdue("greet", "0 * * * * UTC", "acme", 0, None, "as no bot runs")])
     written = status_json(
-        QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)], {"greet": 1}, {}), schedules
+        QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)], {"greet": 1}, {}),
+        schedules,
+        LedgerStatus("ledger.db", made=True, trouble=None),
     )
     assert shape(described) == shape(written)
 

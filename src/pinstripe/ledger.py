@@ -122,6 +122,11 @@ class Ledger(Protocol):
         """What it keeps of schedules; it is open for as long as the ledger is."""
         ...
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there was a ledger when it was opened, or it was made since; else there is nothing to read."""
+        ...
+
     async def open(self, *, write: bool = True) -> None:
         """Connect; with `write` create or migrate the schema, else only look at what is there.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pinstripe.errors import LedgerError
 
 if TYPE_CHECKING:
+    from pinstripe.config import Settings
     from pinstripe.postgres_address import PostgresAddress
     from pinstripe.project import Project
 
@@ -28,11 +29,19 @@ async def look_at_ledger(project: Project) -> str | None:
         fault = str(error)
         if getattr(error.__cause__, "sqlstate", None) != _LACKS_RIGHT:
             return fault
-    address = project.settings.ledger_address
+    return await why_not_written(project.settings) or fault
+
+
+async def why_not_written(settings: Settings) -> str | None:
+    """Tell why this user could write nothing to the ledger, nor make it where it isn't there; None where both can be.
+
+    Nothing is made.
+    """
+    address = settings.ledger_address
     if isinstance(address, Path):
         return _of_file(address)
     try:
-        return await _of_postgres(address, project.settings.ledger_schema) or fault
+        return await _of_postgres(address, settings.ledger_schema)
     except LedgerError as error:
         return str(error)
 

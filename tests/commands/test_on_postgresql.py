@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.postgres import OWNER
+from tests.postgres import APP, OWNER
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Command, Start
@@ -30,7 +30,9 @@ def test_where_nothing_has_run_nothing_is_made(
     shop: ProjectFolder, pinstripe: Command, postgres: Postgres, postgres_database: str
 ) -> None:
     assert pinstripe("check").out == "Everything looks right.\n"
-    assert pinstripe("status").out.startswith("No process runs anything.\n")
+    nothing = pinstripe("status").out.splitlines()
+    assert nothing[0].startswith("There is no ledger yet: postgresql://")
+    assert nothing[1:] == ["Whatever runs or is enqueued first makes it."]
     assert pinstripe("list-runs").code == 0
     answer = pinstripe("show-run", "last")
     assert (answer.code, answer.out) == (2, "")
@@ -38,6 +40,20 @@ def test_where_nothing_has_run_nothing_is_made(
     made = "select nspname from pg_namespace where nspname like 'pinstripe%'"
     assert postgres.execute_now(made, database=postgres_database) == []
     assert not (shop.path / ".pinstripe").exists()
+
+
+def test_who_may_not_make_it_is_told_so_by_the_status(
+    pinstripe: Command, postgres: Postgres, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PINSTRIPE_LEDGER", postgres.url(postgres_database, APP))
+    first, second = pinstripe("status").out.splitlines()
+    assert first.startswith(f"There is no ledger yet: postgresql://{APP}@")
+    assert second.startswith(f"It can't be made as things are: the user {APP} of postgresql://{APP}@")
+    assert second.endswith(f'`grant create on database "{postgres_database}" to "{APP}"`')
+    assert not pinstripe("status", "--json").json["ledger"]["made"]
+    postgres.execute_now(f'alter database "{postgres_database}" set default_transaction_read_only to on')
+    trouble = pinstripe("status", "--json").json["ledger"]["trouble"]
+    assert trouble.endswith(" can only be read: the setting `ledger` must name the primary server, not a replica of it")
 
 
 def test_a_run_by_hand_is_recorded_shown_and_retried(shop: ProjectFolder, pinstripe: Command) -> None:

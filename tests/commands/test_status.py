@@ -24,9 +24,11 @@ def test_in_a_project_without_a_ledger_nothing_goes_on_and_none_is_made(
 ) -> None:
     answer = pinstripe("status")
     assert answer.code == 0
-    assert answer.out.splitlines()[0] == "No process runs anything."
-    assert answer.out.splitlines()[-1] == "Running: 0"
+    assert answer.out == (
+        f"There is no ledger yet: {shop.path}/.pinstripe/ledger.db\nWhatever runs or is enqueued first makes it.\n"
+    )
     assert pinstripe("status", "--json").json == {
+        "ledger": {"made": False, "trouble": None},
         "processes": [],
         "queue": [
             {"priority": priority, "ready": 0, "oldest_at": None} for priority in ("interactive", "default", "bulk")
@@ -41,6 +43,14 @@ def test_in_a_project_without_a_ledger_nothing_goes_on_and_none_is_made(
         "overdue": [],
     }
     assert not (shop.path / ".pinstripe").exists()
+
+
+def test_where_nothing_goes_on_is_shown_that_nothing_does(pinstripe: Command) -> None:
+    pinstripe("pause", "--all")  # which makes the ledger
+    pinstripe("resume", "--all")
+    lines = pinstripe("status").out.splitlines()
+    assert (lines[0], lines[-1]) == ("No process runs anything.", "Running: 0")
+    assert pinstripe("status", "--json").json["ledger"] == {"made": True, "trouble": None}
 
 
 def test_what_waits_is_shown_by_priority_and_reason(pinstripe: Command) -> None:

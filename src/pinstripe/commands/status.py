@@ -11,7 +11,7 @@ from pinstripe.clock import to_datetime, to_iso
 from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.pauses import pauses_json
 from pinstripe.commands.screen import write_json
-from pinstripe.commands.status_lines import bands, host_of, status_lines
+from pinstripe.commands.status_lines import bands, host_of, no_ledger_lines, status_lines
 from pinstripe.commands.waiting import count_bots
 from pinstripe.queue import Held
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from pinstripe.overdue import SchedulesStatus
+    from pinstripe.project import Project
     from pinstripe.queue import QueueStatus
 
 
@@ -33,14 +34,26 @@ def command(*, as_json: bool, project: str | None) -> None:
     """Show what goes on: the processes and what each runs, what waits by priority, what is held back, what is paused.
 
     It also tells for which jobs and tenants a schedule should have let something run by now, and didn't. It only looks,
-    and works without a worker or a bot.
+    and works without a worker or a bot; where there is no ledger yet, it says so, and what keeps it from being made.
     """
     seen = asyncio.run(_look(project))
     if as_json:
-        write_json(status_json(seen.status, seen.schedules))
+        write_json(status_json(seen.status, seen.schedules, seen.ledger))
+        return
+    if not seen.ledger.made:
+        for line in no_ledger_lines(seen.ledger.address, seen.ledger.trouble):
+            click.echo(line)
         return
     for line in status_lines(seen.status, seen.schedules, seen.now, seen.lease, project):
         click.echo(line)
+
+
+class LedgerStatus(NamedTuple):
+    """Whether the ledger at `address` is made; `trouble` is what keeps it from being made, where it isn't."""
+
+    address: str
+    made: bool
+    trouble: str | None
 
 
 class _Seen(NamedTuple):
@@ -50,6 +63,7 @@ class _Seen(NamedTuple):
     schedules: SchedulesStatus
     now: int
     lease: timedelta
+    ledger: LedgerStatus
 
 
 async def _look(folder: str | None) -> _Seen:
@@ -62,12 +76,23 @@ async def _look(folder: str | None) -> _Seen:
         states = await ledger.fires.states()
         late = await ledger.fires.late(now - GRACE, MOST)
         bots = count_bots(status.processes, now, lease)
-        return _Seen(status, look(states, late, status.pauses, bots, now), now, lease)
+        schedules = look(states, late, status.pauses, bots, now)
+        return _Seen(status, schedules, now, lease, await _look_at_ledger(project))
 
 
-def status_json(status: QueueStatus, schedules: SchedulesStatus) -> dict[str, Any]:
+async def _look_at_ledger(project: Project) -> LedgerStatus:
+    address, made = str(project.settings.ledger_address), project.ledger.is_made
+    if made:
+        return LedgerStatus(address, made=True, trouble=None)
+    from pinstripe.ledger_checks import why_not_written
+
+    return LedgerStatus(address, made=False, trouble=await why_not_written(project.settings))
+
+
+def status_json(status: QueueStatus, schedules: SchedulesStatus, ledger: LedgerStatus) -> dict[str, Any]:
     """Give a status as JSON values, in the documented order."""
     return {
+        "ledger": {"made": ledger.made, "trouble": ledger.trouble},
         "processes": [
             {
                 "host": host_of(process),

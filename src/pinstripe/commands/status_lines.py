@@ -52,6 +52,15 @@ def status_lines(
     yield from _hints(status, schedules, now, lease, folder)
 
 
+def no_ledger_lines(address: str, trouble: str | None) -> Iterator[str]:
+    """Give the lines about a ledger that isn't there, at `address`; `trouble` is what keeps it from being made."""
+    yield f"There is no ledger yet: {visible(address)}"
+    if trouble is None:
+        yield "Whatever runs or is enqueued first makes it."
+    else:
+        yield f"It can't be made as things are: {visible(trouble)}"
+
+
 def _lacking(status: QueueStatus) -> Iterator[str]:
     """Tell of which jobs something waits for a worker that has them."""
     if status.lacking or status.lacking_runs:

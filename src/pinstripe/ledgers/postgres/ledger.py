@@ -77,6 +77,11 @@ class PostgresLedger:
         """What it keeps of schedules."""
         return self._fires
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is one to read."""
+        return self._store.is_open
+
     async def open(self, *, write: bool = True) -> None:
         """Connect; with `write` create or migrate the schema, else only look at what is there."""
         await self._store.open(write=write)

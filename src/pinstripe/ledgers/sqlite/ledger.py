@@ -79,6 +79,11 @@ class SQLiteLedger:
         """What it keeps of schedules."""
         return self._fires
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is one to read."""
+        return self._store.reader is not None
+
     async def open(self, *, write: bool = True) -> None:
         """Connect; with `write` create or migrate the schema, else only look at what is there."""
         self._store.open(write=write)
