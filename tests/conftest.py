@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.postgres_server import memory_folder
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
@@ -23,6 +25,10 @@ _POSTGRES = os.environ.get("PINSTRIPE_TEST_POSTGRES")  # read here: no test find
 
 for _name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(_name, None)  # commands that tests start behave as a user's, whatever the developer's shell has set
+
+# What tests write is synced to its disk with every change of a ledger; in memory that takes no time.
+if folder := memory_folder():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 # A slow machine is no failure; on a build server the examples are the same each time.
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ, print_blob=True)

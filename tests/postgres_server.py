@@ -122,7 +122,7 @@ class Server:
         self._addresses = addresses
         # A socket's path has 107 bytes at most, and the folder that TMPDIR names may be a long way down.
         self.folder = self._make_folder("/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None)
-        self.data = self._make_folder((None if durable else _memory()) or str(self.folder))
+        self.data = self._make_folder((None if durable else memory_folder()) or str(self.folder))
         self.password = secrets.token_hex(16)
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -320,7 +320,7 @@ def _copied(package: Path, folder: Path, account: Account) -> Path:
     return copy / package.name
 
 
-def _memory() -> str | None:
+def memory_folder() -> str | None:
     """Give the folder that is in memory, if it has room: a database is made there in a fifth of the time."""
     place = Path("/dev/shm")
     if os.access(place, os.W_OK | os.X_OK) and shutil.disk_usage(place).free > _ROOM:
