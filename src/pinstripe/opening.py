@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from pinstripe.config import find_project, load_settings
+from pinstripe.errors import LedgerError
 from pinstripe.project import Project
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Opening:
         """Close it."""
         if self._project is not None:
             OPENED.discard(self._project)
-            await self._project.close()
+            await self._project.close(prune=not isinstance(error, LedgerError))
 
     def __enter__(self) -> PlainProject:
         """Open the project on an event loop of its own, in a thread of its own."""
@@ -69,4 +70,4 @@ class Opening:
         """Close it."""
         if self._plain is not None:
             OPENED.discard(self._plain)
-            self._plain.close()
+            self._plain.close(prune=not isinstance(error, LedgerError))

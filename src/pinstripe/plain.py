@@ -55,14 +55,17 @@ class PlainProject:
             self._end()
             raise
 
-    def close(self) -> None:
-        """Close the project, and end the loop and its thread; a second call does nothing."""
+    def close(self, *, prune: bool = True) -> None:
+        """Close the project, and end the loop and its thread; a second call does nothing.
+
+        `prune` is as for `Project.close`.
+        """
         if self._ended:
             return
         if os.getpid() != self._process:
             return  # a forked child has nothing of its own to close
         try:
-            self.call(self._project.close())
+            self.call(self._project.close(prune=prune))
         finally:
             self._end()
 

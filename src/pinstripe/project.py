@@ -136,8 +136,11 @@ class Project:
             await self.ledger.close()
             raise
 
-    async def close(self) -> None:
-        """Stop what still runs, close the services and the ledger."""
+    async def close(self, *, prune: bool = True) -> None:
+        """Stop what still runs, close the services and the ledger.
+
+        Without `prune` what is past its retention stays, as where the ledger has failed: it would fail once more.
+        """
         self._closed = True
         try:
             for bot in self._bots:
@@ -153,7 +156,8 @@ class Project:
             await self._project_services.close()
             if self._database is not None:
                 await self._database.close()
-            if self._foreground is not None:
+            # Workers remove that while they work, and must not be kept from ending by a server that is away.
+            if prune and self._foreground is not None and not self._workers and not self._bots:
                 await self._prune()
         finally:
             await self.ledger.close()

@@ -74,6 +74,7 @@ def test_a_run_by_hand_waits_for_no_longer_than_a_lease(
         assert run.end() == 4
     assert "is waited for, for up to 1s: " in run.seen
     assert "Error: the ledger " in run.seen
+    assert "retention" not in run.seen
     assert pinstripe("show-run", "last").code == 0
 
 
@@ -159,3 +160,4 @@ def test_a_signal_ends_a_worker_whose_server_has_gone(
         worker.wait_for("can't be reached")
         worker.process.send_signal(number)
         assert worker.end() == code
+    assert "retention" not in worker.seen
