@@ -23,6 +23,7 @@ from pinstripe.executing import CURRENT
 from pinstripe.outcome import error_text
 from pinstripe.process_call import Call, unstarted
 from pinstripe.process_messages import HEADER, read_header
+from pinstripe.socket_folders import SOCKET, make_folder, remove_dead
 from pinstripe.threads import start_thread
 
 if TYPE_CHECKING:
@@ -219,10 +220,10 @@ class Processes:
         return obstacle if raised is None else told(raised)
 
     async def _serve(self) -> None:
-        import tempfile
-
-        folder = tempfile.mkdtemp(prefix="pinstripe-")  # only its owner may enter it
-        self._address = os.path.join(folder, "socket")  # noqa: PTH118 - as above
+        with contextlib.suppress(RuntimeError):  # there is no thread to be had: another process removes them
+            await start_thread(asyncio.get_running_loop(), "pinstripe processes", remove_dead)
+        folder = make_folder()
+        self._address = os.path.join(folder, SOCKET)  # noqa: PTH118 - as above
         try:
             self._server = await asyncio.start_unix_server(self._listen, self._address)
         except BaseException:
