@@ -142,10 +142,11 @@ class Postgres:
             url = url.set(password=password)
         return url.render_as_string(hide_password=False)
 
-    def create_database(self) -> str:
-        """Make an empty database of `app_owner`'s; give its name."""
+    def create_database(self, template: str | None = None) -> str:
+        """Make a database of `app_owner`'s, empty or a copy of one that nobody is connected to; give its name."""
         name = _new_name("test")
-        self._administer(f'create database "{name}" owner {OWNER} template "{self._template}" {self._strategy}')
+        template = template or self._template
+        self._administer(f'create database "{name}" owner {OWNER} template "{template}" {self._strategy}')
         return name
 
     def drop_database(self, name: str) -> None:

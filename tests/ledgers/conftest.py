@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ledgers.ready import ReadyLedgers
 from tests.ledgers.stores import Hand, PostgresStores, SQLiteStores
 
 if TYPE_CHECKING:
@@ -66,10 +67,17 @@ def ledgers_database(postgres: Postgres) -> Iterator[tuple[str, Hand]]:
         yield postgres.url(name, "app_owner"), hand
 
 
+@pytest.fixture(scope="session")
+def ready_ledgers(postgres: Postgres) -> Iterator[ReadyLedgers]:
+    """Give ledgers on PostgreSQL that are made ahead."""
+    with closing(ReadyLedgers(postgres)) as ready:
+        yield ready
+
+
 @pytest.fixture
-def new_postgres_store(ledgers_database: tuple[str, Hand]) -> Iterator[NewStore]:
+def new_postgres_store(ledgers_database: tuple[str, Hand], ready_ledgers: ReadyLedgers) -> Iterator[NewStore]:
     """Give what makes stores in schemas."""
-    stores = PostgresStores(*ledgers_database)
+    stores = PostgresStores(*ledgers_database, ready_ledgers)
     yield stores
     stores.remove()
 
@@ -92,6 +100,7 @@ async def store(new_store: NewStore, clock: HandClock) -> AsyncIterator[Store]:
 @pytest.fixture
 async def ledger(store: Store) -> Ledger:
     """Give a ledger that is open for writing."""
+    store.prepare()
     ledger = store.ledger()
     await ledger.open()
     return ledger

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pinstripe.clock import Clock
     from tests.ledgers.conftest import HandClock
+    from tests.ledgers.ready import ReadyLedgers
     from tests.ledgers.stores import Hand, NewStore
     from tests.postgres import Postgres
 
@@ -31,6 +32,10 @@ class Database:
         self.url = url
         self.schema = f"ledger_{secrets.token_hex(6)}"
         self._hand = hand
+
+    def prepare(self, ready: ReadyLedgers, clock: Clock) -> None:
+        """Let a ledger have been made in it before; nobody has looked at it yet."""
+        self.url, self.schema, self._hand = ready.take(clock)
 
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute a statement; give its rows, if it has any."""
@@ -83,8 +88,10 @@ def database(ledgers_database: tuple[str, Hand]) -> Iterator[Database]:
     """Give a ledger's schema, which the first store makes."""
     url, hand = ledgers_database
     database = Database(url, hand)
+    own = database.schema
     yield database
-    hand.connection.execute(f"drop schema if exists {database.schema}, {database.schema}_engine cascade".encode())
+    if database.schema == own:
+        hand.connection.execute(f"drop schema if exists {database.schema}, {database.schema}_engine cascade".encode())
 
 
 @pytest.fixture
@@ -106,8 +113,9 @@ async def new_process(database: Database, clock: HandClock) -> AsyncIterator[New
 
 
 @pytest.fixture
-async def process(new_process: NewProcess) -> Store:
+async def process(new_process: NewProcess, database: Database, ready_ledgers: ReadyLedgers, clock: HandClock) -> Store:
     """Give the store of one process."""
+    database.prepare(ready_ledgers, clock)
     return await new_process()
 
 
