@@ -46,7 +46,7 @@ class Size:
 
     `waiting` jobs are enqueued and drained, `paced` ones meet an idle worker, which is idle for `idle` seconds; one
     worker executes `grown` of them in its life. `due` schedules are due at once, `fires` times, every
-    `beat` seconds; `simulated` jobs live for `simulated_days`.
+    `beat` seconds; `simulated` jobs live for `simulated_days`. `processes` says how many workers are compared.
     """
 
     rounds: int = 20
@@ -68,6 +68,7 @@ class Size:
     simulated_days: int = 365
     grown: int = 1_000_000
     peer_rounds: int = 3
+    processes: tuple[int, ...] = (1, 2, 4, 8)
 
 
 FULL = Size()
@@ -110,6 +111,7 @@ TINY = Size(
     simulated_days=30,
     grown=60,
     peer_rounds=1,
+    processes=(1, 2),
 )
 
 

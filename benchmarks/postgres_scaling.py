@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from benchmarks.databases import Postgres
 
 TITLE = "more worker processes on PostgreSQL, jobs that wait"
-NUMBERS = (1, 2, 4, 8)
 WAIT = 20
 """Milliseconds that each job waits. A process executes 20 at once by default, so it could do 1,000 a second."""
 
@@ -45,13 +44,13 @@ class Nap(BackgroundJob):
 
 def measure(size: Size) -> Sequence[Figure]:
     """Drain a number that grows with the processes, so that each time it takes as long at best."""
-    rates: dict[int, list[float]] = {number: [] for number in NUMBERS}
-    shares: dict[int, list[float]] = {number: [] for number in NUMBERS}
+    rates: dict[int, list[float]] = {number: [] for number in size.processes}
+    shares: dict[int, list[float]] = {number: [] for number in size.processes}
     cores = len(os.sched_getaffinity(0))
     with postgres() as server, project() as folder:
         (folder / "lib/background_jobs/nap.py").write_text(JOB.format(seconds=WAIT / 1_000), "utf-8")
         for _ in range(size.fan_out_rounds):
-            for number in NUMBERS:
+            for number in size.processes:
                 with server.ledger():
                     rate, share = _drain(server, folder, size.waiting // 4 * number, number)
                 rates[number].append(rate)
@@ -59,7 +58,7 @@ def measure(size: Size) -> Sequence[Figure]:
                     shares[number].append(share)
         figures = [server.figure()]
     alone = middle(rates[1])
-    for number in NUMBERS:
+    for number in size.processes:
         note = f"{middle(rates[number]) / alone:.2f} x; " if number > 1 else ""
         if shares[number]:
             note += f"PostgreSQL takes {middle(shares[number]):.0f} % of a core, of {cores}"

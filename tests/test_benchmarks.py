@@ -33,7 +33,7 @@ MEASURED = {
     "tenant_queries": "SQLite, the service",
     "postgres": "20 calls of `await workspace.enqueue_background_job()`",
     "postgres_idle": "from the call that enqueues to the job's first line, p50",
-    "postgres_scaling": "jobs that wait for 20 ms, `start-worker --processes 8`",
+    "postgres_scaling": "jobs that wait for 20 ms, `start-worker --processes 2`",
     "postgres_history": "list-runs, --tenant --status failed",
 }
 
