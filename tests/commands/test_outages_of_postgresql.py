@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe.commands.by_hand import AT_ONCE
 from tests.postgres import OWNER
 
 if TYPE_CHECKING:
@@ -76,6 +77,22 @@ def test_a_run_by_hand_waits_for_no_longer_than_a_lease(
     assert "Error: the ledger " in run.seen
     assert "retention" not in run.seen
     assert pinstripe("show-run", "last").code == 0
+
+
+def test_a_second_ctrl_c_ends_a_run_by_hand_that_waits_and_says_what_becomes_of_it(
+    server: Postgres, started: Start, pinstripe: Command
+) -> None:
+    run = started("run-background-job", "await_file", "--tenant", "acme")
+    run.wait_for("waiting")
+    with server.stopped():
+        run.process.send_signal(signal.SIGINT)
+        run.wait_for("is away, and is waited for, for up to 60s: ")
+        assert "Stopping… press Ctrl-C again to stop at once.\n" in run.seen
+        run.process.send_signal(signal.SIGINT)
+        assert run.end() == 130
+    assert run.seen.endswith(AT_ONCE)
+    (recorded,) = pinstripe("list-runs", "--json").json
+    assert (recorded["status"], recorded["executions"]["cancelled"]) == ("cancelled", 1)
 
 
 def test_who_follows_a_run_goes_on(server: Postgres, go: Path, started: Start, process: Command) -> None:

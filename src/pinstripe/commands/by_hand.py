@@ -36,6 +36,12 @@ STOPPING = {
     signal.SIGTERM: "Stopping… another SIGTERM, or Ctrl-C, stops at once.\n",
 }
 
+AT_ONCE = (
+    "Stopped at once. The next command marks as interrupted what the ledger doesn't know the end of; "
+    "`pinstripe retry-run last` carries on.\n"
+)
+"""What is said of a run that a second signal has ended."""
+
 SAME_SIGNAL = 1.0
 """Seconds in which a second SIGTERM counts as the first: timeout(1) sends one to the process and one to its group."""
 
@@ -153,12 +159,12 @@ class _HandRun:
         now = time.monotonic()
         if self._signal is not None:
             if number == signal.SIGINT or now - self._signalled >= SAME_SIGNAL:
+                if self._screen is not None and self._screen.begun:
+                    _write(AT_ONCE)
                 os._exit(CODES[signal.Signals(number)])
             return
         self._signal, self._signalled = number, now
-        # Said here, so that it is said also while a job blocks the event loop. The line may have a ^C or the bar on it.
-        with suppress(OSError):
-            os.write(2, ("\n" if os.isatty(2) else "").encode() + STOPPING[signal.Signals(number)].encode())
+        _write(STOPPING[signal.Signals(number)])
         self._loop.call_soon_threadsafe(self._begin_stopping)
 
     def _begin_stopping(self) -> None:
@@ -167,6 +173,15 @@ class _HandRun:
             self._project.stop()
         else:
             self._task.cancel()
+
+
+def _write(text: str) -> None:
+    """Say something in a signal's handler, and so also while a job blocks the event loop.
+
+    The line may have a ^C or the bar on it.
+    """
+    with suppress(OSError):
+        os.write(2, ("\n" if os.isatty(2) else "").encode() + text.encode())
 
 
 async def leave(code: int, former: frozenset[threading.Thread], *, by: str = "a job") -> None:
