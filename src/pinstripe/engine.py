@@ -98,8 +98,8 @@ class Carrier(Protocol[Connection_contra]):
         """
         ...
 
-    async def take(self, connection: Connection_contra, most: int) -> list[int]:
-        """Give the chunks of up to `most` tickets, the next to be served first, and consume those.
+    async def take(self, connection: Connection_contra, most: int) -> list[Ticket | None]:
+        """Give up to `most` tickets, the next to be served first, and consume them; None for one whose chunk is gone.
 
         Two transactions at once are given different ones. A chunk of which something is left is to be minted again.
         """

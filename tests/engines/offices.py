@@ -12,6 +12,7 @@ import asyncpg
 from pinstripe.engine import NewTicket
 from pinstripe.engines.embedded import EmbeddedEngine
 from pinstripe.engines.pgqueuer import PgQueuerEngine
+from pinstripe.engines.pgqueuer_tables import EngineTables
 from pinstripe.ledgers.postgres.schema import Schema
 from pinstripe.ledgers.postgres.statements import statements
 from pinstripe.ledgers.postgres.transaction import Transaction
@@ -179,7 +180,7 @@ class EmbeddedOffice:
 
 
 class PgQueuerOffice:
-    """A ledger's schema in PostgreSQL, and PgQueuer's beside it, which carries tickets: all that it is told."""
+    """A ledger's schema in PostgreSQL, with chunks, and PgQueuer's beside it, which carries their tickets."""
 
     def __init__(self, url: str, schema: str) -> None:
         self.url = url
@@ -204,19 +205,23 @@ class PgQueuerOffice:
     async def install(self) -> None:
         """Make the schemas."""
         connection = await self.connect()
-        await Schema(self.schema, "the tests' database").migrate(connection, self.engine())
+        await Schema(self.schema, "the tests' database").migrate(connection, EngineTables(self.schema))
         await connection.close()
 
     async def put(self, engine: PgQueuerEngine, *chunks: Chunk) -> None:
-        await self.mint(engine, *chunks)
+        async with self.transaction() as tx:
+            await self.put_in(tx, *chunks)
+            await engine.mint(tx, [NewTicket(*chunk) for chunk in chunks])
 
     async def put_and_claim(self, engine: PgQueuerEngine, *chunks: Chunk) -> list[int]:
         async with self.transaction() as tx:
+            await self.put_in(tx, *chunks)
             await engine.mint(tx, [NewTicket(*chunk) for chunk in chunks])
-            return await engine.take(tx, 1_000)
+            return await self._claim(tx, engine, 1_000)
 
     async def put_away(self, engine: PgQueuerEngine, chunk: Chunk) -> None:
-        """Do nothing: what it isn't told of is not in its tables."""
+        async with self.transaction() as tx:
+            await self.put_in(tx, chunk, selects=True)
 
     async def mint(self, engine: PgQueuerEngine, *chunks: Chunk) -> None:
         async with self.transaction() as tx:
@@ -226,18 +231,19 @@ class PgQueuerOffice:
         taken: list[int] = []
         try:
             async with self.transaction() as tx:
-                taken = await engine.take(tx, most)
+                taken = await self.take(tx, engine, most)
                 raise UndoneError  # noqa: TRY301 - as a claim that fails
         except UndoneError:
             return taken
 
     async def claim(self, engine: PgQueuerEngine, most: int) -> list[int]:
         async with self.transaction() as tx:
-            return await engine.take(tx, most)
+            return await self._claim(tx, engine, most)
 
     async def claim_some(self, engine: PgQueuerEngine, tag: int) -> int:
         async with self.transaction() as tx:
-            (taken,) = await engine.take(tx, 1)
+            (taken,) = await self.take(tx, engine, 1)
+            await tx.connection.execute(f"update {self.schema}.chunks set tag = $1 where id = $2", tag, taken)
             await engine.mint(tx, [NewTicket(taken, 1, tag)])
         return taken
 
@@ -265,6 +271,22 @@ class PgQueuerOffice:
                 yield Transaction(connection, statements(self.schema))
         finally:
             connection.terminate()
+
+    async def take(self, tx: Transaction, engine: PgQueuerEngine, most: int) -> list[int]:
+        """Take tickets in a transaction; give their chunks."""
+        return _chunks([ticket for ticket in await engine.take(tx, most) if ticket is not None])
+
+    async def _claim(self, tx: Transaction, engine: PgQueuerEngine, most: int) -> list[int]:
+        taken = await self.take(tx, engine, most)
+        await tx.connection.execute(f"delete from {self.schema}.chunks where id = any($1::bigint[])", taken)
+        return taken
+
+    async def put_in(self, tx: Transaction, *chunks: Chunk, selects: bool = False) -> None:
+        """Write chunks in a transaction."""
+        insert = f"insert into {self.schema}.chunks(id, run, flow, band, tag, until) values ($1, $2, $3, $4, $5, $6)"
+        for chunk in chunks:
+            *head, tag = _whole(chunk)
+            await tx.connection.execute(insert, *head, None if selects else tag, tag + 1)
 
     async def _listen(self) -> asyncpg.Connection | None:
         return None if self.pooled else await self.connect()

@@ -1,7 +1,8 @@
 """The engine of the PostgreSQL ledger: PgQueuer carries its tickets, in tables of its own beside the ledger's.
 
-Of PgQueuer only the repository of queries is used. A ticket is minted, taken and logged off in the ledger's own
-transactions, so that none outlives its claim, and none is lost or doubled by a crash; its number is nobody's business.
+A ticket is minted, taken and logged off in the ledger's own transactions, so that none outlives its claim, and none is
+lost or doubled by a crash; its number is nobody's business. Each of it is one call of a function in the engine's
+schema, which `pinstripe.engines.pgqueuer_tables` makes.
 """
 
 from __future__ import annotations
@@ -12,19 +13,13 @@ import logging
 import random
 import threading
 import time
-import uuid
 from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
-import pgqueuer
-from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
-from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.domain.settings import DBSettings, Durability
-from pgqueuer.domain.types import Channel, QueueEntrypoint, QueueManagerId
-from pgqueuer.ports.repository import EntrypointExecutionParameter
 
+from pinstripe.engine import Ticket
+from pinstripe.engines.pgqueuer_tables import SPAN, schema_of
 from pinstripe.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -34,13 +29,7 @@ if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.transaction import Transaction
     from pinstripe.ledgers.statements import Statements
 
-ENTRYPOINT = "pinstripe"
-"""Under which all tickets are."""
-
-SPAN = 1 << 30
-"""How many places each band has in PgQueuer's priorities, which are 32-bit numbers: the three lie one below another."""
-
-REANCHOR = 1 << 29
+REANCHOR = SPAN // 2
 """How far a band may have been served beyond its anchor before that is moved: half of its places are left then."""
 
 ANCHORED = 60.0
@@ -61,18 +50,11 @@ LOOK_EVERY = 0.25
 JITTER = 0.001
 """Seconds among which those who hear the same news part: the first of them may have done all by then."""
 
-_NOBODY = QueueManagerId(uuid.UUID(int=0))
-_NEVER = timedelta(days=36_500)
-_LONG_AGO = timedelta(days=-1)
-"""When a ticket may be taken, from its minting on: at once, in the same transaction too, however the clock is set."""
-
 _log = logging.getLogger("pinstripe")
 
 
 class PgQueuerEngine:
     """An engine over PgQueuer's tables in the schema `<schema>_engine`; see `pinstripe.engine.Carrier`."""
-
-    version = str(pgqueuer.__version__)  # type: ignore[attr-defined]  # it is public: their command shows it
 
     def __init__(
         self, schema: str, statement: Statements, connect: Callable[[], Awaitable[asyncpg.Connection | None]]
@@ -81,15 +63,14 @@ class PgQueuerEngine:
 
         `connect` gives a connection of its own to listen on, or None where that can't be; it raises `LedgerError`.
         """
-        self.settings = engine_settings(schema)
+        self.schema = schema_of(schema)
+        """The name of the schema that PgQueuer's tables are in."""
+        self.channel = self.schema
+        """On which news are told."""
         self.lost = True
         """Whether something may have been missed since it was last set to False: a connection was made anew."""
         self._statement = statement
         self._connect = connect
-        self._schedules = QuerySchedulerBuilder(self.settings)
-        self._environment = QueryBuilderEnvironment(self.settings)
-        self._builder = QueryQueueBuilder(self.settings)
-        self._parameters = {QueueEntrypoint(ENTRYPOINT): EntrypointExecutionParameter(concurrency_limit=0)}
         self._heard = asyncio.Event()
         self._hears_soon = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,16 +79,6 @@ class PgQueuerEngine:
         self._deaf = True
         self._anchors_known: dict[int, int] = {}
         self._anchored_at = float("-inf")
-
-    @property
-    def schema(self) -> str:
-        """The schema that PgQueuer's tables are in."""
-        return str(self.settings.db_schema)
-
-    @property
-    def channel(self) -> str:
-        """The channel on which news are told."""
-        return str(self.settings.channel)
 
     async def open(self) -> None:
         """Begin to listen on the running event loop. Idempotent."""
@@ -125,15 +96,6 @@ class PgQueuerEngine:
             listening.cancel()
             await asyncio.wait([listening])
 
-    async def install(self, connection: asyncpg.Connection) -> None:
-        """Make PgQueuer's tables in their schema, which is there, in the transaction of the connection."""
-        await self._queries(connection).install(create_schema=False)
-        await self._queries(connection).optimize_autovacuum()
-
-    async def upgrade(self, connection: asyncpg.Connection) -> None:
-        """Let PgQueuer bring its tables up to date."""
-        await self._queries(connection).apply_upgrade()
-
     async def mint(self, tx: Transaction, tickets: Sequence[NewTicket], *, anew: bool = False) -> None:
         """Give each of some chunks a ticket; one that has one keeps it.
 
@@ -141,37 +103,24 @@ class PgQueuerEngine:
         """
         if not tickets:
             return
-        many = len(tickets)
         anchors = await self._anchors(tx)
-        ordered = sorted(tickets)  # who mints the same ones waits for us, and is never waited for
-        conflict: Any = "update_priority" if anew else "skip"
-        await self._queries(tx.connection).enqueue(
-            [ENTRYPOINT] * many,
-            [str(ticket.chunk).encode() for ticket in ordered],
-            [priority(ticket.band, ticket.tag - anchors[ticket.band]) for ticket in ordered],
-            [_LONG_AGO] * many,
-            [str(ticket.chunk) for ticket in ordered],
-            on_conflict=conflict,
-        )
+        places = [ticket.tag - anchors[ticket.band] for ticket in tickets]
+        columns = [ticket.chunk for ticket in tickets], [ticket.band for ticket in tickets], places
+        await tx.rows("mint", *columns, anew)
 
-    async def take(self, tx: Transaction, most: int) -> list[int]:
-        """Give the chunks of up to `most` tickets, the next to be served first, and log those off."""
-        queries = self._queries(tx.connection)
-        tickets = await queries.dequeue(most, self._parameters, _NOBODY, None, _NEVER)
-        if tickets:
-            await queries.log_jobs([(ticket, "successful", None) for ticket in tickets])
-        return [int(ticket.payload or 0) for ticket in tickets]
+    async def take(self, tx: Transaction, most: int) -> list[Ticket | None]:
+        """Give up to `most` tickets, the next to be served first; None for one whose chunk is gone."""
+        return [None if row[0] is None else Ticket(*row) for row in await tx.rows("take", most)]
 
     async def announce(self, tx: Transaction) -> None:
         """Let every process that listens hear with the commit that there is news."""
         await tx.connection.execute(self._statement("announce"), self.channel, _NEWS)
 
     async def tidy(self, tx: Transaction) -> None:
-        """Clear PgQueuer's log, and move the anchor of a band that has been served far beyond its own.
+        """Move the anchor of a band that has been served far beyond its own.
 
         Until all that waits there is minted again, which `lost` asks for, new work of that band goes before old.
         """
-        await self._queries(tx.connection).clear_queue_log(ENTRYPOINT)
         if await tx.rows("move_anchors", REANCHOR):
             self._anchored_at = float("-inf")
             self.lost = True
@@ -201,10 +150,6 @@ class PgQueuerEngine:
             return deaf
         self._heard.clear()
         return True
-
-    def _queries(self, connection: Any) -> Queries:
-        driver: Any = Driver(connection)  # nothing of ours listens or notifies by it
-        return Queries(driver, self._environment, self._builder, self._schedules)
 
     async def _anchors(self, tx: Transaction) -> dict[int, int]:
         """Give where each band begins to count. An older anchor makes a ticket wait, until it is minted once more."""
@@ -271,49 +216,6 @@ class PgQueuerEngine:
 
 
 _NEWS = "news"
-
-_BANDS = 2
-"""So that the first of the three bands ends at the largest number, and the last begins above the least."""
-
-
-class Driver:
-    """What PgQueuer's queries need of a connection: to be told the rows as mappings."""
-
-    def __init__(self, connection: Any) -> None:
-        """Work on a `connection` of a transaction."""
-        self._connection = connection
-
-    async def fetch(self, query: str, *values: object) -> list[dict[str, object]]:
-        """Execute one statement; give its rows."""
-        return [dict(row) for row in await self._connection.fetch(query, *values)]
-
-    async def execute(self, query: str, *values: object) -> str:
-        """Execute a statement, or several without values."""
-        said: str = await self._connection.execute(query, *values)
-        return said
-
-
-def engine_settings(schema: str) -> DBSettings:
-    """Name what PgQueuer keeps for the ledger in a `schema`: all, since it takes what is left out from elsewhere."""
-    return DBSettings(
-        prefix="",
-        db_schema=f"{schema}_engine",
-        channel=Channel(f"{schema}_engine"),
-        function="fn_pgqueuer_changed",
-        statistics_table="pgqueuer_statistics",
-        queue_status_type="pgqueuer_status",
-        queue_table="pgqueuer",
-        queue_table_log="pgqueuer_log",
-        trigger="tg_pgqueuer_changed",
-        schedules_table="pgqueuer_schedules",
-        durability=Durability.balanced,
-        widen_id=True,
-    )
-
-
-def priority(band: int, place: int) -> int:
-    """Give PgQueuer's priority, of which the highest goes first, for a `place` in a band counted from its anchor."""
-    return SPAN * (_BANDS - band) - 1 - max(0, min(place, SPAN - 1))
 
 
 def _operation(payload: object) -> str | None:

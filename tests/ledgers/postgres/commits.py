@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
@@ -15,9 +16,15 @@ Cut = Literal["before", "after", "late"]
 _PIECE = 65_536
 _COMMIT = b"commit\0"
 
+_ALONE = re.compile(rb"^P....(\w+)\0-- One run of one execution", re.DOTALL)
+"""A statement that is a transaction by itself, as it is prepared under a name."""
+
+_EXECUTE = re.compile(rb"^B....\0(\w+)\0", re.DOTALL)
+"""A prepared statement, as it is executed."""
+
 
 class Commits:
-    """Forwards what comes to its `port`; `cuts` says which of the next commits are cut, and how, in their order."""
+    """Forwards what comes to its `port`; `cuts` says how the next commits are cut, in their order."""
 
     def __init__(self, host: str, port: int) -> None:
         """Take where the server is."""
@@ -26,6 +33,8 @@ class Commits:
         self.cuts: list[Cut] = []
         self.hears = asyncio.Event()
         """When set, the server hears of a commit that is `late`."""
+        self.heard = asyncio.Event()
+        """Set when it has, and has answered."""
 
     @asynccontextmanager
     async def forwarded(self) -> AsyncIterator[None]:
@@ -40,10 +49,13 @@ class Commits:
     async def _connect(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_connection(*self._server)
         back = asyncio.create_task(self._forward(from_server, to_client))
+        alone: set[bytes] = set()
         try:
             with suppress(OSError):
                 while piece := await from_client.read(_PIECE):
-                    if self.cuts and piece.endswith(_COMMIT):
+                    alone |= {*_ALONE.findall(piece)}
+                    is_commit = piece.endswith(_COMMIT) or not alone.isdisjoint(_EXECUTE.findall(piece))
+                    if self.cuts and is_commit:
                         back.cancel()
                         await asyncio.wait([back])
                         cut = self.cuts.pop(0)
@@ -53,6 +65,7 @@ class Commits:
                         if cut != "before":
                             to_server.write(piece)
                             await from_server.read(_PIECE)
+                            self.heard.set()
                         break
                     to_server.write(piece)
                     await to_server.drain()

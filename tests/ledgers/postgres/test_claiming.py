@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe.ledgers.postgres.turn_edges import end_turn
 from pinstripe.queue import Swept
 from tests.ledgers.postgres.open_transactions import kept_open
 from tests.ledgers.postgres.workers import Worker, join, kill
@@ -97,5 +99,5 @@ async def test_who_was_taken_for_dead_does_not_queue_again_what_another_one_runs
 
 async def test_how_far_a_band_was_served_never_goes_back(worker: Worker, database: Database) -> None:
     for served in (10, 5):
-        await worker.process.write(lambda tx, served=served: tx.run("served", [1], [served]))  # type: ignore[misc]
+        await worker.process.write(partial(end_turn, now=1, served={1: served}))
     assert database.fetch("select served from bands where band = 1") == [(10,)]

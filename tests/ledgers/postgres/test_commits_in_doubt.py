@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pinstripe.ledger import Ledger
     from tests.ledgers.conftest import HandClock
-    from tests.ledgers.postgres.commits import Commits
+    from tests.ledgers.postgres.commits import Commits, Cut
     from tests.ledgers.stores import PostgresStore
 
 T = TypeVar("T")
@@ -114,6 +114,22 @@ async def test_a_run_is_made_once(worker: Ledger, late: Late, store: PostgresSto
     assert store.fetch("select count(*) from runs") == [(3,)]
     assert sorted(tenants_of(await claim(worker))) == ["a", "b"]
     assert len({run.id for run in runs}) == len(runs)
+
+
+@pytest.mark.parametrize("cut", ["before", "after", "late"])
+async def test_a_run_that_is_enqueued_by_one_statement_is_made_once(
+    worker: Ledger, commits: Commits, store: PostgresStore, cut: Cut
+) -> None:
+    await worker.queue.enqueue([new_work("a")])
+    commits.cuts = [cut]
+    (run,) = await worker.queue.enqueue([new_work("b")])
+    assert commits.cuts == []
+    if cut == "late":
+        commits.hears.set()
+        await commits.heard.wait()
+    assert store.fetch("select count(*) from runs") == store.fetch("select count(*) from executions") == [(2,)]
+    assert store.fetch("select id from runs order by n desc limit 1") == [(run.id,)]
+    assert tenants_of(await claim(worker)) == ["a", "b"]
 
 
 async def test_a_process_is_one(late: Late, store: PostgresStore) -> None:

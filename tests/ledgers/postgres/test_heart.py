@@ -93,7 +93,7 @@ async def test_who_holds_its_row_does_not_hold_up_its_beat(
     await process.write(lambda tx: tx.run("join_owner", number, 1))
 
     async def claim(tx: Transaction) -> None:
-        assert await tx.value("begin_turn", number, clock.now())
+        assert await tx.value("begin_turn", clock.now(), number)
         heart.beat()
 
     await process.write(claim)

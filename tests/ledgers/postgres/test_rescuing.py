@@ -58,7 +58,7 @@ async def test_a_claim_under_way_comes_before_the_burial(worker: Worker, second:
     ids = [id_ for (id_,) in database.fetch("select id from executions")]
 
     async def start(tx: Transaction) -> None:
-        assert (await tx.row("begin_turn", worker.owner, 0))[0]
+        assert (await tx.row("begin_turn", 0, worker.owner))[0]
         await tx.rows("start_ids", ids, worker.owner, worker.process.clock.now())
 
     async with kept_open(worker.process, start):

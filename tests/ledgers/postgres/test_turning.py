@@ -159,7 +159,7 @@ async def test_tickets_whose_chunks_are_gone_hold_nobody_up(process: Store, monk
     rows = Transaction.rows
 
     async def counted(tx: Transaction, name: str, *values: Any) -> Sequence[Any]:
-        if name == "chunks_of_tickets":
+        if name == "take":
             looks.append(name)
         return await rows(tx, name, *values)
 

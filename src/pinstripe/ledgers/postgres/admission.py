@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pinstripe.ledgers.postgres.chunks import CHUNK, NewChunk, add_chunks, new_ids, next_tags
 from pinstripe.ledgers.postgres.guards import mend_guards
 from pinstripe.ledgers.postgres.slots import Candidate, Slots
+from pinstripe.ledgers.postgres.transaction import columns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -50,7 +51,7 @@ class Admission:
         tenants = await self._tx.rows("resumed_tenants", PAGE)
         if not tenants:
             return False
-        rows = await self._tx.rows("resumed_executions", *_columns(tenants), PAGE)
+        rows = await self._tx.rows("resumed_executions", *columns(tenants), PAGE)
         await self.make_ready(sorted(rows))
         return len(rows) == PAGE or len(tenants) == PAGE
 
@@ -80,11 +81,11 @@ class Admission:
         hidden = [(id_, part) for id_, part in zip(numbers, parts, strict=True) if part.flow is None]
         if hidden:
             values = [(id_, part.run, part.band, len(part.ids)) for id_, part in hidden]
-            await self._tx.run("add_hidden_chunks", *_columns(values))
+            await self._tx.run("add_hidden_chunks", *columns(values))
         if shown:
             await self._show(shown, in_front=in_front)
         pairs = [(id_, chunk) for chunk, part in zip(numbers, parts, strict=True) for id_ in part.ids]
-        await self._tx.run("make_ready", *_columns(pairs))
+        await self._tx.run("make_ready", *columns(pairs))
 
     async def _read_flows(self, runs: Collection[int]) -> dict[int, tuple[str | None, int]]:
         """Give the flow and band of each run; it has no flow while its tenants are being selected, and that goes on."""
@@ -109,17 +110,13 @@ class Admission:
         if in_front:
             self.finished |= tags
 
-    async def note_finished(self, served: Mapping[Flow, int] | None = None) -> None:
-        """Keep until when flows are served: what was made ready in front, and what is given; last of all.
+    async def note_finished(self) -> None:
+        """Keep until when flows are served of what was made ready in front; last of all.
 
         It locks them, which others note too: so it is done once, in one order.
         """
-        finished = {**self.finished}
-        for place, finish in (served or {}).items():
-            finished[place] = max(finish, finished.get(place, 0))
-        if finished:
-            rows = sorted((band, flow, finish) for (band, flow), finish in finished.items())
-            await self._tx.run("fronts", *_columns(rows))
+        if self.finished:
+            await self._tx.run("fronts", *columns([(*place, finish) for place, finish in self.finished.items()]))
             self.finished.clear()
 
     # Limits: an execution of a limited job takes up a slot from when it is admitted, or started, to when it ends.
@@ -150,7 +147,7 @@ class Admission:
         await self.lock_limits(jobs)
         capped = [(job, tenant, most) for (job, tenant), most in sorted(many.items()) if self._caps(job)]
         if capped:
-            await self._tx.rows("uncap", *_columns(capped), True, PAGE)  # noqa: FBT003 - a value of a statement
+            await self._tx.rows("uncap", *columns(capped), True, PAGE)  # noqa: FBT003 - a value of a statement
         await self._admit(jobs)
 
     async def admit_limited(self, job: str) -> bool:
@@ -177,7 +174,7 @@ class Admission:
         if jobs:
             await self.lock_limits(jobs)
             if free:
-                moved = await self._tx.rows("uncap", *_columns(free), False, PAGE)  # noqa: FBT003 - as above
+                moved = await self._tx.rows("uncap", *columns(free), False, PAGE)  # noqa: FBT003 - as above
                 if len(moved) == PAGE:  # there may be more of the last one
                     last = max((job, tenant) for job, tenant in moved)
                     following = max([first, *((job, tenant) for job, tenant, _ in tenants if (job, tenant) < last)])
@@ -271,7 +268,3 @@ class _Page:
         """Tell whether there may be more to admit: a slot is free, and all that was asked for was there."""
         found = self.found[job]
         return found > 0 and found == self._free[job] and (job in self._full or found >= PAGE)
-
-
-def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [[*column] for column in zip(*rows, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinstripe.engine import NewTicket, Ticket
+from pinstripe.engine import NewTicket
 from pinstripe.ledgers.pauses import PAUSED
 from pinstripe.ledgers.picking import Pick, merge
 from pinstripe.ledgers.postgres.admission import Candidate
@@ -16,9 +16,11 @@ from pinstripe.run import ExecutionStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pinstripe.engine import Ticket
     from pinstripe.engines.pgqueuer import PgQueuerEngine
     from pinstripe.ledgers.pauses import Pauses
     from pinstripe.ledgers.postgres.admission import Admission
+    from pinstripe.ledgers.postgres.chunks import Flow
     from pinstripe.ledgers.postgres.settling_works import Ended
     from pinstripe.ledgers.postgres.transaction import Transaction
 
@@ -78,6 +80,8 @@ class Claim:
         self.started: list[Row] = []
         self.ended: Ended = {}
         """What ended instead of starting, to be counted into its runs."""
+        self.emptied: list[int] = []
+        """Chunks that hold nothing more, which are to be deleted."""
         self.more = False
         """Whether there may be more, as where much of what was taken may not start."""
 
@@ -90,12 +94,11 @@ class Claim:
         """Take the tickets of what is next for so many `slots`: of all chunks that may have a part in it."""
         wanted, useless = appetite.tickets(slots), 0
         while wanted > 0:
-            ids = await self._engine.take(self._tx, wanted)
-            if ids:
-                chunks = [Ticket(*row) for row in await self._tx.rows("chunks_of_tickets", ids)]
-                self._tickets = sorted(self._tickets + chunks, key=_order)
-                useless += len(ids) - len(chunks)
-            if len(ids) < wanted or len(self._tickets) >= slots:
+            taken = await self._engine.take(self._tx, wanted)
+            useful = [ticket for ticket in taken if ticket is not None]
+            self._tickets = sorted(self._tickets + useful, key=_order)
+            useless += len(taken) - len(useful)
+            if len(taken) < wanted or len(self._tickets) >= slots:
                 break
             if _is_enough(self._tickets, slots):
                 break
@@ -158,12 +161,15 @@ class Claim:
         await self._put_back(moves)
         self.more = self.more or bool(verdicts)
 
-    async def note_served(self, admission: Admission) -> None:
-        """Keep how far bands and flows have been served, as far as that says anything; last of all."""
-        if self._served:
-            await self._tx.run("served", [*self._served], [*self._served.values()])
-        finished = {place: finish for place, finish in self._finished.items() if finish > self._served[place[0]]}
-        await admission.note_finished(finished)
+    @property
+    def served(self) -> dict[int, int]:
+        """How far bands have been served."""
+        return self._served
+
+    @property
+    def finished(self) -> dict[Flow, int]:
+        """Until when flows have been served, as far as that says more than how far their bands have been."""
+        return {place: finish for place, finish in self._finished.items() if finish > self._served[place[0]]}
 
     def _columns(self) -> tuple[list[int], list[int]]:
         return [pick.ticket.chunk for pick in self._picks], [pick.many for pick in self._picks]
@@ -214,24 +220,21 @@ class Claim:
                 counts[status] = counts.get(status, 0) + 1
 
     async def _put_back(self, moves: dict[int, tuple[int, int]]) -> None:
-        """Leave chunks with what they still hold, and mint those again; delete those that hold nothing more.
+        """Leave chunks with what they still hold, and mint those again; those that hold nothing more are `emptied`.
 
         Of each chunk that was picked `moves` tells how many executions were found, and how many turns of its flow they
         took: what is ended takes none. Where less was found than was picked, nothing more is there.
         """
         left: list[tuple[int, int, int]] = []
-        empty: list[int] = []
         tickets = [ticket for ticket in self._tickets if ticket.chunk not in moves]
         for pick in self._picks:
             ticket = pick.ticket
             found, turns = moves[ticket.chunk]
             if pick.is_whole or found < pick.many:
-                empty.append(ticket.chunk)
+                self.emptied.append(ticket.chunk)
             else:
                 left.append((ticket.chunk, turns, found - turns))
                 tickets.append(ticket._replace(tag=ticket.tag + turns))
-        if empty:
-            await self._tx.run("delete_chunks", empty)
         if left:
             await self._tx.run("move_chunks", *([*column] for column in zip(*left, strict=True)))
         await self._engine.mint(self._tx, [NewTicket(each.chunk, each.band, each.tag) for each in tickets])

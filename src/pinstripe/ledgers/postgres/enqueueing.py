@@ -16,6 +16,7 @@ from pinstripe.ledgers.postgres.chunks import CHUNK, NewChunk
 from pinstripe.ledgers.postgres.guards import take_guards
 from pinstripe.ledgers.postgres.settling import count
 from pinstripe.ledgers.postgres.texts import writable
+from pinstripe.ledgers.postgres.transaction import columns
 from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of
 from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
@@ -60,8 +61,8 @@ class Enqueueing:
         Raises `LedgerError` for one with a `local_time` whose schedule the ledger doesn't know.
         """
         tx = self._tx
-        if len(works) == 1 and _is_plain(works[0], self._now) and not (tx.again or tx.has_snapshot):
-            return [await self._put_plain(works[0])]
+        if len(works) == 1 and is_plain(works[0], self._now) and not (tx.again or tx.has_snapshot):
+            return [await self.put_plain(works[0])]
         if tx.again:  # all of them were committed together, or none
             rows = await tx.rows("runs_of_ids", [work.run.id for work in works])
             if rows:
@@ -83,13 +84,11 @@ class Enqueueing:
             for place, work in enumerate(works)
         ]
 
-    async def _put_plain(self, work: NewWork) -> Put:
-        """Put a run of one execution in that may start at once, as most are: in one statement, and its ticket."""
+    async def put_plain(self, work: NewWork) -> Put:
+        """Put a run in that `is_plain`: in one statement."""
         new = _New(work, self._now)
         values = new.columns(self._written(work.run.selection))[1:]
-        n, chunk, tag = await self._tx.row("enqueue_plain", *values, self._now, new.executions[0].tenant)
-        await self._engine.mint(self._tx, [NewTicket(chunk, work.priority.band, tag)])
-        return Put(n, is_new=True)
+        return Put(await self._tx.value("enqueue_plain", *values, self._now, new.executions[0].tenant), is_new=True)
 
     async def _check_schedules(self, works: Sequence[NewWork]) -> None:
         """Refuse what would have no place where it is kept that each tenant has a local time once."""
@@ -111,7 +110,7 @@ class Enqueueing:
         if not new:
             return set()
         await self._number(new)
-        runs = _columns([each.columns(self._written(each.work.run.selection)) for each in new])
+        runs = columns([each.columns(self._written(each.work.run.selection)) for each in new])
         if has_keys:
             written = {n for (n,) in await self._tx.rows("enqueue_runs", *runs, self._now)}
             for each in new:
@@ -124,8 +123,8 @@ class Enqueueing:
             if row.id in left:
                 row.meet(self._now)
         chunks = [chunk for each in new if each.written for chunk in each.chunks()]
-        executions = _columns([row.columns() for row in rows], 10)
-        written_chunks = _columns(chunks, 6)
+        executions = columns([row.columns() for row in rows], 10)
+        written_chunks = columns(chunks, 6)
         if has_keys:
             await self._tx.run("enqueue_executions", *executions, *written_chunks, self._now)
         else:
@@ -287,7 +286,7 @@ class _Execution:
         return (*columns, self._error, self._finished)
 
 
-def _is_plain(work: NewWork, now: int) -> bool:
+def is_plain(work: NewWork, now: int) -> bool:
     """Tell whether a work is one execution that may start at once, whatever else there is."""
     is_one = work.tenants is not None and len(work.tenants) == 1
     has_rules = work.key is not None or work.overlap is not None or work.local_time is not None
@@ -307,8 +306,3 @@ def _by_key(works: Sequence[NewWork]) -> tuple[dict[_Key, int], dict[int, int]]:
 
 def _key(work: NewWork) -> _Key | None:
     return None if work.key is None else _Key(work.run.job, work.key_tenant, writable(work.key))
-
-
-def _columns(rows: Sequence[Sequence[Any]], many: int = 0) -> list[list[Any]]:
-    """Give rows column by column; of none, so many empty ones."""
-    return [[*column] for column in zip(*rows, strict=True)] if rows else [[] for _ in range(many)]

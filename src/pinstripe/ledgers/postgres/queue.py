@@ -11,7 +11,7 @@ from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres import listing, queue_status, selecting
 from pinstripe.ledgers.postgres.admission import FIRST, Admission
 from pinstripe.ledgers.postgres.callers import within
-from pinstripe.ledgers.postgres.enqueueing import Enqueueing
+from pinstripe.ledgers.postgres.enqueueing import Enqueueing, is_plain
 from pinstripe.ledgers.postgres.sweeping import Sweeps
 from pinstripe.ledgers.postgres.texts import check_tenants, writable
 from pinstripe.ledgers.postgres.turning import Turns
@@ -59,10 +59,19 @@ class PostgresQueue:
         put = partial(self._enqueue, works=works)
         if connection is not None:
             return await within(self._store, connection, put)
+        if len(works) == 1 and is_plain(works[0], self._store.clock.now()):
+            return await self._store.write(partial(self._enqueue_plain, work=works[0]), single=True)
         if all(work.key is None for work in works):
             return await self._store.write(put)
         async with self._with_keys:
             return await self._store.write(put)
+
+    async def _enqueue_plain(self, tx: Transaction, work: NewWork) -> list[Run]:
+        if tx.again:
+            return await self._enqueue(tx, [work])
+        now = self._store.clock.now()
+        await Enqueueing(tx, self._store.engine, now).put_plain(work)
+        return [new_queued_run(work, to_datetime(now))]
 
     async def _enqueue(self, tx: Transaction, works: Sequence[NewWork]) -> list[Run]:
         now = self._store.clock.now()

@@ -160,4 +160,4 @@ def is_newer(version: str, known: str) -> bool:
 
 
 def _parts(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)[:3]]
+    return [int(part) for part in re.findall(r"\d+", version)[:4]]

@@ -78,10 +78,15 @@ async def count(tx: Transaction, ended: Mapping[int, Mapping[ExecutionStatus, in
     `ended` tells by the run's number how many ended how. The runs are locked, in the order of their numbers, until the
     transaction ends: it is the last that a transaction does, but for noting who has been served.
     """
-    rows = [(run, *(counts.get(status, 0) for status in _FINAL)) for run, counts in sorted(ended.items())]
-    rows = [row for row in rows if any(row[1:])]
+    rows = sorted((run, *many) for run, many in final_counts(ended).items())
     if rows:
         await tx.run("settled", now, *([*column] for column in zip(*rows, strict=True)))
+
+
+def final_counts(ended: Mapping[int, Mapping[ExecutionStatus, int]]) -> dict[int, tuple[int, ...]]:
+    """Give for each run of which anything ended how many succeeded, failed, were cancelled and were skipped."""
+    counts = {run: tuple(many.get(status, 0) for status in _FINAL) for run, many in ended.items()}
+    return {run: many for run, many in counts.items() if any(many)}
 
 
 async def end_rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.ledgers.postgres.guards import free_guards
 from pinstripe.ledgers.postgres.settling import in_order
@@ -10,7 +10,7 @@ from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pinstripe.ledger import Settlement
     from pinstripe.ledgers.postgres.admission import Admission
@@ -33,23 +33,15 @@ async def settle_works(tx: Transaction, settlements: Sequence[Settlement], now: 
 
     The runs are still to be counted, and what this frees is to be given to who waits for it.
     """
-    ended: Ended = {}
-    final: list[int] = []
-    again: list[int] = []
     judged = await _judge_crashes(tx, settlements)
     over = [each for each in judged if each.status is not ExecutionStatus.QUEUED]
-    if over:
-        for id_, run, state in await tx.rows("settle_works", now, *_columns(over)):
-            final.append(id_)
-            counts = ended.setdefault(run, {})
-            status = ExecutionStatus(state)
-            counts[status] = counts.get(status, 0) + 1
+    ended, final, again = read_settled(await tx.rows("settle_works", now, *settled_columns(over)) if over else ())
     back = [each for each in judged if each.status is ExecutionStatus.QUEUED]
     if back:
         dues = [now if each.due_at is None else each.due_at for each in back]
         crashes = [int(each.crash) for each in back]
-        again = [id_ for (id_,) in await tx.rows("requeue", *_columns(back), dues, crashes)]
-    await _keep_logs(tx, judged, {*final, *again}, now)
+        again = [id_ for (id_,) in await tx.rows("requeue", *settled_columns(back), dues, crashes)]
+    await keep_logs(tx, judged, {*final, *again}, now)
     return Settled(ended, final, again)
 
 
@@ -59,6 +51,18 @@ async def free(tx: Transaction, admission: Admission, settled: Settled) -> None:
         await free_guards(tx, admission, settled.final)
     if settled.final or settled.again:
         await admission.free_slots(settled.final + settled.again)
+
+
+def read_settled(rows: Iterable[Sequence[Any]]) -> Settled:
+    """Add up what has reached a final state: by id, run and state."""
+    ended: Ended = {}
+    final: list[int] = []
+    for id_, run, state in rows:
+        final.append(id_)
+        counts = ended.setdefault(run, {})
+        status = ExecutionStatus(state)
+        counts[status] = counts.get(status, 0) + 1
+    return Settled(ended, final, [])
 
 
 async def _judge_crashes(tx: Transaction, settlements: Sequence[Settlement]) -> list[Settlement]:
@@ -78,7 +82,7 @@ async def _judge_crashes(tx: Transaction, settlements: Sequence[Settlement]) -> 
     return in_order(judged)
 
 
-def _columns(settlements: Sequence[Settlement]) -> list[list[object]]:
+def settled_columns(settlements: Sequence[Settlement]) -> list[list[object]]:
     """Give what the statements `settle_works` and `requeue` begin with, column by column."""
     return [
         [each.id for each in settlements],
@@ -92,7 +96,8 @@ def _columns(settlements: Sequence[Settlement]) -> list[list[object]]:
     ]
 
 
-async def _keep_logs(tx: Transaction, settlements: Sequence[Settlement], changed: set[int], now: int) -> None:
+async def keep_logs(tx: Transaction, settlements: Sequence[Settlement], changed: set[int], now: int) -> None:
+    """Keep what those of them printed that were `changed`."""
     logs = [(each.id, each.log, each.status) for each in settlements if each.log is not None and each.id in changed]
     if logs:
         succeeded = [now if status is ExecutionStatus.SUCCEEDED else None for *_, status in logs]

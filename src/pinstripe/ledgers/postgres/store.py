@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import asyncpg
 
+from pinstripe.engines.pgqueuer_tables import EngineTables
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledgers.postgres import connection as connecting
 from pinstripe.ledgers.postgres.connection import is_conflict, is_lost, translated
@@ -121,7 +122,7 @@ class Store:
                 async with pool.acquire() as connection:
                     await self._follow(connection)
                     if write:
-                        await self.schema.migrate(connection, _EngineTables(self), pooled=self.is_pooled)
+                        await self.schema.migrate(connection, EngineTables(self.schema.name), pooled=self.is_pooled)
                     elif self._pool is None:
                         async with connection.transaction():
                             made = await self.schema.is_made(connection)
@@ -162,17 +163,20 @@ class Store:
         except (LedgerError, TimeoutError) as error:
             _log.info("this process could not say good-bye to the ledger %s: %s", self.shown, error)
 
-    async def write(self, request: Callable[[Transaction], Awaitable[T]], *, patient: bool = False) -> T:
+    async def write(
+        self, request: Callable[[Transaction], Awaitable[T]], *, patient: bool = False, single: bool = False
+    ) -> T:
         """Run `request` in a transaction that is committed when this returns; a cancelled one ends when it is done.
 
         It is run again where it failed for another transaction's sake, and where its connection broke: so it builds
         what it gives anew each time, and where `again` says that it may have been committed it looks for what it did.
-        With `patient` a server that is away is waited for, for a lease. Raises `LedgerError` where the ledger can't be
+        With `patient` a server that is away is waited for, for a lease. A `single` statement is begun and committed by
+        no other, unless it is run `again`: then there may be several. Raises `LedgerError` where the ledger can't be
         used.
         """
         if not self._writes:
             raise LedgerError(f"the ledger {self.shown} is not open for writing")
-        task = asyncio.ensure_future(self._run(request, patient=patient))
+        task = asyncio.ensure_future(self._run(request, begin=not single or self.is_pooled, patient=patient))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -219,7 +223,7 @@ class Store:
     ) -> T:
         again, lost, conflicts = False, 0, 0
         while True:
-            unit = _Unit(self, request, begin=begin, again=again)
+            unit = _Unit(self, request, begin=begin or again, again=again)
             try:
                 result = await unit.run()
             except (asyncpg.PostgresError, *connecting.LOST) as error:
@@ -294,26 +298,6 @@ class Store:
             await follow(self.clock, Transaction(connection, self.statement))
 
 
-class _EngineTables:
-    """The engine's own tables, which are looked after without importing it where there is nothing to do."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.schema = f"{store.schema.name}_engine"
-
-    @property
-    def version(self) -> str:
-        from importlib.metadata import version  # only for those who write
-
-        return version("pgqueuer")
-
-    async def install(self, connection: asyncpg.Connection) -> None:
-        await self._store.engine.install(connection)
-
-    async def upgrade(self, connection: asyncpg.Connection) -> None:
-        await self._store.engine.upgrade(connection)
-
-
 class _Unit(Generic[T]):
     """One try of a request."""
 
@@ -346,9 +330,10 @@ class _Unit(Generic[T]):
     async def _in_transaction(self, connection: asyncpg.Connection) -> T:
         tx = Transaction(connection, self._store.statement, again=self._again)
         if not self._begin:
+            await follow(self._store.clock, tx, when_stale=True)
+            self.committing = True
             return await self._request(tx)
         limits = f";{connecting.limits(self._store.lease / 4)}" if self._store.is_pooled else ""
-        # Whatever the database's default is: who waits for a lock must see then what its holder has done.
         await connection.execute(f"begin isolation level read committed{limits}")
         await follow(self._store.clock, tx, when_stale=True)  # who only enqueues has no heart
         result = await self._request(tx)

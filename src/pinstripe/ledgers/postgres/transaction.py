@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pinstripe.ledgers.statements import Statements
+
+
+def columns(rows: Iterable[Sequence[Any]], many: int = 0) -> list[list[Any]]:
+    """Give rows column by column, for `unnest`; of none, so `many` empty ones."""
+    return [[*column] for column in zip(*rows, strict=True)] or [[] for _ in range(many)]
 
 
 class Connection(Protocol):

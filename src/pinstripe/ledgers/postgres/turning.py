@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from pinstripe.ledgers.postgres.admission import Admission
 from pinstripe.ledgers.postgres.claiming import Appetite, Claim, Row
-from pinstripe.ledgers.postgres.settling import count
 from pinstripe.ledgers.postgres.settling_works import free, settle_works
-from pinstripe.ledgers.works import read_queued_run
+from pinstripe.ledgers.postgres.turn_edges import added, begin_turn, end_turn, furthest
 from pinstripe.queue import Started, Taken
 from pinstripe.run import ExecutionStatus
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from pinstripe.ledger import Settlement
-    from pinstripe.ledgers.postgres.settling_works import Ended
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
     from pinstripe.queue import QueuedRun
@@ -75,18 +73,19 @@ class Turns:
         owner = store.ours().id or 0
         if unsure or tx.again:  # or else what is started by a commit that is still on its way would be nobody's
             await tx.rows("wait_for_own", owner)
-        is_alive, pauses, limits, stops, frees, due, selection = await tx.row("begin_turn", owner, now)
+        met, settled = await begin_turn(tx, owner, settlements, now)
+        is_alive, limits = met.is_alive, met.has_limits
         admission = Admission(tx, store.engine, now)
         claim = Claim(tx, store.engine, owner, now)
         if limits and settlements:
             await self._lock_limits(tx, admission, {each.run for each in settlements})
-        settled = await settle_works(tx, settlements, now)
+        settled = settled or await settle_works(tx, settlements, now)
         lost: list[Row] = []
         if is_alive and (unsure or tx.again):  # what has been settled just now runs no more
             lost = [Row(*row) for row in await tx.rows("running_of_worker", owner, [*running])]
-        if frees:
+        if met.frees:
             await free(tx, admission, settled)
-        dues = [due, *(now if each.due_at is None else each.due_at for each in settlements if _runs_again(each))]
+        dues = [met.due, *(now if each.due_at is None else each.due_at for each in settlements if _runs_again(each))]
         more = False
         if any(at is not None and at <= now for at in dues):
             more = await admission.admit_due()
@@ -97,12 +96,20 @@ class Turns:
             if limits:
                 await self._lock_limits(tx, admission, claim.runs)
             if claim.runs:
-                await (claim.sift(admission) if pauses or limits or stops else claim.start())
+                await (claim.sift(admission) if met.has_pauses or limits or met.has_stops else claim.start())
         started = [*lost, *claim.started]
-        runs = await self._begin(tx, started, now)
-        await count(tx, _added(settled.ended, claim.ended), now)
-        await claim.note_served(admission)
-        next_due = min([at for at in (*dues, selection) if at is not None and at > now], default=None)
+        runs = {row.run: known for row in started if (known := self._known.get(row.run)) is not None}
+        begun = await end_turn(
+            tx,
+            now,
+            begun={row.run for row in started} - {*runs},
+            ended=added(settled.ended, claim.ended),
+            emptied=claim.emptied,
+            served=claim.served,
+            finished=furthest(admission.finished, claim.finished),
+        )
+        runs |= {run.n: run for run in begun}
+        next_due = min([at for at in (*dues, met.selection) if at is not None and at > now], default=None)
         taken = Taken(
             [Started(row.id, runs[row.run], *row[2:7]) for row in started], next_due, more or claim.more, not is_alive
         )
@@ -110,18 +117,6 @@ class Turns:
 
     async def _lock_limits(self, tx: Transaction, admission: Admission, runs: Collection[int]) -> None:
         await admission.lock_limits([job for (job,) in await tx.rows("jobs_of_runs", sorted(runs))])
-
-    async def _begin(self, tx: Transaction, rows: Sequence[Row], now: int) -> dict[int, QueuedRun]:
-        """Let runs be `running` of which something was started; give them, with what a worker needs to know."""
-        runs = {row.run: known for row in rows if (known := self._known.get(row.run)) is not None}
-        new = sorted({row.run for row in rows} - {*runs})
-        if not new:
-            return runs
-        found = [read_queued_run(row) for row in await tx.rows("begin_runs", new, now)]
-        left = {*new} - {run.n for run in found}
-        if left:
-            found += [read_queued_run(row) for row in await tx.rows("runs_to_work", sorted(left))]
-        return runs | {run.n: run for run in found}
 
     def _remember(self, *runs: QueuedRun) -> None:
         for run in runs:
@@ -133,12 +128,3 @@ class Turns:
 
 def _runs_again(settlement: Settlement) -> bool:
     return settlement.status is ExecutionStatus.QUEUED
-
-
-def _added(ended: Ended, more: Ended) -> Ended:
-    """Add up what has ended, by run and state."""
-    for run, counts in more.items():
-        mine = ended.setdefault(run, {})
-        for status, many in counts.items():
-            mine[status] = mine.get(status, 0) + many
-    return ended

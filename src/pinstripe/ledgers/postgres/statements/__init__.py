@@ -1,4 +1,7 @@
-"""The statements of the PostgreSQL ledger, in the `.sql` files of this folder; there its schema is `pinstripe`."""
+"""The statements of the PostgreSQL ledger, in the `.sql` files of this folder; there its schema is `pinstripe`.
+
+The engine's, beside it, is `pinstripe_engine`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pinstripe.ledgers.statements import Statements
 SCHEMA = "pinstripe"
 """What the ledger's schema is called in the files of statements and migrations, and where nothing else is said."""
 
-_IN_SCHEMA = re.compile(rf"\b{SCHEMA}\.(?=[a-z])")
+_IN_SCHEMA = re.compile(rf"\b{SCHEMA}(?=(?:_engine)?\.[a-z])")
 
 
 class SchemaStatements(Statements):
@@ -28,7 +31,7 @@ class SchemaStatements(Statements):
 
 def in_schema(sql: str, schema: str) -> str:
     """Let what `sql` says of the schema `pinstripe` be of another one."""
-    return sql if schema == SCHEMA else _IN_SCHEMA.sub(f"{schema}.", sql)
+    return sql if schema == SCHEMA else _IN_SCHEMA.sub(schema, sql)
 
 
 @cache

@@ -52,8 +52,11 @@ select h.id, h.run, 'r:' || h.run, h.band, h.size
 from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) as h(id, run, band, size)
 
 -- name: fronts
+with f as (select * from unnest($1::smallint[], $2::text[], $3::bigint[]) as f(band, flow, finish))
+{note_fronts}
+
+-- name: note_fronts
 -- In one order, for whoever notes the same ones.
 insert into pinstripe.flows(band, flow, finish)
-select f.band, f.flow, f.finish from unnest($1::smallint[], $2::text[], $3::bigint[]) as f(band, flow, finish)
-order by f.band, f.flow collate "C"
+select f.band, f.flow, f.finish from f order by f.band, f.flow collate "C"
 on conflict (band, flow) do update set finish = greatest(flows.finish, excluded.finish)

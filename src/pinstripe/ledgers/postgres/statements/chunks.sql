@@ -22,6 +22,14 @@ select nextval('pinstripe.chunks_id_seq') from generate_series(1, $1)
 insert into pinstripe.chunks(id, run, flow, band, tag, until, ready_at)
 select c.*, $7 from unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::bigint[]) as c
 
+-- name: mint
+select pinstripe_engine.mint($1::bigint[], $2::smallint[], $3::bigint[], $4::boolean)
+
+-- name: take
+-- Tickets in the order in which they are to be served, each with its chunk, which may be gone.
+select * from pinstripe_engine.take($1::integer)
+  as t(id bigint, run bigint, flow text collate "C", band smallint, tag bigint, until bigint)
+
 -- name: anchors
 select band, anchor from pinstripe.bands
 

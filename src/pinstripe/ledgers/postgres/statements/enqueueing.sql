@@ -62,9 +62,9 @@ select * from unnest($28::bigint[], $29::bigint[], $30::text[], $31::text[], $32
   $35::bigint[], $36::text[], $37::bigint[])
 
 -- name: enqueue_plain
--- One run of one execution that may start at once.
+-- One run of one execution that may start at once, with its ticket.
 with place as (
-  select greatest(b.served, coalesce(w.finish, 0), coalesce(
+  select b.anchor, greatest(b.served, coalesce(w.finish, 0), coalesce(
     (select until from pinstripe.chunks c where c.band = $13::smallint and c.flow = $14::text and c.tag is not null
      order by until desc limit 1), 0)) as tag
   from pinstripe.bands b left join pinstripe.flows w on w.band = b.band and w.flow = $14::text
@@ -83,7 +83,8 @@ made as (
 execution as (
   insert into pinstripe.executions(run, tenant, job, chunk)
   select run.n, $27::text, $2::text, made.id from run, made)
-select run.n, made.id, made.tag from run, made
+select run.n, pinstripe_engine.mint(array[made.id], array[$13::smallint], array[made.tag - place.anchor])
+from run, made, place
 
 -- name: limits_of_jobs
 select l.job, l.total, l.per_tenant from pinstripe.limits l where l.job = any($1::text[])

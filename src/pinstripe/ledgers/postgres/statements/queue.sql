@@ -1,15 +1,27 @@
 -- name: begin_turn
 -- The owner's row is locked, so that nobody takes this process for dead meanwhile. Then: what may hold something back,
 -- what frees something, and what is due.
-with me as (select 1 from pinstripe.owners where id = $1 and worker for key share)
-select exists (select from me),
+with me as (select 1 from pinstripe.owners where id = $2 and worker for key share)
+select {situation}
+
+-- name: situation
+exists (select from me),
   exists (select from pinstripe.pauses),
   exists (select from pinstripe.limits),
   exists (select from pinstripe.runs where stop is not null and finished_at is null),
   exists (select from pinstripe.guards) or exists (select from pinstripe.slots),
   (select min(due_at) from pinstripe.executions where state = 'queued' and held = 'due'),
   (select min(r.due_at) from pinstripe.runs r
-   where queued and not selected and state = 'queued' and due_at > $2)
+   where queued and not selected and state = 'queued' and due_at > $1)
+
+-- name: begin_turn_settling
+-- As begin_turn, and settle what has ended. Not where there are limits: those are to be locked before; and not before
+-- the owner is.
+with me as (select 1 from pinstripe.owners where id = $10 and worker for key share),
+s as (
+  select * from {settlements} where (select count(*) from me) >= 0 and not exists (select from pinstripe.limits)),
+settled as ({settle})
+select {situation}, settled.* from (select) as one left join settled on true
 
 -- name: wait_for_own
 -- Until no other transaction of this process starts anything: whose connection broke may still be on its way.
@@ -17,9 +29,6 @@ select 1 from pinstripe.owners where id = $1 for update
 
 -- name: first_due
 select min(due_at) from pinstripe.executions where state = 'queued' and held = 'due' and due_at > $1
-
--- name: chunks_of_tickets
-select id, run, flow, band, tag, until from pinstripe.chunks where id = any($1::bigint[]) and tag is not null
 
 -- name: start_picked
 with picked as materialized (
@@ -52,6 +61,49 @@ update pinstripe.executions x set held = h.held, chunk = null, band = h.band, ta
 from unnest($1::bigint[], $2::text[], $3::smallint[], $4::bigint[]) as h(id, held, band, tag)
 where x.id = h.id and x.state = 'queued'
 
+-- name: end_turn
+-- What a turn leaves: chunks that are empty are deleted, runs of which something was started have begun, what has ended
+-- is counted, and how far bands and flows have been served is noted. It is done in this order, and the runs are locked in
+-- the order of their numbers, as everywhere. A run that has begun is given, with what a worker has to know of it.
+with gone as ({delete_chunks} returning 1),
+turn as materialized (
+  select t.*, t.succeeded + t.failed + t.cancelled + t.skipped as done, $2::bigint as now
+  from unnest($3::bigint[], $4::boolean[], $5::integer[], $6::integer[], $7::integer[], $8::integer[])
+    as t(run, begins, succeeded, failed, cancelled, skipped)),
+locked as materialized (
+  select n from pinstripe.runs where n = any($3::bigint[]) and (select count(*) from gone) >= 0 order by n for update),
+changed as (
+  update pinstripe.runs r set
+    {count}
+  from locked join turn e on e.run = locked.n where r.n = locked.n
+  returning e.begins, r.*),
+bands_served as (  -- nobody waits for it: who does the same at this moment says about the same
+  update pinstripe.bands b set served = s.served
+  from (
+    select b.band, s.served from unnest($9::smallint[], $10::bigint[]) as s(band, served)
+    join pinstripe.bands b on b.band = s.band where b.served < s.served
+    order by b.band for update of b skip locked) as s
+  where b.band = s.band),
+f as (
+  select * from unnest($11::smallint[], $12::text[], $13::bigint[]) as f(band, flow, finish)
+  where (select count(*) from changed) >= 0),
+flows_served as ({note_fronts})
+select {queued_run} from changed where begins
+
+-- name: count
+-- The counter decides: the settlement that brings `open` to 0 closes the run.
+  open = r.open - e.done,
+  succeeded = r.succeeded + e.succeeded,
+  failed = r.failed + e.failed,
+  cancelled = r.cancelled + e.cancelled,
+  skipped = r.skipped + e.skipped,
+  started_at = case when e.begins then coalesce(r.started_at, e.now) else r.started_at end,
+  state = case when r.selected and r.open = e.done then
+    case when r.error is not null or r.failed + e.failed > 0 then 'failed'
+         when r.cancelled + e.cancelled > 0 then 'cancelled' else 'succeeded' end
+    when e.begins and r.state = 'queued' then 'running' else r.state end,
+  finished_at = case when r.selected and r.open = e.done then e.now else r.finished_at end
+
 -- name: delete_chunks
 -- Not one in which something is still queued: that is locked by somebody who may yet leave it so.
 -- Each is looked at by itself: as a join, all that is ready might be looked through.
@@ -63,36 +115,28 @@ delete from pinstripe.chunks c where id = any($1::bigint[])
 update pinstripe.chunks c set tag = tag + m.turns, until = until - m.ended
 from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as m(id, turns, ended) where c.id = m.id
 
--- name: served
--- Nobody waits for it: who does the same at this moment says about the same.
-with free as (
-  select b.band from unnest($1::smallint[]) as s(band) join pinstripe.bands b on b.band = s.band
-  order by b.band for update of b skip locked)
-update pinstripe.bands b set served = s.served
-from free, unnest($1::smallint[], $2::bigint[]) as s(band, served)
-where b.band = free.band and s.band = b.band and b.served < s.served
-
--- name: begin_runs
--- Those that were running have begun before. Their state is asked for so that they are found by number.
-update pinstripe.runs set state = 'running', started_at = coalesce(started_at, $2)
-where n = any($1::bigint[]) and (state = 'queued') is true
-returning n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total,
-  created_at
-
 -- name: runs_to_work
-select n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total,
-  created_at
-from pinstripe.runs where n = any($1::bigint[])
+select {queued_run} from pinstripe.runs where n = any($1::bigint[])
+
+-- name: queued_run
+n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total, created_at
 
 -- name: settle_works
 -- A row that is queued again with its epoch unchanged was given back while its process was thought to be gone: its work
 -- is done all the same, and its attempt counts again. (The epoch of one that never started is 0.) Its number alone could
 -- be another's by now.
+with s as (select * from {settlements})
+{settle}
+
+-- name: settlements
+unnest($2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::integer[])
+  as s(id, run, epoch, state, error, traceback, result, uncounted)
+
+-- name: settle
 update pinstripe.executions x set state = s.state, owner = null, held = null, chunk = null, finished_at = $1,
   error = s.error, traceback = s.traceback, result = s.result,
   attempts = attempts - s.uncounted + case when x.state = 'queued' then 1 else 0 end
-from unnest($2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::integer[])
-  as s(id, run, epoch, state, error, traceback, result, uncounted)
+from s
 where x.id = s.id and x.run = s.run and x.epoch = s.epoch and x.epoch > 0 and x.state in ('running', 'queued')
 returning x.id, x.run, x.state
 

@@ -33,22 +33,13 @@ select r.selected, exists (select from pinstripe.pauses)
 from pinstripe.owners o join pinstripe.runs r on r.owner = o.id where o.id = $1 and r.n = $2 for key share of o
 
 -- name: settled
--- The counter decides: the settlement that brings `open` to 0 closes the run.
 with ended as materialized (
-  select run, succeeded, failed, cancelled, skipped, succeeded + failed + cancelled + skipped as done
+  select e.*, succeeded + failed + cancelled + skipped as done, false as begins, $1::bigint as now
   from unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[], $6::integer[])
     as e(run, succeeded, failed, cancelled, skipped)),
 locked as materialized (select n from pinstripe.runs where n = any($2::bigint[]) order by n for update)
 update pinstripe.runs r set
-  open = r.open - e.done,
-  succeeded = r.succeeded + e.succeeded,
-  failed = r.failed + e.failed,
-  cancelled = r.cancelled + e.cancelled,
-  skipped = r.skipped + e.skipped,
-  state = case when r.selected and r.open = e.done then
-    case when r.error is not null or r.failed + e.failed > 0 then 'failed'
-         when r.cancelled + e.cancelled > 0 then 'cancelled' else 'succeeded' end else r.state end,
-  finished_at = case when r.selected and r.open = e.done then $1 else r.finished_at end
+{count}
 from locked join ended e on e.run = locked.n where r.n = locked.n
 
 -- name: run_abandoned
