@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from dataclasses import dataclass
@@ -33,6 +34,12 @@ if folder := memory_folder():
 # A slow machine is no failure; on a build server the examples are the same each time.
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass by all that was loaded and collected: some tests let it look again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
