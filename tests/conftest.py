@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import engine
 
 from tests.postgres_server import memory_folder
 
@@ -34,6 +35,7 @@ if folder := memory_folder():
 # A slow machine is no failure; on a build server the examples are the same each time.
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("steady")
+engine.MAX_SHRINKING_SECONDS = 45  # not 300: before `faulthandler_timeout` ends the run, and what was found is lost
 
 
 def pytest_collection_finish() -> None:
