@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinstripe.ledgers.postgres.rescuing import give_back
+from pinstripe.limits import Limits
 from pinstripe.queue import Swept
 from tests.ledgers.postgres.open_transactions import kept_open, waits
 from tests.ledgers.postgres.workers import Worker, join, kill
@@ -86,6 +87,23 @@ async def test_who_is_buried_as_it_claims_is_lost(worker: Worker, second: Worker
     assert database.fetch(STATES) == [("queued", 2)]
     await settle(worker.ledger, ended(one))  # it was done all the same
     assert len(await claim(worker.ledger)) == 1
+
+
+@pytest.mark.parametrize("limits", [None, Limits(total=5)])
+async def test_a_slot_goes_to_the_next_where_what_was_given_back_was_done_all_the_same(
+    worker: Worker, second: Worker, database: Database, limits: Limits | None
+) -> None:
+    await enqueue(worker.ledger, "a", limits=limits)
+    one = await claim_one(worker.ledger)
+    kill(database, worker)
+    assert (await second.queue.sweep()).rescued == 1
+    await second.queue.turn([], 0)  # it is ready again
+    await enqueue(second.ledger, "a", limits=limits)
+    assert (await worker.queue.turn([], 0)).lost
+    taken = await worker.queue.turn([ended(one)], 1)
+    while taken.more and not taken.started:
+        taken = await worker.queue.turn([], 1)
+    assert len(taken.started) == 1
 
 
 async def test_who_has_beaten_since_is_not_dead(worker: Worker, database: Database) -> None:

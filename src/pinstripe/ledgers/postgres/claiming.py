@@ -230,6 +230,7 @@ class Claim:
         for pick in self._picks:
             ticket = pick.ticket
             found, turns = moves[ticket.chunk]
+            self.more = self.more or found < pick.many  # else its slots would stay free, whatever waits behind it
             if pick.is_whole or found < pick.many:
                 self.emptied.append(ticket.chunk)
             else:
