@@ -70,7 +70,6 @@ begin
 end $function$;
 
 -- What is taken is news to nobody, and to tell of it lets all who commit wait for one another.
-
 create or replace trigger {trigger} after insert on {schema}.pgqueuer execute function {schema}.fn_pgqueuer_changed();
 
 -- Nothing is kept of tickets that were served: the ledger has the history.
