@@ -55,8 +55,8 @@ def _numbers() -> list[int]:
     return sorted({1, 2, len(os.sched_getaffinity(0))})
 
 
-async def drain(folder: Path, calls: int) -> float:
-    """Enqueue so many one by one and drain them in this process; give the seconds of the draining."""
+async def drain(folder: Path, calls: int, concurrency: int = CONCURRENCY) -> float:
+    """Enqueue so many one by one and drain them in this process, so many at once; give the seconds of the draining."""
     from pinstripe import open_project
     from pinstripe.ledger import RunFilter
     from pinstripe.run import RunStatus
@@ -64,7 +64,7 @@ async def drain(folder: Path, calls: int) -> float:
     async with open_project(folder) as opened, opened.workspace(tenant=None) as workspace:
         for _ in range(calls):
             await workspace.enqueue_background_job("once")
-        worker = opened.worker(concurrency=CONCURRENCY)
+        worker = opened.worker(concurrency=concurrency)
         began = time.perf_counter()
         await worker.work(drain=True)
         seconds = time.perf_counter() - began

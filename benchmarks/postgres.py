@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import evidence
 from benchmarks.databases import postgres
-from benchmarks.draining import drain, drain_by_command
+from benchmarks.draining import CONCURRENCY, drain, drain_by_command
 from benchmarks.enqueueing import PAGE, spend_enqueueing
 from benchmarks.figures import Figure, Size, middle
 from benchmarks.projects import memory_folder, pinstripe, project
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from benchmarks.workers import Worker
 
 TITLE = "the ledger on PostgreSQL, its defaults, one server on this machine"
+AT_ONCE = 100
+"""How many executions go on at once in the larger turns: for jobs as short as these."""
+
 PROCESSES = 2
 """How many processes the worker of a fan-out has."""
 
@@ -38,8 +41,9 @@ def measure(size: Size) -> Sequence[Figure]:
             _note(spent, "one", calls / single)
             _note(spent, "many", calls / many)
             _note(spent, "run", min(PAGE, calls) / run)
-            with server.ledger():
-                _note(spent, "inside", calls / asyncio.run(drain(folder, calls)))
+            for at_once in (CONCURRENCY, AT_ONCE):
+                with server.ledger():
+                    _note(spent, f"inside {at_once}", calls / asyncio.run(drain(folder, calls, at_once)))
             for processes in (1, PROCESSES):
                 with server.ledger():
                     _note(spent, f"by {processes}", drain_by_command(folder, "stamp", calls, processes))
@@ -51,13 +55,15 @@ def measure(size: Size) -> Sequence[Figure]:
     by_workers = (
         f"fan-out to {tenants:,} tenants, `start-worker --processes {PROCESSES}`, from the call to the last start"
     )
+    inside = f"drain of {calls:,} no-ops, `worker.work(drain=True)`"
     drained = "drain of no-ops that note their time, `start-worker --processes"
     return [
         about,
         Figure(one_by_one, figure["one"], "jobs/s", least=1_500),
         Figure(f"{calls:,} by `enqueue_background_jobs`, {PAGE:,} a call", figure["many"], "jobs/s", least=20_000),
         Figure(f"one run for {min(PAGE, calls):,} named tenants", figure["run"], "tenants/s"),
-        Figure(f"drain of {calls:,} no-ops, `worker.work(drain=True)`", figure["inside"], "jobs/s", least=6_000),
+        Figure(f"{inside}, {CONCURRENCY} at once", figure[f"inside {CONCURRENCY}"], "jobs/s"),
+        Figure(f"{inside}, {AT_ONCE} at once", figure[f"inside {AT_ONCE}"], "jobs/s", least=6_000),
         *(Figure(f"{drained} {each}`", figure[f"by {each}"], "jobs/s") for each in (1, PROCESSES)),
         Figure(by_workers, figure["fan-out"], "tenants/s", least=8_000),
     ]
