@@ -160,6 +160,20 @@ async def test_a_worker_that_dies_with_a_lone_execution_blames_nobody(
     assert (await worker.find_run(run.id)).status == RunStatus.SUCCEEDED
 
 
+async def test_what_was_given_back_and_has_crashed_for_the_last_time_has_failed(
+    worker: Ledger, second: Ledger, store: Store
+) -> None:
+    run = await enqueue(worker, "a", crashes=1)
+    await settle(worker, again(await claim_one(worker), crash=True))
+    started = await claim_one(worker)
+    await die(worker, store, second)
+    assert await state(second, run, "a") is QUEUED
+    await settle(second, again(started, crash=True))
+    found = await execution(second, run, "a")
+    assert (found.status, found.error) == (FAILED, "its process died")
+    assert (await second.find_run(run.id)).finished
+
+
 @pytest.mark.parametrize("kept", [{}, {"log": "said"}], ids=["plain", "with output"])
 async def test_what_was_given_back_and_is_done_all_the_same_counts_its_attempt(
     worker: Ledger, second: Ledger, store: Store, kept: dict[str, str]

@@ -28,12 +28,15 @@ class Settled(NamedTuple):
     again: list[int]
 
 
-async def settle_works(tx: Transaction, settlements: Sequence[Settlement], now: int) -> Settled:
+async def settle_works(
+    tx: Transaction, settlements: Sequence[Settlement], now: int, *, unsure: bool = False
+) -> Settled:
     """Settle executions of any queued runs that still have their epoch, or queue them again.
 
-    The runs are still to be counted, and what this frees is to be given to who waits for it.
+    The runs are still to be counted, and what this frees is to be given to who waits for it. One is `unsure` who may
+    have settled the same before, by a commit of which nobody has heard.
     """
-    judged = await _judge_crashes(tx, settlements)
+    judged = await _judge_crashes(tx, settlements, unsure=unsure)
     over = [each for each in judged if each.status is not ExecutionStatus.QUEUED]
     ended, final, again = read_settled(await tx.rows("settle_works", now, *settled_columns(over)) if over else ())
     back = [each for each in judged if each.status is ExecutionStatus.QUEUED]
@@ -65,14 +68,14 @@ def read_settled(rows: Iterable[Sequence[Any]]) -> Settled:
     return Settled(ended, final, [])
 
 
-async def _judge_crashes(tx: Transaction, settlements: Sequence[Settlement]) -> list[Settlement]:
+async def _judge_crashes(tx: Transaction, settlements: Sequence[Settlement], *, unsure: bool) -> list[Settlement]:
     """Let those fail whose process died once more than they survive; give all in the order of their numbers.
 
     In that order they are locked, so that two transactions never wait for one another.
     """
     crashed = [(each.id, each.epoch) for each in settlements if each.crash]
     columns = [id_ for id_, _ in crashed], [epoch for _, epoch in crashed]
-    last = {id_ for (id_,) in await tx.rows("last_crashes", *columns)} if crashed else set()
+    last = {id_ for (id_,) in await tx.rows("last_crashes", *columns, unsure)} if crashed else set()
     judged = [
         each._replace(status=ExecutionStatus.FAILED, error=each.error or "its process died", counted=True)
         if each.id in last

@@ -79,7 +79,7 @@ class Turns:
         claim = Claim(tx, store.engine, owner, now)
         if limits and settlements:
             await self._lock_limits(tx, admission, {each.run for each in settlements})
-        settled = settled or await settle_works(tx, settlements, now)
+        settled = settled or await settle_works(tx, settlements, now, unsure=unsure or tx.again)
         lost: list[Row] = []
         if is_alive and (unsure or tx.again):  # what has been settled just now runs no more
             lost = [Row(*row) for row in await tx.rows("running_of_worker", owner, [*running])]

@@ -155,9 +155,10 @@ select * from unnest($1::bigint[], $2::text[], $3::bigint[]) as l(execution, tex
 on conflict (execution) do update set text = excluded.text, succeeded_at = excluded.succeeded_at
 
 -- name: last_crashes
--- Not of one that doesn't run any more: its crash may have been counted before, by a commit of which nobody has heard.
+-- Whoever is unsure doesn't ask for one that runs no more: its crash may have been counted before, by a commit of which
+-- nobody has heard. Else it was given back meanwhile.
 select x.id from unnest($1::bigint[], $2::integer[]) as s(id, epoch)
-join pinstripe.executions x on x.id = s.id and x.epoch = s.epoch and x.state = 'running'
+join pinstripe.executions x on x.id = s.id and x.epoch = s.epoch and (x.state = 'running' or not $3::boolean)
 join pinstripe.runs r on r.n = x.run where x.crashes >= r.crashes
 
 -- name: jobs_of_runs
