@@ -50,13 +50,15 @@ class EngineTables:
         queries = self._queries(connection)
         await queries.install(create_schema=False)
         await queries.optimize_autovacuum()
-        await connection.execute(self._functions(queries.qbq))
+        await self.make_functions(connection)
 
     async def upgrade(self, connection: asyncpg.Connection) -> None:
-        """Let PgQueuer bring its tables up to date, and make the functions anew."""
-        queries = self._queries(connection)
-        await queries.apply_upgrade()
-        await connection.execute(self._functions(queries.qbq))
+        """Let PgQueuer bring its tables up to date; the connection is in no transaction."""
+        await self._queries(connection).apply_upgrade()
+
+    async def make_functions(self, connection: asyncpg.Connection) -> None:
+        """Make the functions anew, in the transaction of the connection."""
+        await connection.execute(self._functions(self._queries(connection).qbq))
 
     def _queries(self, connection: asyncpg.Connection) -> Queries:
         from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder

@@ -7,6 +7,7 @@ the oldest code that may go on beside it.
 from __future__ import annotations
 
 import re
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres.statements import in_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     import asyncpg
 
@@ -75,6 +76,10 @@ class Installed(Protocol):
         """Bring its tables up to date; the connection is in no transaction."""
         ...
 
+    async def make_functions(self, connection: asyncpg.Connection) -> None:
+        """Make its functions anew, in the transaction of the connection."""
+        ...
+
 
 class Schema:
     """The schema of one ledger, looked at on a connection that is in a transaction."""
@@ -112,10 +117,7 @@ class Schema:
                 known = await connection.fetchval(in_schema(_ENGINE, self.name))
                 if not is_newer(engine.version, known):
                     return
-        async with connection.transaction(isolation="read_committed"):
-            await connection.execute("set local lock_timeout to 0; set local statement_timeout to 0")
-            await connection.execute(_LOCK, self.name, timeout=LONGEST_MIGRATION)
-            await connection.execute(f"set local lock_timeout to '{LOCK_TIMEOUT}'")
+        async with self._alone(connection):
             if not await self.is_made(connection):
                 for schema in (self.name, engine.schema):
                     if not await connection.fetchval(_HAS_SCHEMA, schema):  # else to ask for it needs a right
@@ -136,8 +138,19 @@ class Schema:
                     "URL that leads directly to the server"
                 )
             await engine.upgrade(connection)
-            async with connection.transaction(isolation="read_committed"):
-                await connection.execute(in_schema(_UPGRADED, self.name), engine.version)
+            async with self._alone(connection):
+                if is_newer(engine.version, await connection.fetchval(in_schema(_ENGINE, self.name))):
+                    await engine.make_functions(connection)
+                    await connection.execute(in_schema(_UPGRADED, self.name), engine.version)
+
+    @asynccontextmanager
+    async def _alone(self, connection: asyncpg.Connection) -> AsyncIterator[None]:
+        """Be the one process that changes this schema, in a transaction that waits for no table for long."""
+        async with connection.transaction(isolation="read_committed"):
+            await connection.execute("set local lock_timeout to 0; set local statement_timeout to 0")
+            await connection.execute(_LOCK, self.name, timeout=LONGEST_MIGRATION)
+            await connection.execute(f"set local lock_timeout to '{LOCK_TIMEOUT}'")
+            yield
 
     async def _version(self, connection: asyncpg.Connection) -> int:
         row = await connection.fetchrow(in_schema(_VERSION, self.name))
@@ -155,9 +168,13 @@ def _number(file: Path) -> int:
 
 
 def is_newer(version: str, known: str) -> bool:
-    """Tell whether a `version` comes after the one that is known; both are numbers with dots between."""
+    """Tell whether a `version` comes after the one that is known; both are numbers with dots between.
+
+    The edition behind a `+` decides: functions of a later one are not to be lost to an earlier one's.
+    """
     return _parts(version) > _parts(known)
 
 
 def _parts(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)[:4]]
+    numbers, _, edition = version.partition("+")
+    return [int(edition or 0), *(int(part) for part in re.findall(r"\d+", numbers)[:4])]
