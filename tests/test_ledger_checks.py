@@ -131,6 +131,22 @@ async def test_who_may_not_take_numbers_is_told_what_to_grant(
     assert await look(tmp_path, postgres.url(postgres_database, APP)) is None
 
 
+async def test_who_may_not_call_functions_is_told_what_to_grant(
+    tmp_path: Path, postgres: Postgres, postgres_database: str
+) -> None:
+    """Anybody may by default, but where that default was taken away."""
+    await make(tmp_path, postgres.url(postgres_database, OWNER))
+    revoke = "revoke execute on all functions in schema pinstripe_engine from public"
+    await postgres.execute(revoke, database=postgres_database, user=OWNER)
+    grant = f'grant execute on all functions in schema pinstripe_engine to "{APP}"'
+    trouble = await look(tmp_path, postgres.url(postgres_database, APP))
+    assert trouble is not None
+    assert "may not call " in trouble
+    assert f"`{grant}`" in trouble
+    await postgres.execute(grant, database=postgres_database, user=OWNER)
+    assert await look(tmp_path, postgres.url(postgres_database, APP)) is None
+
+
 async def test_a_database_that_can_only_be_read_is_told(
     tmp_path: Path, postgres: Postgres, postgres_database: str
 ) -> None:

@@ -60,7 +60,7 @@ def _of_file(path: Path) -> str | None:
 class _Schema(NamedTuple):
     """What a user may do in a schema that is there; `lacking` are the tables in it that it can't use in every way.
 
-    `sequences` are those of which it may not take numbers.
+    `sequences` are those of which it may not take numbers, and `functions` those that it may not call.
     """
 
     usage: bool
@@ -68,6 +68,7 @@ class _Schema(NamedTuple):
     tables: int
     lacking: list[str]
     sequences: list[str]
+    functions: list[str]
 
 
 _DATABASE = """
@@ -83,7 +84,9 @@ select has_schema_privilege(n.oid, 'usage'), has_schema_privilege(n.oid, 'create
     has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
     and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))), '{}'),
   coalesce(array_agg(c.relname order by c.relname) filter (where case c.relkind when 'S' then
-    not has_sequence_privilege(c.oid, 'usage') end), '{}')
+    not has_sequence_privilege(c.oid, 'usage') end), '{}'),
+  array(select p.proname from pg_catalog.pg_proc p
+    where p.pronamespace = n.oid and not has_function_privilege(p.oid, 'execute') order by p.proname)
 from pg_catalog.pg_namespace n left join pg_catalog.pg_class c
   on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'S')
 where n.nspname = $1 group by n.oid
@@ -130,6 +133,11 @@ def _fault(who: str, user: str, database: str, schemas: dict[str, _Schema | None
             return (
                 f"{who} may not take numbers of {', '.join(schema.sequences)} in the schema {name}: "
                 f"`grant usage on all sequences in schema {name} to {user}`"
+            )
+        if schema.functions:
+            return (
+                f"{who} may not call {', '.join(schema.functions)} in the schema {name}: "
+                f"`grant execute on all functions in schema {name} to {user}`"
             )
     return None
 

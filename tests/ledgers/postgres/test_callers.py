@@ -222,6 +222,7 @@ async def test_who_has_no_right_is_told_which_he_needs(
     await postgres.execute(f"revoke usage on schema {schemas} from {APP}", **owner)
     await postgres.execute(f"revoke all on all tables in schema {schemas} from {APP}", **owner)
     await postgres.execute(f"revoke all on all sequences in schema {schemas} from {APP}", **owner)
+    await postgres.execute(f"revoke all on all functions in schema {schema}_engine from public", **owner)
     async with opened(postgres.url(database, APP)) as connection:
         with pytest.raises(
             LedgerError, match=r"may not be written by app, .* to have said `grant usage on schema"

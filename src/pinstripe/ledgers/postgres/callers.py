@@ -134,5 +134,6 @@ def _without_rights(store: Store, user: str) -> str:
         f"the ledger {store.shown} may not be written by {user}, who is the user of the connection in "
         f"options(connection=…): expected the owner of its schemas to have said `grant usage on schema {schemas} to "
         f"{whom}; grant select, insert, update, delete on all tables in schema {schemas} to {whom}; grant usage on all "
-        f"sequences in schema {schemas} to {whom}`"
+        f"sequences in schema {schemas} to {whom}; grant execute on all functions in schema {store.schema.name}_engine "
+        f"to {whom}`"
     )
