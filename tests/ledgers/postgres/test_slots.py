@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pinstripe.ledgers.postgres import store as stores
 from pinstripe.ledgers.postgres.settling_works import settle_works
 from pinstripe.ledgers.postgres.slots import Candidate
 from pinstripe.limits import Limits
 from pinstripe.queue import Held
 from tests.ledgers.postgres.open_transactions import kept_open, waits
 from tests.ledgers.postgres.workers import Worker, join
-from tests.ledgers.queue.moves import claim, ended, enqueue, enqueue_each, settle, tenants_of
+from tests.ledgers.queue.moves import SECOND, claim, ended, enqueue, enqueue_each, settle, tenants_of
 
 if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
+    from pinstripe.queue import Started
     from tests.ledgers.conftest import HandClock
     from tests.ledgers.postgres.conftest import Database, NewProcess
 
@@ -75,6 +77,45 @@ async def test_who_counts_has_the_job_to_itself(worker: Worker, second: Worker, 
         await enqueue(worker.ledger, "d", job="greet")
         assert tenants_of(await claim(worker.ledger)) == ["d"]
     assert tenants_of(await claiming) == ["a", "b"]
+
+
+async def test_who_changes_limits_has_all_of_them_before_what_runs(
+    worker: Worker, second: Worker, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "CONFLICTS", 0)  # a deadlock would be tried again
+    await enqueue(worker.ledger, "a", job="free")
+    await enqueue(worker.ledger, "a", job="narrow", limits=Limits(total=2))
+    started = await claim(worker.ledger)
+
+    async def settle_it(tx: Transaction) -> asyncio.Task[None]:
+        await lock(worker, tx)
+        changing = asyncio.create_task(second.queue.set_limits({"free": ONE, "narrow": ONE}))
+        await waits(database, changing)
+        await settle_works(tx, [ended(started[0])], worker.process.clock.now())
+        return changing
+
+    await (await worker.process.write(settle_it))
+    assert database.fetch("select job, total from limits order by job") == [("free", 1), ("narrow", 1)]
+    assert database.fetch("select job from slots") == [("narrow",)]
+
+
+async def test_who_claims_has_limits_before_what_has_become_due(
+    worker: Worker, second: Worker, database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "CONFLICTS", 0)
+    await enqueue(worker.ledger, "a", job="narrow", limits=Limits(total=2))
+    await enqueue(worker.ledger, "b", job="narrow", due_at=clock.now() + SECOND)
+    clock.advance(timedelta(seconds=2))
+    ids = [id_ for (id_,) in database.fetch("select id from executions where tenant = 'b'")]
+
+    async def cancel(tx: Transaction) -> asyncio.Task[list[Started]]:
+        await lock(worker, tx)
+        claiming = asyncio.create_task(claim(second.ledger))
+        await waits(database, claiming)
+        await tx.rows("lock_queued", ids)
+        return claiming
+
+    assert tenants_of(await (await worker.process.write(cancel))) == ["a", "b"]
 
 
 async def test_what_is_held_while_a_slot_is_given_back_is_let_go(

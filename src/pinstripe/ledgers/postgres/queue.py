@@ -230,14 +230,11 @@ class PostgresQueue:
             return
 
         async def change(tx: Transaction) -> None:
-            for job in changed:
+            for job in changed:  # before what runs is locked: whoever settles that may have one of them
                 each = wanted[job]
-                if each is None:
-                    await tx.run("delete_limits", job)
-                    await tx.run("delete_slots", job)
-                else:
-                    await tx.run("set_limits", job, *each)
-                    await tx.run("slots_of_running", job)
+                await (tx.run("delete_limits", job) if each is None else tx.run("set_limits", job, *each))
+            await tx.run("delete_slots", [job for job in changed if wanted[job] is None])
+            await tx.run("slots_of_running", [job for job in changed if wanted[job] is not None])
 
         await self._store.write(change)
         first: tuple[str, str] | None = FIRST

@@ -52,7 +52,7 @@ class Turns:
         taken, left = await self._store.write(lambda tx: self._in(tx, settlements, slots, running, unsure=unsure))
         if left:
             running |= {each.id for each in taken.started}
-            then, _ = await self._store.write(lambda tx: self._in(tx, (), left, running, unsure=False))
+            then, _ = await self._store.write(lambda tx: self._in(tx, (), left, running, unsure=False, admits=False))
             taken = then._replace(started=taken.started + then.started)
         self._unsure = False
         self._running = set() if taken.lost else running | {each.id for each in taken.started}
@@ -62,12 +62,19 @@ class Turns:
         return taken
 
     async def _in(
-        self, tx: Transaction, settlements: Sequence[Settlement], slots: int, running: set[int], *, unsure: bool
+        self,
+        tx: Transaction,
+        settlements: Sequence[Settlement],
+        slots: int,
+        running: set[int],
+        *,
+        unsure: bool,
+        admits: bool = True,
     ) -> tuple[Taken, int]:
-        """One transaction; tell also for how many slots is to be claimed in another one.
+        """One transaction; tell also for how many slots is to be claimed in another one, which `admits` nothing.
 
         So it is where limits are kept: whoever counts slots locks the limits first, and only what is to be started
-        tells whose they are; but what was settled is locked by then.
+        tells whose they are; but what was settled is locked by then, and so is what has become due.
         """
         store, now = self._store, self._store.clock.now()
         owner = store.ours().id or 0
@@ -87,11 +94,13 @@ class Turns:
             await free(tx, admission, settled)
         dues = [met.due, *(now if each.due_at is None else each.due_at for each in settlements if _runs_again(each))]
         more = False
+        locks = bool(settlements)
         if any(at is not None and at <= now for at in dues):
-            more = await admission.admit_due()
+            more = not admits or await admission.admit_due()
+            locks = locks or admits
             dues = [await tx.value("first_due", now)]
         slots -= len(lost)
-        if is_alive and slots > 0 and not (limits and settlements):
+        if is_alive and slots > 0 and not (limits and locks):
             await claim.take(slots, self._appetite)
             if limits:
                 await self._lock_limits(tx, admission, claim.runs)
@@ -113,7 +122,7 @@ class Turns:
         taken = Taken(
             [Started(row.id, runs[row.run], *row[2:7]) for row in started], next_due, more or claim.more, not is_alive
         )
-        return taken, slots if limits and settlements and is_alive else 0
+        return taken, slots if limits and locks and is_alive else 0
 
     async def _lock_limits(self, tx: Transaction, admission: Admission, runs: Collection[int]) -> None:
         await admission.lock_limits([job for (job,) in await tx.rows("jobs_of_runs", sorted(runs))])

@@ -98,13 +98,13 @@ where (limits.total, limits.per_tenant) is distinct from (excluded.total, exclud
 delete from pinstripe.limits where job = $1
 
 -- name: delete_slots
-delete from pinstripe.slots where job = $1
+delete from pinstripe.slots where job = any($1::text[])
 
 -- name: slots_of_running
 -- What runs already takes up its slots too.
 insert into pinstripe.slots(execution, job, tenant)
 select x.id, x.job, x.tenant from pinstripe.owners o
-join pinstripe.executions x on x.owner = o.id and x.state = 'running' and x.job = $1
+join pinstripe.executions x on x.owner = o.id and x.state = 'running' and x.job = any($1::text[])
 join pinstripe.runs r on r.n = x.run and r.queued
 order by x.id for share of x
 on conflict do nothing
