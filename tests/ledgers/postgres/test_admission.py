@@ -14,7 +14,7 @@ from pinstripe.ledgers.postgres.transaction import Transaction
 from pinstripe.limits import Limits
 from tests.ledgers.postgres.open_transactions import kept_open, waits
 from tests.ledgers.postgres.workers import Counted, Worker, join
-from tests.ledgers.queue.moves import SECOND, claim, ended, enqueue, enqueue_each, enqueue_selecting, tenants_of
+from tests.ledgers.queue.moves import SECOND, claim, ended, enqueue, enqueue_each, enqueue_selecting, settle, tenants_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -174,6 +174,21 @@ async def test_what_becomes_due_as_a_selection_ends_is_seen(
     await admitting
     assert database.fetch("select count(*) from chunks where tag is null") == [(0,)]
     assert len(await claim(worker.ledger)) == 20
+
+
+async def test_who_has_seen_a_selection_end_keeps_nobody_from_counting(
+    worker: Worker, second: Worker, database: Database
+) -> None:
+    await enqueue_selecting(worker.ledger)
+    run = await worker.queue.take_selection()
+    assert run is not None
+    await worker.queue.add(run, ["a", "b"])
+    await worker.queue.end_selection(run)
+    async with kept_open(second.process, lambda tx: tx.rows("flows_of_selecting", [run.n])):
+        first, other = await claim(worker.ledger)
+        await settle(worker.ledger, ended(first))
+    await settle(worker.ledger, ended(other))
+    assert database.fetch("select state, succeeded from runs") == [("succeeded", 2)]
 
 
 async def test_where_nothing_is_to_be_done_a_sweep_finds_that_in_one_look(worker: Worker) -> None:

@@ -38,7 +38,8 @@ select n, flow, band from pinstripe.runs where n = any($1::bigint[])
 
 -- name: flows_of_selecting
 -- As flows_of_runs, and so that no selection ends before this transaction: it makes ready what was put in until then.
--- Nothing more is locked: who adds a page of it may wait for a guard that this transaction hands over.
+-- Nothing more is locked: who adds a page of it may wait for a guard that this transaction hands over. And where the
+-- selection has just ended, others may count what has ended of the run.
 select n, flow, band from pinstripe.runs where n = any($1::bigint[]) order by n for key share
 
 -- name: make_ready

@@ -71,7 +71,8 @@ turn as materialized (
   from unnest($3::bigint[], $4::boolean[], $5::integer[], $6::integer[], $7::integer[], $8::integer[])
     as t(run, begins, succeeded, failed, cancelled, skipped)),
 locked as materialized (
-  select n from pinstripe.runs where n = any($3::bigint[]) and (select count(*) from gone) >= 0 order by n for update),
+  select n from pinstripe.runs where n = any($3::bigint[]) and (select count(*) from gone) >= 0 order by n
+  for no key update),
 changed as (
   update pinstripe.runs r set
     {count}

@@ -37,7 +37,7 @@ with ended as materialized (
   select e.*, succeeded + failed + cancelled + skipped as done, false as begins, $1::bigint as now
   from unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[], $6::integer[])
     as e(run, succeeded, failed, cancelled, skipped)),
-locked as materialized (select n from pinstripe.runs where n = any($2::bigint[]) order by n for update)
+locked as materialized (select n from pinstripe.runs where n = any($2::bigint[]) order by n for no key update)
 update pinstripe.runs r set
 {count}
 from locked join ended e on e.run = locked.n where r.n = locked.n
