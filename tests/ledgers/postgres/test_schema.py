@@ -7,11 +7,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import make_url
 
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres import schema as schemas
 from tests.ledgers.postgres.open_transactions import waits
 from tests.ledgers.stores import Hand
+from tests.postgres import APP
 
 if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.store import Store
@@ -79,6 +81,15 @@ async def test_functions_do_not_wait_for_long_for_a_table_in_use(
             await new_process()
     assert (await new_process()).is_open
     assert database.fetch("select engine from schema_version") != [("0.1",)]
+
+
+async def test_who_does_not_own_the_functions_is_told_who_can_make_them_anew(
+    new_process: NewProcess, process: Store, database: Database
+) -> None:
+    database.fetch(f"{OLD}; grant usage on schema {database.schema}, {database.schema}_engine to {APP}")
+    url = make_url(database.url).set(drivername="postgresql", username=APP, password=APP)
+    with pytest.raises(LedgerError, match="start a worker once as the user who has made them"):
+        await new_process(url=url.render_as_string(hide_password=False))
 
 
 @pytest.mark.parametrize(

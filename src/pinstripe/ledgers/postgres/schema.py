@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import asyncpg
+
 from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres.statements import in_schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-    import asyncpg
 
 CODE = 1
 """What this code's version of the schema is called; a ledger that asks for a later one is refused."""
@@ -137,11 +137,20 @@ class Schema:
                     "can't be brought up to date through a pooler; start a worker once with PINSTRIPE_LEDGER set to a "
                     "URL that leads directly to the server"
                 )
-            await engine.upgrade(connection)
-            async with self._alone(connection):
-                if is_newer(engine.version, await connection.fetchval(in_schema(_ENGINE, self.name))):
-                    await engine.make_functions(connection)
-                    await connection.execute(in_schema(_UPGRADED, self.name), engine.version)
+            try:
+                await self._upgrade(connection, engine)
+            except asyncpg.InsufficientPrivilegeError as error:
+                raise LedgerError(
+                    f"the ledger {self._shown} has tables of PgQueuer {known}, and this is {engine.version}: only "
+                    f"who owns them can bring them up to date; start a worker once as the user who has made them ({error})"
+                ) from error
+
+    async def _upgrade(self, connection: asyncpg.Connection, engine: Installed) -> None:
+        await engine.upgrade(connection)
+        async with self._alone(connection):
+            if is_newer(engine.version, await connection.fetchval(in_schema(_ENGINE, self.name))):
+                await engine.make_functions(connection)
+                await connection.execute(in_schema(_UPGRADED, self.name), engine.version)
 
     @asynccontextmanager
     async def _alone(self, connection: asyncpg.Connection) -> AsyncIterator[None]:
