@@ -142,7 +142,8 @@ class Schema:
             except asyncpg.InsufficientPrivilegeError as error:
                 raise LedgerError(
                     f"the ledger {self._shown} has tables of PgQueuer {known}, and this is {engine.version}: only "
-                    f"who owns them can bring them up to date; start a worker once as the user who has made them ({error})"
+                    "who owns them can bring them up to date; start a worker once as the user who has made them "
+                    f"({error})"
                 ) from error
 
     async def _upgrade(self, connection: asyncpg.Connection, engine: Installed) -> None:
