@@ -18,7 +18,19 @@ from pinstripe.ledgers.postgres.claiming import MOST_USELESS, Appetite
 from pinstripe.ledgers.postgres.transaction import Transaction
 from pinstripe.queue import Taken
 from tests.ledgers.postgres.workers import join
-from tests.ledgers.queue.moves import RUNNING, SUCCEEDED, claim, counts, ended, enqueue, enqueue_each, new_work, state
+from tests.ledgers.queue.moves import (
+    RUNNING,
+    SUCCEEDED,
+    claim,
+    claim_one,
+    counts,
+    die,
+    ended,
+    enqueue,
+    enqueue_each,
+    new_work,
+    state,
+)
 from tests.ledgers.stores import ledger_at
 
 if TYPE_CHECKING:
@@ -90,6 +102,22 @@ async def test_a_turn_that_failed_is_told_by_the_next(cut: Ledger, commits: Comm
     assert (found.tenant, found.epoch) == ("b", 1)
     assert await state(cut, first, "a") == SUCCEEDED
     assert (await cut.queue.turn([], 10)).started == []
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=" ".join)
+async def test_the_end_of_an_earlier_start_here_lets_nothing_be_told_twice(
+    cut: Ledger, other: Ledger, store: PostgresStore, commits: Commits, cuts: list[Cut]
+) -> None:
+    """As of a worker that was taken for dead, and has started the same again as the first attempt ends."""
+    await enqueue(cut, "a")
+    first = await claim_one(cut)
+    await die(cut, store, other)
+    assert (await cut.queue.turn([], 0)).lost
+    await cut.queue.join(10)
+    second = await claim_one(cut)
+    assert (first.id, first.epoch + 1) == (second.id, second.epoch)
+    commits.cuts = [*cuts]
+    assert (await cut.queue.turn([ended(first)], 10)).started == []
 
 
 async def test_who_is_cancelled_in_a_turn_is_told_by_the_next(cut: Ledger) -> None:

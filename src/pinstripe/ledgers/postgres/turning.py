@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pinstripe.ledgers.postgres.admission import Admission
 from pinstripe.ledgers.postgres.claiming import Appetite, Claim, Row
 from pinstripe.ledgers.postgres.settling_works import free, settle_works
+from pinstripe.ledgers.postgres.transaction import columns
 from pinstripe.ledgers.postgres.turn_edges import added, begin_turn, end_turn, furthest
 from pinstripe.queue import Started, Taken
 from pinstripe.run import ExecutionStatus
@@ -25,6 +26,10 @@ KNOWN_RUNS = 256
 """How many runs of several executions are remembered, so that they are not read at each turn."""
 
 
+Start = tuple[int, int]
+"""An execution's number, and its epoch: it may have been given back, and started here once more."""
+
+
 class Turns:
     """The turns of one worker. What they did is only believed once it is committed."""
 
@@ -33,7 +38,7 @@ class Turns:
         self._store = store
         self._appetite = Appetite()
         self._known: OrderedDict[int, QueuedRun] = OrderedDict()
-        self._running: set[int] = set()
+        self._running: set[Start] = set()
         self._unsure = False
         self._one_by_one = asyncio.Lock()
 
@@ -48,14 +53,14 @@ class Turns:
 
     async def _turn(self, settlements: Sequence[Settlement], slots: int) -> Taken:
         unsure, self._unsure = self._unsure, True
-        running = self._running - {each.id for each in settlements}
+        running = self._running - {(each.id, each.epoch) for each in settlements}
         taken, left = await self._store.write(lambda tx: self._in(tx, settlements, slots, running, unsure=unsure))
         if left:
-            running |= {each.id for each in taken.started}
+            running |= _starts(taken)
             then, _ = await self._store.write(lambda tx: self._in(tx, (), left, running, unsure=False, admits=False))
             taken = then._replace(started=taken.started + then.started)
         self._unsure = False
-        self._running = set() if taken.lost else running | {each.id for each in taken.started}
+        self._running = set() if taken.lost else running | _starts(taken)
         for each in taken.started:
             if each.run.total > 1:
                 self._remember(each.run)
@@ -66,7 +71,7 @@ class Turns:
         tx: Transaction,
         settlements: Sequence[Settlement],
         slots: int,
-        running: set[int],
+        running: set[Start],
         *,
         unsure: bool,
         admits: bool = True,
@@ -89,7 +94,7 @@ class Turns:
         settled = settled or await settle_works(tx, settlements, now, unsure=unsure or tx.again)
         lost: list[Row] = []
         if is_alive and (unsure or tx.again):  # what has been settled just now runs no more
-            lost = [Row(*row) for row in await tx.rows("running_of_worker", owner, [*running])]
+            lost = [Row(*row) for row in await tx.rows("running_of_worker", owner, *columns(running, 2))]
         if met.frees:
             await free(tx, admission, settled)
         dues = [met.due, *(now if each.due_at is None else each.due_at for each in settlements if _runs_again(each))]
@@ -133,6 +138,10 @@ class Turns:
             self._known.move_to_end(run.n)
         while len(self._known) > KNOWN_RUNS:
             self._known.popitem(last=False)
+
+
+def _starts(taken: Taken) -> set[Start]:
+    return {(each.id, each.epoch) for each in taken.started}
 
 
 def _runs_again(settlement: Settlement) -> bool:

@@ -169,7 +169,8 @@ select distinct job from pinstripe.runs where n = any($1::bigint[])
 -- What this process was given, and hasn't heard of, since the connection broke as it was committed.
 select x.id, x.run, x.tenant, x.epoch, x.attempts, x.solo, x.crashes, 0
 from pinstripe.executions x join pinstripe.runs r on r.n = x.run
-where x.owner = $1 and x.state = 'running' and r.queued and x.id <> all($2::bigint[])
+where x.owner = $1 and x.state = 'running' and r.queued and not exists (
+  select from unnest($2::bigint[], $3::integer[]) as known(id, epoch) where known.id = x.id and known.epoch = x.epoch)
 
 -- name: run_to_select
 -- One that a living process selects is left to it. What this process has, and hasn't heard of, is taken again.
