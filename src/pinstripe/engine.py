@@ -6,6 +6,7 @@ decide who may execute and whose result counts.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -91,10 +92,18 @@ class Carrier(Protocol[Connection_contra]):
         """Stop listening."""
         ...
 
-    async def mint(self, connection: Connection_contra, tickets: Sequence[NewTicket], *, anew: bool = False) -> None:
+    async def mint(
+        self,
+        connection: Connection_contra,
+        tickets: Sequence[NewTicket],
+        *,
+        anew: bool = False,
+        delay: timedelta = timedelta(),
+    ) -> None:
         """Chunks of ready executions → chunks with a ticket each; who listens hears of it with the commit.
 
-        Idempotent: one that has its ticket keeps it. To mint `anew` moves those up that are served too late.
+        Idempotent: one that has its ticket keeps it. To mint `anew` moves those up that are served too late. Nobody is
+        given the ticket before the `delay` is over; nobody hears of that.
         """
         ...
 

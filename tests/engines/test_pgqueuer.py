@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -291,6 +292,20 @@ async def test_a_ticket_whose_chunk_is_gone_or_not_to_be_seen_yet_is_consumed(of
         taken = await engine.take(tx, 10)
     assert [None if ticket is None else ticket.chunk for ticket in taken] == [None, 2, None]
     assert await tickets(office) == []
+
+
+async def test_a_ticket_is_taken_after_its_delay(office: PgQueuerOffice) -> None:
+    engine = await office.open()
+    await office.put(engine, Chunk(1, tag=2))
+    async with office.transaction() as tx:
+        await office.put_in(tx, Chunk(2, tag=1), Chunk(3))
+        await engine.mint(tx, [NewTicket(2, 1, 1)], delay=timedelta(minutes=1))
+        await engine.mint(tx, [NewTicket(3, 1, 0)], delay=timedelta(microseconds=1))
+    assert await office.claim(engine, 10) == [3, 1]
+    connection = await office.connect()
+    await connection.execute(f"update {office.schema}_engine.pgqueuer set execute_after = now() - interval '1 s'")
+    await connection.close()
+    assert await office.claim(engine, 10) == [2]
 
 
 async def test_nothing_is_kept_of_tickets_that_were_served(office: PgQueuerOffice) -> None:

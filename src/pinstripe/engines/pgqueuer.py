@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -49,6 +50,9 @@ LOOK_EVERY = 0.25
 
 JITTER = 0.001
 """Seconds among which those who hear the same news part: the first of them may have done all by then."""
+
+AT_ONCE = timedelta(days=-1)
+"""No delay: a ticket may be taken in the transaction that has minted it, however the clock is set."""
 
 _log = logging.getLogger("pinstripe")
 
@@ -96,8 +100,10 @@ class PgQueuerEngine:
             listening.cancel()
             await asyncio.wait([listening])
 
-    async def mint(self, tx: Transaction, tickets: Sequence[NewTicket], *, anew: bool = False) -> None:
-        """Give each of some chunks a ticket; one that has one keeps it.
+    async def mint(
+        self, tx: Transaction, tickets: Sequence[NewTicket], *, anew: bool = False, delay: timedelta = AT_ONCE
+    ) -> None:
+        """Give each of some chunks a ticket, which is to be taken after a `delay`; one that has one keeps it.
 
         To mint `anew` moves those up that were put too low, as by an older anchor; it takes the square of their number.
         """
@@ -106,7 +112,7 @@ class PgQueuerEngine:
         anchors = await self._anchors(tx)
         places = [ticket.tag - anchors[ticket.band] for ticket in tickets]
         columns = [ticket.chunk for ticket in tickets], [ticket.band for ticket in tickets], places
-        await tx.rows("mint", *columns, anew)
+        await tx.rows("mint", *columns, anew, delay)
 
     async def take(self, tx: Transaction, most: int) -> list[Ticket | None]:
         """Give up to `most` tickets, the next to be served first; None for one whose chunk is gone."""

@@ -30,8 +30,9 @@ select ({span}::bigint * (2 - band) - 1 - greatest(0, least(place, {span} - 1)))
 $function$;
 
 -- Who mints the same chunks goes through them in the same order: so nobody waits for one who waits for him. A ticket may
--- be taken from its minting on, in the same transaction too, however the clock is set.
-create or replace function {schema}.mint(chunks bigint[], bands smallint[], places bigint[], anew boolean default false)
+-- be taken from its minting on, in the same transaction too, however the clock is set; or after a `delay`.
+create or replace function {schema}.mint(
+  chunks bigint[], bands smallint[], places bigint[], anew boolean default false, delay interval default '-1 day')
 returns void language plpgsql as $function$
 declare
   priorities integer[];
@@ -44,10 +45,10 @@ begin
   into priorities, keys, payloads from unnest(chunks, bands, places) as t(chunk, band, place);
   if anew then
     perform 1 from {schema}.enqueue_anew(priorities, array_fill('{entrypoint}'::text, many), payloads,
-      array_fill('-1 day'::interval, many), keys, array_fill('{{}}'::jsonb, many)) as t(ord bigint, id bigint);
+      array_fill(delay, many), keys, array_fill('{{}}'::jsonb, many)) as t(ord bigint, id bigint);
   else
     perform 1 from {schema}.enqueue(priorities, array_fill('{entrypoint}'::text, many), payloads,
-      array_fill('-1 day'::interval, many), keys, array_fill('{{}}'::jsonb, many)) as t(ord bigint, id bigint);
+      array_fill(delay, many), keys, array_fill('{{}}'::jsonb, many)) as t(ord bigint, id bigint);
   end if;
 end $function$;
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe.ledgers.postgres.settling_works import settle_works
 from pinstripe.ledgers.postgres.turn_edges import end_turn
 from pinstripe.queue import Swept
 from tests.ledgers.postgres.open_transactions import kept_open
@@ -17,7 +17,6 @@ from tests.ledgers.queue.moves import again, claim, claim_one, ended, enqueue, s
 if TYPE_CHECKING:
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
-    from tests.ledgers.conftest import HandClock
     from tests.ledgers.postgres.conftest import Database
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +38,12 @@ def ids(database: Database, tenant: str) -> list[int]:
     return [id_ for (id_,) in database.fetch(f"select id from executions where tenant = '{tenant}'")]
 
 
-async def test_what_somebody_has_locked_is_left_and_not_lost(
-    worker: Worker, second: Worker, database: Database, clock: HandClock
+RIPEN = "update {}.pgqueuer set execute_after = now() - interval '1 day'"
+"""Lets the delay of all tickets be over."""
+
+
+async def test_what_somebody_has_locked_is_left_and_looked_at_again_soon(
+    worker: Worker, second: Worker, database: Database
 ) -> None:
     """Its chunk was thought to be empty, and went: nobody would have found it again."""
     await enqueue(worker.ledger, "a", "b", "c")
@@ -52,9 +55,24 @@ async def test_what_somebody_has_locked_is_left_and_not_lost(
     async with kept_open(second.process, lock, undone=True):
         assert tenants_of(await claim(worker.ledger)) == ["a", "c"]
     assert await claim(worker.ledger) == []
-    clock.advance(timedelta(seconds=31))
-    await worker.queue.sweep()
+    database.fetch(RIPEN.format(worker.process.engine.schema))
     assert tenants_of(await claim(worker.ledger)) == ["b"]
+    assert database.fetch("select id from chunks") == []
+
+
+async def test_nothing_is_left_of_what_was_locked_to_be_settled(
+    worker: Worker, second: Worker, database: Database
+) -> None:
+    """As by a worker that was taken for dead, and has done it all the same."""
+    await enqueue(worker.ledger, "a")
+    one = await claim_one(worker.ledger)
+    kill(database, worker)
+    await second.queue.sweep()
+    await second.queue.turn([], 0)  # it is ready again
+    async with kept_open(worker.process, lambda tx: settle_works(tx, [ended(one)], 1)):
+        assert await claim(second.ledger) == []
+    database.fetch(RIPEN.format(worker.process.engine.schema))
+    assert await claim(second.ledger) == []
     assert database.fetch("select id from chunks") == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.engine import NewTicket
@@ -30,6 +31,10 @@ USELESS_AT_ONCE = 200
 
 MOST_USELESS = 1_000
 """How many of those one transaction takes: some 50 ms."""
+
+
+LOCKED = timedelta(seconds=1)
+"""After what time a chunk is looked at again of which something was locked."""
 
 
 class Appetite:
@@ -239,6 +244,10 @@ class Claim:
         if left:
             await self._tx.run("move_chunks", *([*column] for column in zip(*left, strict=True)))
         await self._engine.mint(self._tx, [NewTicket(each.chunk, each.band, each.tag) for each in tickets])
+        short = [pick.ticket.chunk for pick in self._picks if moves[pick.ticket.chunk][0] < pick.many]
+        if short:
+            locked = [NewTicket(*row) for row in await self._tx.rows("locked_chunks", short)]
+            await self._engine.mint(self._tx, locked, delay=LOCKED)
 
     def _serve(self, pick: Pick, started: int) -> None:
         ticket = pick.ticket

@@ -23,7 +23,7 @@ insert into pinstripe.chunks(id, run, flow, band, tag, until, ready_at)
 select c.*, $7 from unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::bigint[]) as c
 
 -- name: mint
-select pinstripe_engine.mint($1::bigint[], $2::smallint[], $3::bigint[], $4::boolean)
+select pinstripe_engine.mint($1::bigint[], $2::smallint[], $3::bigint[], $4::boolean, $5::interval)
 
 -- name: take
 -- Tickets in the order in which they are to be served, each with its chunk, which may be gone.

@@ -111,6 +111,11 @@ select {queued_run} from changed where begins
 delete from pinstripe.chunks c where id = any($1::bigint[])
   and (select 1 from pinstripe.executions x where x.chunk = c.id and x.state = 'queued' limit 1) is null
 
+-- name: locked_chunks
+-- Those of them in which something is queued that somebody has locked: he may leave it so.
+select c.id, c.band, c.tag from pinstripe.chunks c where c.id = any($1::bigint[]) and c.tag is not null
+  and (select 1 from pinstripe.executions x where x.chunk = c.id and x.state = 'queued' limit 1) is not null
+
 -- name: move_chunks
 -- What is served moves the tag; what is ended comes off the end.
 update pinstripe.chunks c set tag = tag + m.turns, until = until - m.ended
