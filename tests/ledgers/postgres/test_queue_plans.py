@@ -105,6 +105,22 @@ def queue(postgres: Postgres) -> Iterator[psycopg.Connection]:
             yield connection
 
 
+@pytest.fixture(scope="module")
+def fresh(postgres: Postgres) -> Iterator[psycopg.Connection]:
+    """Give a connection, as a worker's, to a ledger in which nothing is, and of which nothing is known."""
+
+    async def made(url: str) -> None:
+        store = Store(read_postgres_url(url, "ledger"), SystemClock())
+        await store.open(write=True)
+        await store.close()
+
+    with postgres.database() as name:
+        asyncio.run(made(postgres.url(name)))
+        with psycopg.connect(postgres.url(name), autocommit=True) as connection:
+            connection.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off")
+            yield connection
+
+
 def plan(connection: psycopg.Connection, name: str) -> str:
     """Give the plan of a statement for values that aren't known."""
     connection.execute(f"prepare planned as {statements('pinstripe')(name)}".encode())
@@ -123,3 +139,27 @@ def plan(connection: psycopg.Connection, name: str) -> str:
 def test_no_statement_walks_over_what_is_kept_or_waits(queue: psycopg.Connection, name: str) -> None:
     steps = plan(queue, name)
     assert not _WALK.search(steps) or name in WALKS, steps
+
+
+TURNS = {
+    "begin_turn_settling": {"executions_pkey", "executions_due", "runs_stopping", "runs_to_select"},
+    "settle_works": {"executions_pkey"},
+    "requeue": {"executions_pkey"},
+    "last_crashes": {"executions_pkey", "runs_pkey"},
+    "start_picked": {"executions_ready", "executions_pkey"},
+    "start_ids": {"executions_pkey"},
+    "candidates": {"executions_ready", "runs_pkey"},
+    "locked_chunks": {"chunks_pkey", "executions_ready"},
+    "running_of_worker": {"executions_running", "runs_pkey"},
+    "end_turn": {"chunks_pkey", "executions_ready", "runs_pkey"},
+}
+"""By which indexes of what grows a turn goes."""
+
+_INDEX = re.compile(r"(?:Scan using|Bitmap Index Scan on) ((?:executions|runs|chunks)_\w+)")
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_a_turn_that_is_planned_while_nothing_is_there_goes_by_number(fresh: psycopg.Connection, name: str) -> None:
+    """A worker plans once: it begins in a ledger that has just been made, and goes on with a run of thousands."""
+    steps = plan(fresh, name)
+    assert {*_INDEX.findall(steps)} == TURNS[name], steps

@@ -130,7 +130,7 @@ n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, r
 -- name: settle_works
 -- A row that is queued again with its epoch unchanged was given back while its process was thought to be gone: its work
 -- is done all the same, and its attempt counts again. (The epoch of one that never started is 0.) Its number alone could
--- be another's by now.
+-- be another's by now. The addition keeps PostgreSQL from walking through all of a run instead of going to the ids.
 with s as (select * from {settlements})
 {settle}
 
@@ -143,7 +143,7 @@ update pinstripe.executions x set state = s.state, owner = null, held = null, ch
   error = s.error, traceback = s.traceback, result = s.result,
   attempts = attempts - s.uncounted + case when x.state = 'queued' then 1 else 0 end
 from s
-where x.id = s.id and x.run = s.run and x.epoch = s.epoch and x.epoch > 0 and x.state in ('running', 'queued')
+where x.id = s.id and x.run + 0 = s.run and x.epoch = s.epoch and x.epoch > 0 and x.state in ('running', 'queued')
 returning x.id, x.run, x.state
 
 -- name: requeue
@@ -152,7 +152,7 @@ update pinstripe.executions x set state = 'queued', held = 'due', due_at = s.due
   traceback = s.traceback
 from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
   $9::bigint[], $10::integer[]) as s(id, run, epoch, state, error, traceback, result, uncounted, due_at, crash)
-where x.id = s.id and x.run = s.run and x.epoch = s.epoch and x.state = 'running'
+where x.id = s.id and x.run + 0 = s.run and x.epoch = s.epoch and (x.state = 'running') is true
 returning x.id
 
 -- name: keep_logs
