@@ -151,6 +151,7 @@ TURNS = {
     "candidates": {"executions_ready", "runs_pkey"},
     "locked_chunks": {"chunks_pkey", "executions_ready"},
     "running_of_worker": {"executions_running", "runs_pkey"},
+    "uncap": {"executions_capped", "executions_limited", "executions_pkey"},
     "end_turn": {"chunks_pkey", "executions_ready", "runs_pkey"},
 }
 """By which indexes of what grows a turn goes."""

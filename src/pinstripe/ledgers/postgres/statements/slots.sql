@@ -65,7 +65,7 @@ with free as materialized (
   limit $5)
 update pinstripe.executions x
 set held = 'limit', tag = case when $4::boolean then least(x.tag, free.next_round) else x.tag end
-from free where x.id = free.id and x.state = 'queued' and x.held = 'tenant_limit'
+from free where x.id = free.id and (x.state = 'queued' and x.held = 'tenant_limit') is true
 returning x.job, x.tenant
 
 -- name: slots_of_tenant
