@@ -1,4 +1,4 @@
-"""How many examples of each law are tried: a quarter of them every day, all where `PINSTRIPE_TEST_EXAMPLES` is "all".
+"""How many examples of each law are tried: an eighth of them every day, all where `PINSTRIPE_TEST_EXAMPLES` is "all".
 
 The examples are others each time, so that many days try what one thorough run does.
 """
@@ -12,4 +12,4 @@ _ALL = os.environ.get("PINSTRIPE_TEST_EXAMPLES", "") == "all"  # read here: no t
 
 def examples(many: int) -> int:
     """Tell how many to try of a law for which a thorough run tries so `many`."""
-    return many if _ALL else max(many // 4, 5)
+    return many if _ALL else max(many // 8, 5)
