@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -87,9 +88,9 @@ def all_statements() -> list[str]:
     return [name for name in whole if "pinstripe." in statement(name) and name not in PARTS]
 
 
-@pytest.fixture(scope="module")
-def queue(postgres: Postgres) -> Iterator[psycopg.Connection]:
-    """Give a connection to a ledger in which much is kept, and much waits."""
+@contextmanager
+def new_ledger(postgres: Postgres) -> Iterator[psycopg.Connection]:
+    """Give a connection to a ledger in which nothing is, and of which nothing is known."""
 
     async def make(url: str) -> None:
         store = Store(read_postgres_url(url, "ledger"), SystemClock())
@@ -99,26 +100,25 @@ def queue(postgres: Postgres) -> Iterator[psycopg.Connection]:
     with postgres.database() as name:
         asyncio.run(make(postgres.url(name)))
         with psycopg.connect(postgres.url(name), autocommit=True) as connection:
-            connection.execute(MUCH.encode())
-            connection.execute("vacuum analyze")
             connection.execute("set plan_cache_mode = force_generic_plan; set jit = off")
             yield connection
 
 
 @pytest.fixture(scope="module")
+def queue(postgres: Postgres) -> Iterator[psycopg.Connection]:
+    """Give a connection to a ledger in which much is kept, and much waits."""
+    with new_ledger(postgres) as connection:
+        connection.execute(MUCH.encode())
+        connection.execute("vacuum analyze")
+        yield connection
+
+
+@pytest.fixture(scope="module")
 def fresh(postgres: Postgres) -> Iterator[psycopg.Connection]:
-    """Give a connection, as a worker's, to a ledger in which nothing is, and of which nothing is known."""
-
-    async def made(url: str) -> None:
-        store = Store(read_postgres_url(url, "ledger"), SystemClock())
-        await store.open(write=True)
-        await store.close()
-
-    with postgres.database() as name:
-        asyncio.run(made(postgres.url(name)))
-        with psycopg.connect(postgres.url(name), autocommit=True) as connection:
-            connection.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off")
-            yield connection
+    """Give a connection, as a worker's, to a ledger in which nothing is."""
+    with new_ledger(postgres) as connection:
+        connection.execute("set enable_seqscan = off")
+        yield connection
 
 
 def plan(connection: psycopg.Connection, name: str) -> str:
