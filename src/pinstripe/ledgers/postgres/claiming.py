@@ -80,7 +80,8 @@ class Claim:
         self._now = now
         self._tickets: list[Ticket] = []
         self._picks: list[Pick] = []
-        self._served: dict[int, int] = {}
+        self.served: dict[int, int] = {}
+        """How far bands have been served."""
         self._finished: dict[tuple[int, str], int] = {}
         self.started: list[Row] = []
         self.ended: Ended = {}
@@ -167,14 +168,9 @@ class Claim:
         self.more = self.more or bool(verdicts)
 
     @property
-    def served(self) -> dict[int, int]:
-        """How far bands have been served."""
-        return self._served
-
-    @property
     def finished(self) -> dict[Flow, int]:
         """Until when flows have been served, as far as that says more than how far their bands have been."""
-        return {place: finish for place, finish in self._finished.items() if finish > self._served[place[0]]}
+        return {place: finish for place, finish in self._finished.items() if finish > self.served[place[0]]}
 
     def _columns(self) -> tuple[list[int], list[int]]:
         return [pick.ticket.chunk for pick in self._picks], [pick.many for pick in self._picks]
@@ -228,7 +224,7 @@ class Claim:
         """Leave chunks with what they still hold, and mint those again; those that hold nothing more are `emptied`.
 
         Of each chunk that was picked `moves` tells how many executions were found, and how many turns of its flow they
-        took: what is ended takes none. Where less was found than was picked, nothing more is there.
+        took: what is ended takes none. Where less was found than was picked, nothing more is there, or it is locked.
         """
         left: list[tuple[int, int, int]] = []
         tickets = [ticket for ticket in self._tickets if ticket.chunk not in moves]
@@ -251,7 +247,7 @@ class Claim:
 
     def _serve(self, pick: Pick, started: int) -> None:
         ticket = pick.ticket
-        self._served[ticket.band] = max(ticket.tag + started - 1, self._served.get(ticket.band, 0))
+        self.served[ticket.band] = max(ticket.tag + started - 1, self.served.get(ticket.band, 0))
         if pick.is_whole:
             key = ticket.band, ticket.flow
             self._finished[key] = max(ticket.tag + started, self._finished.get(key, 0))
