@@ -116,32 +116,31 @@ async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert f"postgresql://app@127.0.0.1:{port}/app can't be reached" in trouble
 
 
-async def test_who_may_not_take_numbers_is_told_what_to_grant(
-    tmp_path: Path, postgres: Postgres, postgres_database: str
+@pytest.mark.parametrize(
+    ("what", "revoked", "granted"),
+    [
+        (
+            "take numbers of",
+            f"all on all sequences in schema pinstripe from {APP}",
+            "usage on all sequences in schema pinstripe",
+        ),
+        # Anybody may call them by default, but where that default was taken away.
+        (
+            "call",
+            "execute on all functions in schema pinstripe_engine from public",
+            "execute on all functions in schema pinstripe_engine",
+        ),
+    ],
+)
+async def test_who_may_not_use_what_is_no_table_is_told_what_to_grant(
+    tmp_path: Path, postgres: Postgres, postgres_database: str, what: str, revoked: str, granted: str
 ) -> None:
     await make(tmp_path, postgres.url(postgres_database, OWNER))
-    revoke = f"revoke all on all sequences in schema pinstripe from {APP}"
-    await postgres.execute(revoke, database=postgres_database, user=OWNER)
-    grant = f'grant usage on all sequences in schema pinstripe to "{APP}"'
+    await postgres.execute(f"revoke {revoked}", database=postgres_database, user=OWNER)
+    grant = f'grant {granted} to "{APP}"'
     trouble = await look(tmp_path, postgres.url(postgres_database, APP))
     assert trouble is not None
-    assert "may not take numbers of " in trouble
-    assert f"`{grant}`" in trouble
-    await postgres.execute(grant, database=postgres_database, user=OWNER)
-    assert await look(tmp_path, postgres.url(postgres_database, APP)) is None
-
-
-async def test_who_may_not_call_functions_is_told_what_to_grant(
-    tmp_path: Path, postgres: Postgres, postgres_database: str
-) -> None:
-    """Anybody may by default, but where that default was taken away."""
-    await make(tmp_path, postgres.url(postgres_database, OWNER))
-    revoke = "revoke execute on all functions in schema pinstripe_engine from public"
-    await postgres.execute(revoke, database=postgres_database, user=OWNER)
-    grant = f'grant execute on all functions in schema pinstripe_engine to "{APP}"'
-    trouble = await look(tmp_path, postgres.url(postgres_database, APP))
-    assert trouble is not None
-    assert "may not call " in trouble
+    assert f"may not {what} " in trouble
     assert f"`{grant}`" in trouble
     await postgres.execute(grant, database=postgres_database, user=OWNER)
     assert await look(tmp_path, postgres.url(postgres_database, APP)) is None
