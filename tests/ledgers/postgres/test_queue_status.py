@@ -32,9 +32,12 @@ PLANS: dict[str, tuple[tuple[Any, ...], set[str]]] = {
 """The statements that read what may be much, with values for them, and the indexes that they have to use."""
 
 MUCH = """
+insert into pinstripe.runs(id, job, state, trigger, args, kwargs, selection, origin, created_at)
+select 'run ' || run, 'greet', 'succeeded', 'cli', '[]', '{}', '{}', 'run ' || run, run
+from generate_series(1, 1000) run;
 insert into pinstripe.executions(run, tenant, job, state, held, due_at)
 select run, tenant, 'greet', 'queued', 'due', run from generate_series(1, 50) run, generate_series(1, 20) tenant;
-analyze pinstripe.executions
+analyze pinstripe.runs, pinstripe.executions
 """
 
 
