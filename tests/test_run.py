@@ -76,7 +76,7 @@ def test_json_without_tracebacks() -> None:
 def test_words_are_those_of_the_contract() -> None:
     assert [*RunStatus] == ["queued", "running", "succeeded", "failed", "cancelled"]
     assert [*ExecutionStatus] == ["queued", "running", "succeeded", "failed", "cancelled", "skipped"]
-    assert [*Trigger] == ["cli", "code", "schedule", "retry"]
+    assert [*Trigger] == ["cli", "code", "api", "schedule", "retry"]
 
 
 @pytest.mark.parametrize("status", RunStatus)

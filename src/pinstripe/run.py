@@ -43,6 +43,7 @@ class Trigger(StrEnum):
 
     CLI = "cli"
     CODE = "code"
+    API = "api"
     SCHEDULE = "schedule"
     RETRY = "retry"
 
