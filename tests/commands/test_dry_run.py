@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinstripe.commands.dry_run import written
-
 if TYPE_CHECKING:
     from tests.commands.conftest import Command
     from tests.conftest import ProjectFolder
@@ -44,7 +42,3 @@ def test_a_job_without_tenants_would_run_once(pinstripe: Command) -> None:
 def test_wrong_arguments_are_found_too(pinstripe: Command) -> None:
     answer = pinstripe("run-background-job", "greet", "many", "--dry-run")
     assert (answer.code, answer.out) == (2, "")
-
-
-def test_arguments_are_written_as_in_a_call() -> None:
-    assert written(("weekly", 1), {"when": None}) == '"weekly", 1, when=null'

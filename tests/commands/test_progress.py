@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pinstripe.commands.progress import Progress, harmless
+from pinstripe.commands.progress import Progress
 from pinstripe.run import Counts, Run, RunStatus, Trigger
 
 pytestmark = pytest.mark.anyio
@@ -101,27 +98,6 @@ def test_a_single_execution_gets_the_terminal(clock: HandClock) -> None:
     in_pipe = Progress(clock)
     in_pipe.selected(RUN, 1)
     assert in_pipe.captures
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain\nlines\n", "plain\nlines\n"),
-        ("\x1b[31mred\x1b[0m\n", "\x1b[31mred\x1b[0m\x1b[0m\n"),
-        ("\x1b[2Jgone\x07\n", "\\x1b[2Jgone\\x07\n"),
-        ("\r 10 %\r 20 %\r\n", " 20 %\n"),
-        ("a\tb\n", "a\tb\n"),
-        ("\x1b]0;title\x07\n", "\\x1b]0;title\\x07\n"),
-    ],
-)
-def test_output_keeps_its_colours_and_nothing_else(text: str, shown: str) -> None:
-    assert harmless(text) == shown
-
-
-@given(st.text())
-def test_of_controls_only_colours_tabs_and_line_ends_are_left(text: str) -> None:
-    rest = re.sub(r"\x1b\[[0-9;:]*m", "", harmless(text)).replace("\n", "").replace("\t", "")
-    assert all(character.isprintable() or character in "\u00a0\u202f\u3000" for character in rest)
 
 
 async def test_a_run_that_is_seen_from_its_middle_on_has_its_rate_from_there(

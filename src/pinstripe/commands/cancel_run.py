@@ -9,7 +9,9 @@ import click
 
 from pinstripe.commands.completion import complete_open_run
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import command_line, short, styled_status, visible, write_json
+from pinstripe.commands.screen import styled_status, write_json
+from pinstripe.views.command_lines import command_line
+from pinstripe.views.text import short, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import aside, visible, visible_lines, write_json
+from pinstripe.commands.screen import aside, write_json
+from pinstripe.views.text import visible, visible_lines
 
 if TYPE_CHECKING:
     from pathlib import Path

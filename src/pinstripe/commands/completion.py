@@ -57,7 +57,7 @@ def complete_run(
     """Offer the newest runs by their short ids, with what they were, and `last`; with `statuses` only such runs."""
     from click.shell_completion import CompletionItem
 
-    from pinstripe.commands.screen import moment, short
+    from pinstripe.views.text import moment, short
 
     async def runs(project: Project) -> list[CompletionItem]:
         from pinstripe.ledger import RunFilter

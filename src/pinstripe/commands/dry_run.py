@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from pinstripe.commands.filters import filter_in_force
-from pinstripe.commands.screen import as_json_line, aside, visible, write_json
+from pinstripe.commands.screen import aside, write_json
 from pinstripe.commands.summary import NOTHING_RAN
 from pinstripe.opening import open_project
+from pinstripe.views.filters import filter_in_force
+from pinstripe.views.text import as_call, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from pinstripe.runs import Request
 
 
@@ -39,7 +38,7 @@ async def _show(request: Request, folder: str | None, answer: TextIO, *, as_json
             )
             return 0 if total else NOTHING_RAN
         echo = partial(click.echo, file=answer)
-        echo(f"{definition.name}({written(preview.args, preview.kwargs)}) would run, but nothing runs now.")
+        echo(f"{definition.name}({as_call(preview.args, preview.kwargs)}) would run, but nothing runs now.")
         if not definition.multi_tenant:
             echo("It is not multi-tenant: it would run once, without a tenant.")
             return 0
@@ -53,11 +52,6 @@ async def _show(request: Request, folder: str | None, answer: TextIO, *, as_json
             return NOTHING_RAN
         echo(f"{count:,} tenant{'' if count == 1 else 's'}.")
         return 0
-
-
-def written(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Write arguments as they stand in a call, each as JSON: `"weekly", minutes=5`."""
-    return ", ".join([*map(as_json_line, args), *(f"{name}={as_json_line(value)}" for name, value in kwargs.items())])
 
 
 def _filter(own: str, request: Request) -> str:

@@ -139,8 +139,8 @@ async def _connected(
 
 def _tables(catalog: Catalog) -> dict[str, str]:
     """Give the tenant tables that the models declare, each with its tenant column."""
-    from pinstripe.commands.screen import visible
     from pinstripe.database.policies import bare_tables, tenant_tables
+    from pinstripe.views.text import visible
 
     for name in bare_tables(catalog):
         click.echo(f"Warning: table {visible(name)} has no tenant column of its own, so it is left out", err=True)
@@ -179,7 +179,8 @@ def _write_json(enabled: Enabled) -> None:
 
 
 def _tell(enabled: Enabled) -> None:
-    from pinstripe.commands.screen import table, visible
+    from pinstripe.commands.screen import table
+    from pinstripe.views.text import visible
 
     for line in table(("TABLE", "STATUS"), [(visible(name), status) for name, status in _statuses(enabled)]):
         click.echo(line)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pinstripe.commands.screen import aside, command_line, short, styled_status, visible, write_json
+from pinstripe.commands.screen import aside, styled_status, write_json
 from pinstripe.commands.summary import NOTHING_RAN
+from pinstripe.views.command_lines import command_line
+from pinstripe.views.text import short, visible
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -150,7 +152,7 @@ def _lines(run: Run, folder: str | None, began: int, *, wait: bool) -> Iterator[
 async def _tell_of_no_worker(project: Project, run: Run, folder: str | None) -> None:
     if run.finished:
         return
-    from pinstripe.commands.waiting import has_worker
+    from pinstripe.views.waits import has_worker
 
     status = await project.ledger.queue.status()
     if not has_worker(status.processes, project.clock.now(), project.settings.worker.lease):

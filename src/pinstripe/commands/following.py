@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pinstripe.commands.progress import new_screen
-from pinstripe.commands.screen import command_line, moment, short, visible
-from pinstripe.commands.waiting import why
 from pinstripe.errors import LedgerError
+from pinstripe.views.command_lines import command_line
+from pinstripe.views.text import moment, short, visible
+from pinstripe.views.waits import why
 
 if TYPE_CHECKING:
     from pinstripe.commands.progress import Progress

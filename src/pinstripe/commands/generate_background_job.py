@@ -30,9 +30,10 @@ def command(name: str, schedule: str | None, project: str | None, *, multi_tenan
     NAME becomes snake_case; a slash in it makes a folder. An existing file is never overwritten.
     """
     from pinstripe.commands.generated import warn_if_ignored, write_file
-    from pinstripe.commands.screen import command_line, visible
     from pinstripe.config import find_project, load_settings
     from pinstripe.names import class_name
+    from pinstripe.views.command_lines import command_line
+    from pinstripe.views.text import visible
 
     job = _job_name(name)
     line = _schedule_line(schedule)
@@ -96,7 +97,7 @@ def _refuse_namesake(job: str, path: Path, folder: Path) -> None:
 
 
 def _refuse_clash(job: str, name: str, other: Path) -> None:
-    from pinstripe.commands.screen import visible
+    from pinstripe.views.text import visible
 
     if name == job:
         message = f"{visible(str(other))} is the job {job!r} already; choose another name."

@@ -19,7 +19,8 @@ def command(name: str) -> None:
     NAME is the folder; its last part names the application's package too.
     """
     from pinstripe.commands.generated import warn_if_ignored, write_file
-    from pinstripe.commands.screen import shell_word, visible
+    from pinstripe.views.command_lines import shell_word
+    from pinstripe.views.text import visible
 
     folder = Path(name)
     package = _package(folder)

@@ -7,7 +7,8 @@ from string import Template
 
 import click
 
-from pinstripe.commands.screen import shell_word, visible
+from pinstripe.views.command_lines import shell_word
+from pinstripe.views.text import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 

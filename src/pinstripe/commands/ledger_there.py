@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pinstripe.commands.screen import visible
 from pinstripe.duration import write_duration
 from pinstripe.errors import LedgerError
 from pinstripe.project_ledger import is_away
+from pinstripe.views.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -9,20 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pinstripe.clock import to_datetime, to_iso
-from pinstripe.commands.filters import filter_in_force
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import (
-    arguments_of,
-    aside,
-    moment,
-    short,
-    styled_status,
-    tally_of,
-    visible,
-    visible_lines,
-    write_json,
-)
+from pinstripe.commands.screen import aside, styled_status, tally_of, write_json
 from pinstripe.definition import BrokenJob
+from pinstripe.views.filters import filter_in_force
+from pinstripe.views.text import arguments_of, moment, short, visible, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

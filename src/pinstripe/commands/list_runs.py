@@ -10,8 +10,9 @@ import click
 
 from pinstripe.commands.completion import complete_job, complete_tenant
 from pinstripe.commands.options import example, json_option, project_option, read_duration
-from pinstripe.commands.screen import moment, one_line, short, styled_status, table, took, visible, write_json
+from pinstripe.commands.screen import styled_status, table, write_json
 from pinstripe.run import RunStatus
+from pinstripe.views.text import moment, one_line, short, tally_in_short, took, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ def _lines(runs: list[Run]) -> Iterator[str]:
             str(run.trigger),
             moment(run.created_at),
             took(run) or "-",
-            _counts(run) + (f"  {one_line(run.error, 60)}" if run.error else ""),
+            tally_in_short(run) + (f"  {one_line(run.error, 60)}" if run.error else ""),
         ]
         for run in runs
     ]
@@ -102,16 +103,3 @@ def _lines(runs: list[Run]) -> Iterator[str]:
     yield first
     for run, line in zip(runs, lines, strict=True):
         yield line.replace(f"  {run.status}  ", f"  {styled_status(run.status)}  ", 1)
-
-
-def _counts(run: Run) -> str:
-    """Write the counts shortly: `200`, or `200: 1 failed, 3 skipped`; of a run that selects, those so far."""
-    counts = run.executions
-    if run.selecting:
-        return f"{counts.total:,}, selecting" if counts.total else "selecting"
-    others = [
-        f"{n:,} {name}"
-        for name in ("failed", "cancelled", "skipped", "running", "queued")
-        if (n := getattr(counts, name))
-    ]
-    return f"{counts.total:,}" + (f": {', '.join(others)}" if others else "")

@@ -10,10 +10,11 @@ import click
 
 from pinstripe.commands.completion import complete_job
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import aside, visible, write_json_array
+from pinstripe.commands.screen import aside, write_json_array
 from pinstripe.errors import ConfigurationError
 from pinstripe.opening import open_project
 from pinstripe.selection import Choice, Selection, choose
+from pinstripe.views.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

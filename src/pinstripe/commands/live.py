@@ -6,7 +6,8 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from pinstripe.commands.progress import Progress, harmless, told
+from pinstripe.commands.progress import Progress, told
+from pinstripe.views.output import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -166,8 +166,8 @@ def _is_no_room(error: BaseException) -> bool:
 
 
 def _lines(error: BaseException) -> Iterator[str]:
-    from pinstripe.commands.screen import visible
     from pinstripe.setting_keys import hide_passwords
+    from pinstripe.views.text import visible
 
     message = hide_passwords(error.format_message() if isinstance(error, click.ClickException) else str(error))
     if isinstance(error, click.exceptions.NoArgsIsHelpError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from pinstripe.commands.screen import visible, visible_lines
+from pinstripe.views.text import visible, visible_lines
 
 if TYPE_CHECKING:
     from pinstripe.project import Project

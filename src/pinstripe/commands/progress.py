@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from pinstripe.commands.screen import span, visible
+from pinstripe.views.output import harmless
+from pinstripe.views.text import span, visible
 from pinstripe.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ LINE_EVERY = 5.0
 
 LINE_EVERY_SHARE = (0.1, 1.0)
 """A line is also due after this share of the whole, but not before so many seconds."""
-
-_STYLES = re.compile(r"(\x1b\[[0-9;:]*m)")
 
 
 def new_screen(clock: Clock, *, captures: bool = True) -> Progress:
@@ -185,26 +183,3 @@ def told(tenant: str | None, done: float, total: float | None) -> str:
     """Write what a job says by `self.progress`: `acme: 50 of 200`."""
     whole = "" if total is None else f" of {total:,g}"
     return f"{visible(tenant)}: {done:,g}{whole}" if tenant else f"{done:,g}{whole}"
-
-
-def harmless(text: str) -> str:
-    """Give jobs' output as a terminal may get it: colours stay, and end with their line; other controls are escaped.
-
-    Of a line that was overwritten by carriage returns, as progress bars do, the last state stays.
-    """
-    if text.replace("\n", "").isprintable():
-        return text
-    return "".join(f"{_harmless_line(line)}\n" for line in text.split("\n")[:-1]) + _harmless_line(
-        text.rpartition("\n")[2]
-    )
-
-
-def _harmless_line(line: str) -> str:
-    last = line.rstrip("\r").rpartition("\r")[2]
-    if last.isprintable():
-        return last
-    parts = _STYLES.split(last)  # every second part is a style
-    shown = "".join(
-        part if number % 2 else "\t".join(map(visible, part.split("\t"))) for number, part in enumerate(parts)
-    )
-    return f"{shown}\x1b[0m" if len(parts) > 1 else shown

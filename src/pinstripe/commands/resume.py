@@ -9,8 +9,9 @@ import click
 
 from pinstripe.commands.completion import complete_paused_job, complete_paused_tenant
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.pauses import Scope, check_scope, pauses_json, read_scope, scope_of, scope_options, since
+from pinstripe.commands.pauses import check_scope, read_scope, scope_options
 from pinstripe.commands.screen import aside, write_json
+from pinstripe.views.pauses import Scope, pauses_json, scope_of, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

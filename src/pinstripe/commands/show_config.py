@@ -14,8 +14,9 @@ from pinstripe.commands.options import example, json_option, project_option
 @json_option
 def command(project: str | None, *, as_json: bool) -> None:
     """Show every setting with its value and where it came from; passwords are hidden."""
-    from pinstripe.commands.screen import table, visible, write_json
+    from pinstripe.commands.screen import table, write_json
     from pinstripe.config import describe_settings, find_project, load_settings
+    from pinstripe.views.text import visible
 
     settings = load_settings(find_project(project))
     described = describe_settings(settings)
@@ -28,7 +29,7 @@ def command(project: str | None, *, as_json: bool) -> None:
 
 
 def _cell(value: str | int | bool | list[str] | None) -> str:  # noqa: FBT001 - a value among others
-    from pinstripe.commands.screen import visible
+    from pinstripe.views.text import visible
 
     match value:
         case None | []:

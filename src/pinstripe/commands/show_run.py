@@ -7,27 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pinstripe.clock import to_iso, to_microseconds
+from pinstripe.clock import to_iso
 from pinstripe.commands.completion import complete_run, complete_tenant
-from pinstripe.commands.dry_run import written
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.progress import harmless
-from pinstripe.commands.screen import (
-    as_json_line,
-    moment,
-    span,
-    styled_status,
-    tally_of,
-    took,
-    visible,
-    visible_lines,
-    write_json,
-)
+from pinstripe.commands.screen import styled_status, tally_of, write_json
 from pinstripe.commands.summary import exit_code, failures, retry_advice
-from pinstripe.commands.waiting import held_in_words, of_one, why
 from pinstripe.errors import UnknownTenant
-from pinstripe.queue import LACKS_JOB, Held
 from pinstripe.run import ExecutionStatus
+from pinstripe.views.output import harmless
+from pinstripe.views.text import as_call, as_json_line, moment, span, took, visible, visible_lines
+from pinstripe.views.waits import of_one, why, why_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +94,7 @@ def _of_run(run: Run, execution: Execution | None, folder: str | None, reason: s
     yield from _fields(
         status=styled_status(run.status),
         trigger=str(run.trigger),
-        arguments=written(run.args, run.kwargs),
+        arguments=as_call(run.args, run.kwargs),
         executions=tally_of(run),
         waiting=reason if reason is None or run.executions.total > 1 else of_one(reason),
         attempts=None if execution is None or run.finished else _attempts(execution),
@@ -132,7 +121,7 @@ def _of_tenant(run: Run, execution: Execution, now: int) -> Iterator[str]:
     yield from _fields(
         status=styled_status(execution.status),
         attempts=_attempts(execution) or "0",
-        waiting=_why_held(execution, now),
+        waiting=why_held(execution, now),
         started=None if execution.started_at is None else moment(execution.started_at),
         finished=_finished(execution.finished_at, lasted),
     )
@@ -145,16 +134,6 @@ def _attempts(execution: Execution) -> str | None:
         return None
     again = execution.status == ExecutionStatus.QUEUED and execution.due_at is not None
     return f"{execution.attempts:,}" + (f", the next at {moment(execution.due_at)}" if again else "")
-
-
-def _why_held(execution: Execution, now: int) -> str | None:
-    """Write why one execution may not start yet; None where it may, or did."""
-    if execution.held is None:
-        return None
-    held = {Held(execution.held): 1}
-    due = None if execution.due_at is None else to_microseconds(execution.due_at)
-    is_lacking = execution.held == Held.DUE and (execution.error or "").startswith(LACKS_JOB)
-    return of_one(held_in_words(held, due, now, lacking=int(is_lacking))[0])
 
 
 def _outcome(execution: Execution) -> Iterator[str]:

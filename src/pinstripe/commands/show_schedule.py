@@ -12,8 +12,9 @@ import click
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.commands.completion import complete_job, complete_tenant
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.screen import arguments_of, aside, moment, table, visible, write_json
+from pinstripe.commands.screen import aside, table, write_json
 from pinstripe.errors import ConfigurationError, UnknownTenant
+from pinstripe.views.text import arguments_of, moment, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -188,7 +188,7 @@ async def _make(
 
     def introduce() -> None:
         from pinstripe.commands.problems import counted
-        from pinstripe.commands.screen import visible
+        from pinstripe.views.text import visible
 
         settings = project.settings
         what = "no application (the setting `app` names none)" if target is None else target

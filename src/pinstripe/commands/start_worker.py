@@ -183,7 +183,7 @@ def child_command(settings: Settings, *, drain: bool) -> list[str]:
 
 def _introduce(project: Project, *, drain: bool, has_bot: bool) -> None:
     """Say what this worker works on, and which of the project's files it can't use."""
-    from pinstripe.commands.screen import visible
+    from pinstripe.views.text import visible
 
     loaded = load_and_tell(project)
     worker, ledger = project.settings.worker, project.settings.ledger_address
@@ -200,7 +200,7 @@ def _introduce(project: Project, *, drain: bool, has_bot: bool) -> None:
 def _rest(status: QueueStatus) -> Iterator[str]:
     """Tell what a drained queue still has."""
     from pinstripe.clock import to_datetime
-    from pinstripe.commands.screen import moment
+    from pinstripe.views.text import moment
 
     held = [f"{count:,} {HELD[reason]}" for reason, count in status.held.items() if count]
     if status.selecting:

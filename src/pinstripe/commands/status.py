@@ -9,11 +9,11 @@ import click
 
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.pauses import pauses_json
 from pinstripe.commands.screen import write_json
 from pinstripe.commands.status_lines import bands, host_of, no_ledger_lines, status_lines
-from pinstripe.commands.waiting import count_bots
 from pinstripe.queue import Held
+from pinstripe.views.pauses import pauses_json
+from pinstripe.views.waits import count_bots
 
 if TYPE_CHECKING:
     from datetime import timedelta

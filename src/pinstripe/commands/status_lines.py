@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinstripe.clock import to_datetime
-from pinstripe.commands.pauses import since
-from pinstripe.commands.screen import command_line, moment, one_line, short, span, table, visible
-from pinstripe.commands.waiting import has_worker, held_in_words, is_silent
+from pinstripe.commands.screen import table
 from pinstripe.overdue import MOST
 from pinstripe.priority import Priority
 from pinstripe.queue import Held, Waiting
+from pinstripe.views.command_lines import command_line
+from pinstripe.views.pauses import since
+from pinstripe.views.text import moment, one_line, short, span, visible
+from pinstripe.views.waits import has_worker, held_in_words, is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinstripe.commands.screen import (
-    SHOWN_FAILURES,
-    as_json_line,
-    command_line,
-    one_line,
-    short,
-    styled_status,
-    table,
-    tally,
-    took,
-    visible,
-    visible_lines,
-)
+from pinstripe.commands.screen import SHOWN_FAILURES, styled_status, table, tally
 from pinstripe.run import RunStatus
+from pinstripe.views.command_lines import command_line
+from pinstripe.views.text import as_json_line, one_line, short, took, visible, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +75,7 @@ def _only_failure(run: Run) -> Iterator[str]:
 
 def _paused(run: Run, pauses: Sequence[Pause]) -> Iterator[str]:
     """Name what is paused of a run's job, as far as it can be named in a line."""
-    from pinstripe.commands.pauses import Scope, scope_of
+    from pinstripe.views.pauses import Scope, scope_of
 
     named = [scope.in_words() for scope in map(scope_of, pauses) if scope.meets(Scope(run.job))]
     if named:

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from pinstripe.commands.progress import harmless
-from pinstripe.commands.screen import visible
+from pinstripe.views.output import harmless
+from pinstripe.views.text import visible
 from pinstripe.watcher import Watcher
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from pinstripe.commands.waiting import count_bots, has_worker, held_in_words, of_one
 from pinstripe.queue import Held, Process
+from pinstripe.views.waits import count_bots, has_worker, held_in_words, of_one
 
 LEASE = timedelta(seconds=60)
 NOW = 1_000_000_000

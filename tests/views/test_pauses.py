@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.commands.pauses import Scope, since
 from pinstripe.queue import Pause
+from pinstripe.views.pauses import Scope, since
 
 SCOPES = st.builds(Scope, st.sampled_from([None, "greet", "hello"]), st.sampled_from([None, "acme", "globex"]))
 

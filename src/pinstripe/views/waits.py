@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinstripe.clock import to_datetime
-from pinstripe.commands.screen import moment
-from pinstripe.queue import Held
+from pinstripe.clock import to_datetime, to_microseconds
+from pinstripe.queue import LACKS_JOB, Held
+from pinstripe.views.text import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pinstripe.project import Project
     from pinstripe.queue import Process
-    from pinstripe.run import Run
+    from pinstripe.run import Execution, Run
 
 NO_WORKER = "no worker is there; `pinstripe start-worker` starts one"
 
@@ -79,6 +79,16 @@ def _due(number: int, words: str, at: str, *, is_past: bool) -> str:
     if number == 1:
         return f"1 is due since {at}" if is_past else f"{words} at {at}"
     return f"{words}, the first since {at}" if is_past else f"{words}, the next at {at}"
+
+
+def why_held(execution: Execution, now: int) -> str | None:
+    """Write why one execution may not start yet, at `now` (microseconds UTC); None where it may, or did."""
+    if execution.held is None:
+        return None
+    held = {Held(execution.held): 1}
+    due = None if execution.due_at is None else to_microseconds(execution.due_at)
+    is_lacking = execution.held == Held.DUE and (execution.error or "").startswith(LACKS_JOB)
+    return of_one(held_in_words(held, due, now, lacking=int(is_lacking))[0])
 
 
 def of_one(words: str) -> str:
