@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pinstripe.fires import Fires
+    from pinstripe.history import History
     from pinstripe.queue import Queue
     from pinstripe.run import Counts, Execution, ExecutionStatus, Run, RunStatus, Trigger
 
@@ -120,6 +121,11 @@ class Ledger(Protocol):
     @property
     def fires(self) -> Fires:
         """What it keeps of schedules; it is open for as long as the ledger is."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What it tells of what was; it is open for as long as the ledger is."""
         ...
 
     @property

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pinstripe.config import RetentionSettings
     from pinstripe.ledger import Look
     from pinstripe.ledgers.postgres.heart import Heart
+    from pinstripe.ledgers.postgres.history import PostgresHistory
     from pinstripe.ledgers.postgres.transaction import Transaction
     from pinstripe.run import Execution, Run
 
@@ -64,6 +65,7 @@ class PostgresLedger:
         self._store = Store(address, clock, schema=schema, code_version=code_version, lease=lease)
         self._queue = PostgresQueue(self._store)
         self._fires = PostgresFires(self._store)
+        self._history: PostgresHistory | None = None
         self._heart: Heart | None = None
         self._numbers: dict[str, tuple[int, str]] = {}
 
@@ -76,6 +78,15 @@ class PostgresLedger:
     def fires(self) -> PostgresFires:
         """What it keeps of schedules."""
         return self._fires
+
+    @property
+    def history(self) -> PostgresHistory:
+        """What it tells of what was."""
+        if self._history is None:
+            from pinstripe.ledgers.postgres.history import PostgresHistory  # most commands don't ask for it
+
+            self._history = PostgresHistory(self._store)
+        return self._history
 
     @property
     def is_made(self) -> bool:

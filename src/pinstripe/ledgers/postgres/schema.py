@@ -19,7 +19,7 @@ from pinstripe.ledgers.postgres.statements import in_schema
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-CODE = 1
+CODE = 2
 """What this code's version of the schema is called; a ledger that asks for a later one is refused."""
 
 LONGEST_MIGRATION = 3600.0

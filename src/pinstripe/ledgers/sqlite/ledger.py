@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pinstripe.clock import Clock
     from pinstripe.config import RetentionSettings
     from pinstripe.ledger import Look
+    from pinstripe.ledgers.sqlite.history import SQLiteHistory
     from pinstripe.run import Execution, Run
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ class SQLiteLedger:
         self._store = Store(path, clock, sync=sync, code_version=code_version, lock_wait=lock_wait, lease=lease)
         self._queue = SQLiteQueue(self._store)
         self._fires = SQLiteFires(self._store)
+        self._history: SQLiteHistory | None = None
         self._numbers: dict[str, tuple[int, str]] = {}
 
     @property
@@ -78,6 +80,15 @@ class SQLiteLedger:
     def fires(self) -> SQLiteFires:
         """What it keeps of schedules."""
         return self._fires
+
+    @property
+    def history(self) -> SQLiteHistory:
+        """What it tells of what was."""
+        if self._history is None:
+            from pinstripe.ledgers.sqlite.history import SQLiteHistory  # most commands don't ask for it
+
+            self._history = SQLiteHistory(self._store)
+        return self._history
 
     @property
     def is_made(self) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-CODE = 3
+CODE = 4
 """What this code's version of the schema is called; a ledger that asks for a later one is refused."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
