@@ -14,12 +14,12 @@ import pinstripe
 from pinstripe import Execution, Run, RunStatus, Trigger, errors
 from pinstripe.commands.main import COMMANDS, EXIT_CODES
 from pinstripe.commands.main import pinstripe as command_line
-from pinstripe.commands.status import LedgerStatus, status_json
 from pinstripe.duration import write_duration
 from pinstripe.overdue import Overdue, SchedulesStatus
 from pinstripe.queue import Pause, Process, QueueStatus, RunningExecution
 from pinstripe.run import Failure
 from pinstripe.setting_keys import KEYS, Key
+from pinstripe.views.status import LedgerStatus, Seen, status_json
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(REFERENCE.rglob("*.md")))
@@ -108,11 +108,9 @@ def test_the_json_of_the_status_is_as_described() -> None:
     running = (RunningExecution("greet", "acme", "id", 0),)
     process = Process(1, "web-1", 4711, "0.1.0", 0, 0, 3, 20, stopping=False, executions=running)
     schedules = SchedulesStatus(1, 0, 1, [Overdue("greet", "0 * * * * UTC", "acme", 0, None, "as no bot runs")])
-    written = status_json(
-        QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)], {"greet": 1}, {}),
-        schedules,
-        LedgerStatus("ledger.db", made=True, trouble=None),
-    )
+    status = QueueStatus([process], [], {}, 3, 0, None, [Pause(None, "acme", 0)], {"greet": 1}, {})
+    ledger = LedgerStatus("ledger.db", made=True, trouble=None)
+    written = status_json(Seen(status, schedules, 0, timedelta(seconds=60), ledger))
     assert shape(described) == shape(written)
 
 

@@ -11,7 +11,7 @@ import click
 from pinstripe.commands.screen import aside, write_json
 from pinstripe.commands.summary import NOTHING_RAN
 from pinstripe.opening import open_project
-from pinstripe.views.filters import filter_in_force
+from pinstripe.views.preview import filter_of, preview_json
 from pinstripe.views.text import as_call, visible
 
 if TYPE_CHECKING:
@@ -29,20 +29,15 @@ async def _show(request: Request, folder: str | None, answer: TextIO, *, as_json
         preview = await project.preview(request)
         definition = preview.definition
         if as_json:
-            ids = [tenant.id async for tenant in preview.tenants()]
-            total = len(ids) if definition.multi_tenant else 1
-            job = definition.name
-            write_json(
-                {"job": job, "args": [*preview.args], "kwargs": {**preview.kwargs}, "total": total, "tenants": ids},
-                answer,
-            )
-            return 0 if total else NOTHING_RAN
+            found = await preview_json(preview)
+            write_json(found, answer)
+            return 0 if found["total"] else NOTHING_RAN
         echo = partial(click.echo, file=answer)
         echo(f"{definition.name}({as_call(preview.args, preview.kwargs)}) would run, but nothing runs now.")
         if not definition.multi_tenant:
             echo("It is not multi-tenant: it would run once, without a tenant.")
             return 0
-        echo(f"Filter in force: {_filter(visible(filter_in_force(definition, project) or ''), request)}")
+        echo(f"Filter in force: {filter_of(preview, request, project)}")
         count = 0
         async for tenant in preview.tenants():
             echo(f"  {visible(tenant.id)}")
@@ -52,15 +47,3 @@ async def _show(request: Request, folder: str | None, answer: TextIO, *, as_json
             return NOTHING_RAN
         echo(f"{count:,} tenant{'' if count == 1 else 's'}.")
         return 0
-
-
-def _filter(own: str, request: Request) -> str:
-    """Add to the job's own filter what the command line asked for."""
-    selection = request.selection
-    parts = [f"{own} (overridden by --force)" if selection.force and selection.tenants else own]
-    parts += [visible(f"--where {key}={value}") for key, value in selection.where]
-    if selection.tenants:
-        parts.append(f"--tenant, {len(selection.tenants):,} named")
-    if selection.exclude:
-        parts.append(f"--except, {len(selection.exclude):,} named")
-    return "; ".join(parts)

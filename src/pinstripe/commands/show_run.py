@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pinstripe.clock import to_iso
 from pinstripe.commands.completion import complete_run, complete_tenant
 from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.screen import styled_status, tally_of, write_json
 from pinstripe.commands.summary import exit_code, failures, retry_advice
 from pinstripe.errors import UnknownTenant
-from pinstripe.run import ExecutionStatus
+from pinstripe.views.executions import attempts_in_words, execution_json
 from pinstripe.views.output import harmless
 from pinstripe.views.text import as_call, as_json_line, moment, span, took, visible, visible_lines
 from pinstripe.views.waits import of_one, why, why_held
@@ -77,7 +76,7 @@ async def show(
         message = f"run {run.id} of {run.job} has no tenant {tenant!r}"
         raise UnknownTenant(message)
     if as_json:
-        write_json(run.to_json() if tenant is None or execution is None else _execution_json(execution))
+        write_json(run.to_json() if tenant is None or execution is None else execution_json(execution))
         return code
     if tenant is None or execution is None:
         shown = _of_run(run, execution, folder, await why(project, run))
@@ -97,7 +96,7 @@ def _of_run(run: Run, execution: Execution | None, folder: str | None, reason: s
         arguments=as_call(run.args, run.kwargs),
         executions=tally_of(run),
         waiting=reason if reason is None or run.executions.total > 1 else of_one(reason),
-        attempts=None if execution is None or run.finished else _attempts(execution),
+        attempts=None if execution is None or run.finished else attempts_in_words(execution),
         created=moment(run.created_at),
         finished=_finished(run.finished_at, took(run)),
         retry_of=run.retry_of,
@@ -120,20 +119,12 @@ def _of_tenant(run: Run, execution: Execution, now: int) -> Iterator[str]:
         lasted = span((execution.finished_at - execution.started_at).total_seconds())
     yield from _fields(
         status=styled_status(execution.status),
-        attempts=_attempts(execution) or "0",
+        attempts=attempts_in_words(execution) or "0",
         waiting=why_held(execution, now),
         started=None if execution.started_at is None else moment(execution.started_at),
         finished=_finished(execution.finished_at, lasted),
     )
     yield from _outcome(execution)
-
-
-def _attempts(execution: Execution) -> str | None:
-    """Write how many attempts there were, and when the next one is; None where it has not been tried yet."""
-    if not execution.attempts:
-        return None
-    again = execution.status == ExecutionStatus.QUEUED and execution.due_at is not None
-    return f"{execution.attempts:,}" + (f", the next at {moment(execution.due_at)}" if again else "")
 
 
 def _outcome(execution: Execution) -> Iterator[str]:
@@ -158,22 +149,3 @@ def _fields(**values: str | None) -> Iterator[str]:
 
 def _finished(at: datetime | None, lasted: str | None) -> str | None:
     return None if at is None else moment(at) + (f", after {lasted}" if lasted else "")
-
-
-def _execution_json(execution: Execution) -> dict[str, Any]:
-    """Give an execution as JSON values: the fields of `Execution`, in their order."""
-    return {
-        "run": execution.run,
-        "job": execution.job,
-        "tenant": execution.tenant,
-        "status": str(execution.status),
-        "attempts": execution.attempts,
-        "held": execution.held,
-        "due_at": None if execution.due_at is None else to_iso(execution.due_at),
-        "error": execution.error,
-        "traceback": execution.traceback,
-        "result": execution.result,
-        "started_at": None if execution.started_at is None else to_iso(execution.started_at),
-        "finished_at": None if execution.finished_at is None else to_iso(execution.finished_at),
-        "log": execution.log,
-    }

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from pinstripe.clock import to_datetime
 from pinstripe.commands.screen import table
 from pinstripe.overdue import MOST
-from pinstripe.priority import Priority
-from pinstripe.queue import Held, Waiting
+from pinstripe.queue import Held
 from pinstripe.views.command_lines import command_line
 from pinstripe.views.pauses import since
+from pinstripe.views.status import bands, host_of, state_of
 from pinstripe.views.text import moment, one_line, short, span, visible
-from pinstripe.views.waits import has_worker, held_in_words, is_silent
+from pinstripe.views.waits import has_worker, held_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,17 +75,6 @@ def _lacking(status: QueueStatus) -> Iterator[str]:
         yield f"  {visible(job)}, {', '.join(parts)}"
 
 
-def bands(status: QueueStatus) -> list[Waiting]:
-    """Give what waits in each band, also where nothing does."""
-    found = {line.priority: line for line in status.waiting}
-    return [found.get(priority) or Waiting(priority, 0, None) for priority in Priority]
-
-
-def host_of(process: Process) -> str:
-    """Give the host's name without the container's number, which only the ledger needs."""
-    return process.host.partition("/")[0]
-
-
 def _processes(processes: list[Process], now: int, lease: timedelta) -> Iterator[str]:
     if not processes:
         yield "No process runs anything."
@@ -97,7 +86,7 @@ def _processes(processes: list[Process], now: int, lease: timedelta) -> Iterator
             f"{process.running:,}" + ("" if process.concurrency is None else f" of {process.concurrency:,}"),
             visible(process.code_version),
             f"{_ago(process.beat, now)} ago",
-            _state(process, now, lease),
+            state_of(process, now, lease),
         )
         for process in processes
     ]
@@ -111,15 +100,6 @@ def _processes(processes: list[Process], now: int, lease: timedelta) -> Iterator
         more = process.running - len(process.executions)
         if more > 0 and process.executions:
             yield f"  + {more:,} more"
-
-
-def _state(process: Process, now: int, lease: timedelta) -> str:
-    if is_silent(process, now, lease):
-        return "silent"
-    if process.stopping:
-        return "stopping"
-    works = [] if process.concurrency is None else ["works"]
-    return ", ".join([*works, "bot"] if process.bot else works) or "by hand"
 
 
 def _schedules(schedules: SchedulesStatus, folder: str | None) -> Iterator[str]:
