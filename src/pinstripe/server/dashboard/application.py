@@ -1,0 +1,27 @@
+"""The dashboard, as an ASGI application: its pages, its static files, and what is shown where something goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+
+from pinstripe.server.dashboard import failures, files
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from pinstripe.server.context import WebContext
+
+
+_MODULES = (files,)
+"""The modules that have pages; each lists its own, and what stands first is looked at first."""
+
+
+def make_dashboard(context: WebContext) -> Starlette:
+    """Make the dashboard, which is to be mounted at `/_pinstripe`; it also makes the pages about errors."""
+    context.error_page = failures.show
+    routes: list[BaseRoute] = [route for module in _MODULES for route in module.routes(context)]
+    pages = Starlette(routes=routes, exception_handlers=failures.handlers())
+    pages.router.redirect_slashes = False  # a page has one address
+    return pages
