@@ -23,7 +23,8 @@ NO_TENANT = ""
 class NewRun(NamedTuple):
     """A run to create. `args` and `kwargs` are JSON values; `selection` is what `Selection.to_json` gave.
 
-    `origin` is the first run of a chain of retries; None for a run that is no retry.
+    `origin` is the first run of a chain of retries; None for a run that is no retry. `trace` is where the span of
+    whoever asks for it is, as W3C Trace Context; `redacted` names the arguments that nobody is shown.
     """
 
     id: str
@@ -35,6 +36,8 @@ class NewRun(NamedTuple):
     retry_of: str | None = None
     origin: str | None = None
     parent: str | None = None
+    trace: str | None = None
+    redacted: Sequence[str] = ()
 
 
 class Claimed(NamedTuple):
@@ -74,11 +77,15 @@ class Turn(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """What a run was created with: its `selection` as JSON, whether all of it was ever read, and its `origin`."""
+    """What a run was created with: its `selection` as JSON, its `origin` and its `trace`.
+
+    `complete` tells whether all that it was selected by was ever read.
+    """
 
     selection: Mapping[str, Any]
     complete: bool
     origin: str
+    trace: str | None = None
 
 
 class Look(NamedTuple):

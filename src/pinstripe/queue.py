@@ -83,7 +83,10 @@ class NewWork(NamedTuple):
 
 
 class QueuedRun(NamedTuple):
-    """What a worker needs to know of a run to execute it. `args`, `kwargs` and `selection` are JSON values."""
+    """What a worker needs to know of a run to execute it. `args`, `kwargs` and `selection` are JSON values.
+
+    `trace` is where the span of whoever asked for it is, as W3C Trace Context.
+    """
 
     n: int
     id: str
@@ -99,6 +102,7 @@ class QueuedRun(NamedTuple):
     crashes: int
     total: int
     created_at: int
+    trace: str | None = None
 
 
 class Started(NamedTuple):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from pinstripe.ledger import NewRun
     from pinstripe.queue import NewWork
 
 OVERLAPS = "an earlier fire of its schedule is unfinished for this tenant"
@@ -32,6 +33,11 @@ UNKNOWN_SCHEDULE = (
 def flow_of(job: str, tenant: str) -> str:
     """Name whom a run of one execution is served for: its tenant, or where it has none its job."""
     return f"t:{tenant}" if tenant != NO_TENANT else f"j:{job}"
+
+
+def write_redacted(run: NewRun) -> str | None:
+    """Write which arguments of a run nobody is shown, as the ledger keeps it: None for a run that hides none."""
+    return json.dumps([*run.redacted]) if run.redacted else None
 
 
 def new_queued_run(work: NewWork, created_at: datetime) -> Run:

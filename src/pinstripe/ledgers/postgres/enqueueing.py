@@ -17,7 +17,7 @@ from pinstripe.ledgers.postgres.guards import take_guards
 from pinstripe.ledgers.postgres.settling import count
 from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.ledgers.postgres.transaction import columns
-from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of
+from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of, write_redacted
 from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
@@ -248,6 +248,8 @@ class _New:
             work.spread,
             work.local_time,
             self._now if is_empty else None,
+            run.trace,
+            writable(write_redacted(run)),
         )
 
 

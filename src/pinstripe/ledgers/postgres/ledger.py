@@ -21,6 +21,7 @@ from pinstripe.ledgers.postgres.store import Store
 from pinstripe.ledgers.postgres.texts import check_tenants, writable
 from pinstripe.ledgers.references import unknown
 from pinstripe.ledgers.rows import NUMBER, read_counts, read_execution
+from pinstripe.ledgers.works import write_redacted
 from pinstripe.postgres_address import read_postgres_url
 from pinstripe.run import ExecutionStatus
 
@@ -146,6 +147,7 @@ class PostgresLedger:
         values = (
             *(run.id, run.job, str(run.trigger), json.dumps(list(run.args)), json.dumps(dict(run.kwargs))),
             *(json.dumps(dict(run.selection)), run.origin or run.id, run.retry_of, run.parent, now),
+            *(run.trace, writable(write_redacted(run))),
         )
 
         async def create(tx: Transaction) -> tuple[int, Run] | None:
@@ -306,7 +308,7 @@ class PostgresLedger:
             row = await tx.row("selection_of", run)
             if row is None:
                 raise UnknownRun(unknown(run, self._store.shown))
-            return Selected(json.loads(row[0]), complete=row[1], origin=row[2])
+            return Selected(json.loads(row[0]), complete=row[1], origin=row[2], trace=row[3])
 
         return await self._store.read(read)
 

@@ -11,7 +11,7 @@ from pinstripe.ledger import NO_TENANT
 from pinstripe.ledgers.sqlite.admission import next_tag
 from pinstripe.ledgers.sqlite.settling import count
 from pinstripe.ledgers.sqlite.statements import statement
-from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of
+from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of, write_redacted
 from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
@@ -113,6 +113,8 @@ class Enqueueing:
                 work.spread,
                 work.local_time,
                 self._now if is_empty else None,
+                run.trace,
+                write_redacted(run),
             )
         )
         if work.limits is not None:

@@ -21,6 +21,7 @@ from pinstripe.ledgers.sqlite.queue import SQLiteQueue
 from pinstripe.ledgers.sqlite.rescuing import rescue
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.sqlite.store import Store
+from pinstripe.ledgers.works import write_redacted
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ class SQLiteLedger:
             "origin": run.origin or run.id,
             "retry_of": run.retry_of,
             "parent": run.parent,
+            "trace": run.trace,
+            "redacted": write_redacted(run),
             "now": self._clock.now(),
         }
 
@@ -293,7 +296,7 @@ class SQLiteLedger:
             row = tx.execute(statement("selection_of"), {"id": run}).fetchone()
             if row is None:
                 raise UnknownRun(unknown(run, self.path))
-            return Selected(json.loads(row[0]), complete=bool(row[1]), origin=row[2])
+            return Selected(json.loads(row[0]), complete=bool(row[1]), origin=row[2], trace=row[3])
 
         return self._store.read(read)
 

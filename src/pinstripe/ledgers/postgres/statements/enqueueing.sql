@@ -30,16 +30,17 @@ select array(select nextval('pinstripe.runs_n_seq') from generate_series(1, $1))
 -- Of those that have a key only the first is written; whoever comes second waits for the first one's transaction.
 insert into pinstripe.runs(n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
   queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
-  retry_until, spread, local_time, finished_at)
-select n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, $27,
+  retry_until, spread, local_time, finished_at, trace, redacted)
+select n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, $29,
   true, selected, total, total, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
-  retry_until, spread, local_time, finished_at
+  retry_until, spread, local_time, finished_at, trace, redacted
 from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
   $10::text[], $11::text[], $12::boolean[], $13::integer[], $14::smallint[], $15::text[], $16::bigint[], $17::text[],
   $18::text[], $19::integer[], $20::text[], $21::bigint[], $22::text[], $23::bigint[], $24::bigint[], $25::text[],
-  $26::bigint[])
+  $26::bigint[], $27::text[], $28::text[])
 as r(n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, selected, total, band, flow, due_at,
-  key, key_tenant, crashes, schedule, scheduled_for, overlap, retry_until, spread, local_time, finished_at)
+  key, key_tenant, crashes, schedule, scheduled_for, overlap, retry_until, spread, local_time, finished_at, trace,
+  redacted)
 on conflict (job, key_tenant, key) where key is not null do nothing
 returning n
 
@@ -56,10 +57,10 @@ select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
 with run as ({enqueue_runs}),
 made as (
   insert into pinstripe.chunks(id, run, flow, band, tag, until, ready_at)
-  select c.*, $27 from unnest($38::bigint[], $39::bigint[], $40::text[], $41::smallint[], $42::bigint[], $43::bigint[]) as c)
+  select c.*, $29 from unnest($40::bigint[], $41::bigint[], $42::text[], $43::smallint[], $44::bigint[], $45::bigint[]) as c)
 insert into pinstripe.executions(id, run, tenant, job, state, held, chunk, due_at, error, finished_at)
-select * from unnest($28::bigint[], $29::bigint[], $30::text[], $31::text[], $32::text[], $33::text[], $34::bigint[],
-  $35::bigint[], $36::text[], $37::bigint[])
+select * from unnest($30::bigint[], $31::bigint[], $32::text[], $33::text[], $34::text[], $35::text[], $36::bigint[],
+  $37::bigint[], $38::text[], $39::bigint[])
 
 -- name: enqueue_plain
 -- One run of one execution that may start at once, with its ticket.
@@ -72,17 +73,18 @@ with place as (
 run as (
   insert into pinstripe.runs(id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
     queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
-    retry_until, spread, local_time, finished_at)
-  values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::text, $10::text, $26::bigint,
+    retry_until, spread, local_time, finished_at, trace, redacted)
+  values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::text, $10::text, $28::bigint,
     true, $11::boolean, $12::integer, $12::integer, $13::smallint, $14::text, $15::bigint, $16::text, $17::text,
-    $18::integer, $19::text, $20::bigint, $21::text, $22::bigint, $23::bigint, $24::text, $25::bigint)
+    $18::integer, $19::text, $20::bigint, $21::text, $22::bigint, $23::bigint, $24::text, $25::bigint,
+    $26::text, $27::text)
   returning n),
 made as (
   insert into pinstripe.chunks(run, flow, band, tag, until, ready_at)
-  select run.n, $14::text, $13::smallint, place.tag, place.tag + 1, $26::bigint from run, place returning id, tag),
+  select run.n, $14::text, $13::smallint, place.tag, place.tag + 1, $28::bigint from run, place returning id, tag),
 execution as (
   insert into pinstripe.executions(run, tenant, job, chunk)
-  select run.n, $27::text, $2::text, made.id from run, made)
+  select run.n, $29::text, $2::text, made.id from run, made)
 select run.n, pinstripe_engine.mint(array[made.id], array[$13::smallint], array[made.tag - place.anchor])
 from run, made, place
 

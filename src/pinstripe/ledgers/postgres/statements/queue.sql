@@ -125,7 +125,8 @@ from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as m(id, turns, ended) whe
 select {queued_run} from pinstripe.runs where n = any($1::bigint[])
 
 -- name: queued_run
-n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total, created_at
+n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total, created_at,
+  trace
 
 -- name: settle_works
 -- A row that is queued again with its epoch unchanged was given back while its process was thought to be gone: its work

@@ -2,8 +2,9 @@
 
 -- name: create_run
 -- Not for a process that was taken for dead: its row is gone, or else stays until this is committed.
-insert into pinstripe.runs(id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, owner, created_at)
-select $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, id, $11::bigint from pinstripe.owners where id = $1 for key share
+insert into pinstripe.runs(id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, owner, created_at,
+  trace, redacted)
+select $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, id, $11::bigint, $12, $13 from pinstripe.owners where id = $1 for key share
 returning {columns_of_run}
 
 -- name: some_owner
@@ -95,7 +96,7 @@ select last.* from unnest($1::text[]) as j(job) cross join lateral (
 9223372036854775807
 
 -- name: selection_of
-select selection, selected, origin from pinstripe.runs where reverse(id) = reverse($1) and not pruning
+select selection, selected, origin, trace from pinstripe.runs where reverse(id) = reverse($1) and not pruning
 
 -- name: failures
 select x.run, x.tenant, x.attempts, x.error, x.traceback from unnest($1::bigint[]) as r(n) cross join lateral (

@@ -10,8 +10,8 @@ select n from runs where job = ? and key_tenant = ? and key = ?
 -- name: enqueue_run
 insert into runs(n, id, reversed_id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
   queued, selected, total, open, band, flow, due_at, key, key_tenant, crashes, schedule, scheduled_for, overlap,
-  retry_until, spread, local_time, finished_at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  retry_until, spread, local_time, finished_at, trace, redacted)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: enqueue_execution
 insert into executions(id, run, tenant, job, chunk, held, due_at) values (?, ?, ?, ?, ?, ?, ?)

@@ -56,7 +56,7 @@ where n in (select value from json_each(:runs)) and state = 'queued'
 
 -- name: runs_to_work
 select n, id, job, trigger, args, kwargs, selection, origin, retry_of, scheduled_for, retry_until, crashes, total,
-  created_at
+  created_at, trace
 from runs where n in (select value from json_each(:runs))
 
 -- name: requeue

@@ -1,6 +1,8 @@
 -- name: create_run
-insert into runs(id, reversed_id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, owner, created_at)
-values (:id, :reversed_id, :job, 'queued', :trigger, :args, :kwargs, :selection, :origin, :retry_of, :parent, :owner, :now)
+insert into runs(id, reversed_id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, owner, created_at,
+  trace, redacted)
+values (:id, :reversed_id, :job, 'queued', :trigger, :args, :kwargs, :selection, :origin, :retry_of, :parent, :owner, :now,
+  :trace, :redacted)
 returning n
 
 -- name: run_number
@@ -79,7 +81,7 @@ where reversed_id >= :reversed and reversed_id < :reversed || 'g' and pruning = 
 select {columns_of_run} from runs where job = :job and pruning = 0 order by n desc limit 1
 
 -- name: selection_of
-select selection, selected, origin from runs where id = :id and pruning = 0
+select selection, selected, origin, trace from runs where id = :id and pruning = 0
 
 -- name: failures
 select tenant, attempts, error, traceback from executions where run = :run and state = 'failed'
