@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from pinstripe.server.access.forms import csrf_token
 from pinstripe.server.access.identity import SCOPE_KEY
-from pinstripe.server.dashboard import charts, links
+from pinstripe.server.dashboard import charts, heat, links
 from pinstripe.server.dashboard.texts import add_filters, finalize
 from pinstripe.version import VERSION
 
@@ -88,6 +88,6 @@ def environment() -> Environment:
         auto_reload=False,
     )
     add_filters(made)
-    made.globals.update(url=links.url, static=links.static, charts=charts, version=VERSION)
+    made.globals.update(url=links.url, static=links.static, charts=charts, heat=heat.heat, version=VERSION)
     made.globals["ui"] = made.get_template("macros.html").module
     return made
