@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.actor import Actor, Door
 from pinstripe.history import Action, AuditEntry, AuditPage, Tally
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 LOOKED = 20_000
 """How many rows one page looks at, at most, where few of them may be what was asked for: some 10 ms."""
 
-LAST_NUMBER = 2**63 - 1
-"""No run and no entry has a greater number."""
+LARGE_LOOKED = 2_000
+"""How many large runs one page looks at, at most, for what one tenant had in them."""
+
+FOR_TENANT = 2_000
+"""How many of a tenant's executions one page looks at, at most: they lie far apart from one another."""
 
 AUDIT_FILTERS = ("run", "tenant", "name", "job", "action")
 """By what entries of the audit trail are found: what mostly fewer have comes first. There is no index of actions."""
@@ -68,3 +71,56 @@ def audit_filters(filters: Mapping[str, str] | None) -> dict[str, str | None]:
 def audit_index(filters: Mapping[str, str | None]) -> str:
     """Name the index to walk: of what is asked for, that which mostly fewer entries have."""
     return next((name for name in AUDIT_FILTERS if filters[name] is not None and name != "action"), "number")
+
+
+class AskedOfRun(NamedTuple):
+    """What is asked for of a run's executions; see `pinstripe.history.History.executions`."""
+
+    status: ExecutionStatus | None
+    search: str | None
+    after: str | None
+    limit: int
+
+
+class AskedOfTenant(NamedTuple):
+    """What is asked for of what was done for a tenant, `before` a run's number."""
+
+    tenant: str
+    job: str | None
+    status: ExecutionStatus | None
+    before: int
+    limit: int
+
+    @property
+    def state(self) -> str | None:
+        """The status as the ledger writes it."""
+        return None if self.status is None else str(self.status)
+
+
+class Sizes(NamedTuple):
+    """A run's number, and how many of its executions are in which state: a row of the statement `sizes_of_run`."""
+
+    number: int
+    open: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    skipped: int
+
+    def may_have(self, status: ExecutionStatus) -> bool:
+        """Tell whether executions of the run may have a status."""
+        return bool(self.open if status in _OPEN else getattr(self, status))
+
+
+_OPEN = {ExecutionStatus.QUEUED, ExecutionStatus.RUNNING}
+
+
+def execution_index(status: ExecutionStatus | None) -> str:
+    """Name the index to walk for a run's executions with a status: there is none of those that wait or succeeded."""
+    return "run" if status in {None, ExecutionStatus.QUEUED, ExecutionStatus.SUCCEEDED} else str(status)
+
+
+def matching(tenants: Iterable[str], search: str) -> list[str]:
+    """Give those of `tenants` whose id has `search` in it, upper and lower case as one."""
+    wanted = search.lower()
+    return [tenant for tenant in tenants if wanted in tenant.lower()]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NUMBER, FAILED = 0, 18
 """Where in a row of `columns_of_run` the run's number is, and how many of its executions have failed."""
 
+LAST_NUMBER = 2**63 - 1
+"""The greatest number that there can be, and that no run comes to."""
+
 
 def read_run(row: Sequence[Any], failures: Iterable[Sequence[Any]] = ()) -> Run:
     """Make a `Run` of a row of `columns_of_run`, and of those of its `failures`: tenant, attempts, error, traceback."""

@@ -98,13 +98,13 @@ async def test_each_filter_may_lead(process: Store, monkeypatch: pytest.MonkeyPa
     async def lead(*_: Any) -> str:
         return next(left)
 
-    monkeypatch.setattr(listing, "_fewest", lead)
+    monkeypatch.setattr(listing, "fewest", lead)
     answers = [[run.id for run in await process.read(lambda tx: list_runs(tx, asked))] for _ in leads]
     assert len(answers[0]) == 2
     assert answers == [answers[0]] * 4
 
 
-async def test_the_fewest_lead(process: Store, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_thefewest_lead(process: Store, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_MANY", 5)
     values = {"id": "", "created_at": 1, "pruning": False, "total": 0, "finished_at": 1}
     for n in range(1, 11):
@@ -113,7 +113,7 @@ async def test_the_fewest_lead(process: Store, database: Database, monkeypatch: 
         database.fetch(MADE.format(**values | {"n": n, "id": f"{n:036x}", "job": job, "state": state}))
 
     async def leads(**asked: Any) -> str:
-        return await process.read(lambda tx: listing._fewest(tx, RunFilter(**asked), 0))  # noqa: SLF001
+        return await process.read(lambda tx: listing.fewest(tx, RunFilter(**asked), 0))
 
     succeeded = RunStatus.SUCCEEDED
     assert await leads() == "number"

@@ -16,6 +16,7 @@ from psycopg import sql
 from pinstripe.clock import SystemClock
 from pinstripe.ledgers.postgres.statements import statements
 from pinstripe.ledgers.postgres.store import Store
+from pinstripe.ledgers.rows import LAST_NUMBER
 from pinstripe.postgres_address import read_postgres_url
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def test_hot_statements_go_by_their_index(much: psycopg.Connection, name: str) -
 @pytest.mark.parametrize("first", [0, RUNS - 100])
 def test_lists_go_by_the_index_that_was_chosen(much: psycopg.Connection, name: str, first: int) -> None:
     job, tenant, state, index = LISTS[name]
-    values = first, 50, job, tenant, state, None if not first else first * 1_000_000
+    values = first, 50, job, tenant, state, None if not first else first * 1_000_000, LAST_NUMBER
     plan = Plan(much, f"listed_by_{name}", values, execute=True)
     assert not plan.whole, plan.text
     assert index in plan.indexes, plan.text

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.ledgers import histories
-from pinstripe.ledgers.histories import LAST_NUMBER, LOOKED
+from pinstripe.ledgers.histories import LOOKED
 from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.ledgers.postgres.transaction import columns
+from pinstripe.ledgers.rows import LAST_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import UnknownRun
 from pinstripe.ledgers.references import ID_LENGTH, LAST, read_reference, the_one, unknown
-from pinstripe.ledgers.rows import FAILED, NUMBER, read_run
+from pinstripe.ledgers.rows import FAILED, LAST_NUMBER, NUMBER, read_run
 from pinstripe.run import MAX_FAILURES, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from enum import StrEnum
 
     from pinstripe.ledger import RunFilter
     from pinstripe.ledgers.postgres.transaction import Transaction
@@ -33,33 +34,41 @@ async def find_run(tx: Transaction, reference: str, shown: str, *, with_failures
         rows = await tx.rows("last_run")
     else:
         rows = await tx.rows("run_by_id" if len(written) == ID_LENGTH else "runs_by_end_of_id", written)
-    return (await _runs(tx, [the_one(rows, reference, shown)], with_failures=with_failures))[0]
+    return (await make_runs(tx, [the_one(rows, reference, shown)], with_failures=with_failures))[0]
 
 
 async def list_runs(tx: Transaction, only: RunFilter) -> list[Run]:
     """Give the runs that `only` lets through, newest first, failures without tracebacks."""
-    first = 0
-    if only.since is not None:
-        found = await tx.value("first_run_since", only.since - _DISORDER)
-        if found is None:
-            return []
-        first = found
-    index = await _fewest(tx, only, first)
-    values = first, only.limit, only.job, only.tenant, _text(only.status), only.since
+    first = await first_of(tx, only)
+    if first is None:
+        return []
+    index = await fewest(tx, only, first)
+    rows = await rows_of(tx, index, only, first, LAST_NUMBER)
+    return await make_runs(tx, rows, with_failures=only.failures, tracebacks=False)
+
+
+async def first_of(tx: Transaction, only: RunFilter) -> int | None:
+    """Give the number of the first run that may be what was asked for; None where there is none."""
+    return 0 if only.since is None else await tx.value("first_run_since", only.since - _DISORDER)
+
+
+async def rows_of(tx: Transaction, index: str, only: RunFilter, first: int, before: int) -> Sequence[Sequence[Any]]:
+    """Walk an index; give rows of `columns_of_run`, newest first, of those numbers."""
+    values = first, only.limit, only.job, only.tenant, text(only.status), only.since, before
     rows = await tx.rows(f"listed_by_{index}", *values)
     if index == "tenant":  # its index lacks most of what large runs did
         by_number = {row[NUMBER]: row for row in (*rows, *await tx.rows("listed_by_size", *values))}
         rows = [by_number[number] for number in sorted(by_number, reverse=True)[: only.limit]]
-    return await _runs(tx, rows, with_failures=only.failures, tracebacks=False)
+    return rows
 
 
-async def _fewest(tx: Transaction, only: RunFilter, first: int) -> str:
+async def fewest(tx: Transaction, only: RunFilter, first: int) -> str:
     """Choose the index to walk: of what was asked for, that which the fewest runs have, counted up to `_MANY`.
 
     Where runs with one are many and with another few, a walk over the many would look at all of them to find the few.
     That succeeded is said of nearly all runs: by that they are only found where they are few.
     """
-    asked = {"tenant": only.tenant, "state": _text(only.status), "job": only.job}
+    asked = {"tenant": only.tenant, "state": text(only.status), "job": only.job}
     succeeded = only.status is RunStatus.SUCCEEDED
     given = {name: value for name, value in asked.items() if value is not None and not (succeeded and name == "state")}
     if len(given) == 1 and not succeeded:
@@ -72,7 +81,7 @@ async def _fewest(tx: Transaction, only: RunFilter, first: int) -> str:
 
 async def last_runs(tx: Transaction, jobs: Sequence[str]) -> Mapping[str, Run]:
     """Give the newest run of each of `jobs` that has one."""
-    runs = await _runs(tx, await tx.rows("last_runs_of_jobs", [*dict.fromkeys(jobs)]), tracebacks=False)
+    runs = await make_runs(tx, await tx.rows("last_runs_of_jobs", [*dict.fromkeys(jobs)]), tracebacks=False)
     found = {run.job: run for run in runs}
     return {job: found[job] for job in jobs if job in found}
 
@@ -93,7 +102,7 @@ async def run_of(tx: Transaction, number: int) -> Run:
 
 async def read_row(tx: Transaction, row: Sequence[Any]) -> Run:
     """Give the run of a row of `columns_of_run`, with its failures."""
-    return (await _runs(tx, [row]))[0]
+    return (await make_runs(tx, [row]))[0]
 
 
 async def other_retries(tx: Transaction, run: str) -> list[int]:
@@ -113,7 +122,7 @@ async def succeeded(tx: Transaction, run: str, tenants: Sequence[str], *, lock: 
     return {tenant for (tenant,) in await tx.rows("succeeded", runs, [*tenants])}
 
 
-async def _runs(
+async def make_runs(
     tx: Transaction, rows: Sequence[Sequence[Any]], *, with_failures: bool = True, tracebacks: bool = True
 ) -> list[Run]:
     """Make a `Run` of each row of `columns_of_run`, `with_failures` or without."""
@@ -129,5 +138,6 @@ def _tenant(failure: Sequence[Any]) -> str:
     return str(failure[0])
 
 
-def _text(status: RunStatus | None) -> str | None:
+def text(status: StrEnum | None) -> str | None:
+    """Give a status as the ledger writes it; None stays None."""
     return None if status is None else str(status)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.history import RunPage, TenantPage
 from pinstripe.ledgers import histories
-from pinstripe.ledgers.histories import LAST_NUMBER, LOOKED
+from pinstripe.ledgers.histories import LOOKED, AskedOfRun, AskedOfTenant
+from pinstripe.ledgers.rows import LAST_NUMBER
+from pinstripe.ledgers.sqlite import execution_pages
+from pinstripe.ledgers.sqlite.run_pages import list_page
 from pinstripe.ledgers.sqlite.statements import statement
 
 if TYPE_CHECKING:
@@ -20,10 +24,8 @@ if TYPE_CHECKING:
         ExecutionPage,
         FailingTenant,
         HeatMap,
-        RunPage,
         RunPoint,
         Tally,
-        TenantPage,
     )
     from pinstripe.ledger import RunFilter
     from pinstripe.ledgers.sqlite.store import Store
@@ -39,7 +41,9 @@ class SQLiteHistory:
 
     async def runs(self, only: RunFilter, *, before: int | None = None) -> RunPage:
         """Give the next `only.limit` runs `before` a page's `next`, without failures."""
-        raise NotImplementedError
+        if self._store.reader is None:
+            return RunPage([], None)
+        return self._store.read(lambda tx: list_page(tx, only, LAST_NUMBER if before is None else before))
 
     async def executions(
         self,
@@ -51,11 +55,12 @@ class SQLiteHistory:
         limit: int = 50,
     ) -> ExecutionPage:
         """Give executions of a run by tenant."""
-        raise NotImplementedError
+        asked = AskedOfRun(status, search, after, limit)
+        return self._store.read(lambda tx: execution_pages.page_of_run(tx, run, asked, self._store.path))
 
     async def executions_of(self, run: str, tenants: Sequence[str]) -> list[Execution]:
         """Give the executions of a run that are for these tenants."""
-        raise NotImplementedError
+        return self._store.read(lambda tx: execution_pages.executions_of(tx, run, tenants, self._store.path))
 
     async def executions_of_tenant(
         self,
@@ -67,7 +72,10 @@ class SQLiteHistory:
         limit: int = 50,
     ) -> TenantPage:
         """Give what was done for a tenant, newest run first."""
-        raise NotImplementedError
+        if self._store.reader is None:
+            return TenantPage([], None)
+        asked = AskedOfTenant(tenant, job, status, LAST_NUMBER if before is None else before, limit)
+        return self._store.read(lambda tx: execution_pages.page_of_tenant(tx, asked))
 
     async def points(self, job: str, limit: int) -> list[RunPoint]:
         """Give a job's last `limit` runs, oldest first, with percentiles of how long their executions took."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.errors import UnknownRun
 from pinstripe.ledgers.references import ID_LENGTH, LAST, read_reference, the_one, unknown
-from pinstripe.ledgers.rows import FAILED, NUMBER, read_run
+from pinstripe.ledgers.rows import FAILED, LAST_NUMBER, NUMBER, read_run
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.run import MAX_FAILURES
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from pinstripe.ledger import RunFilter
     from pinstripe.run import Run
+
+INDEXED = ("tenant", "job", "state")
+"""By what runs are found."""
 
 _MANY = 2_000
 """Runs that are looked at one by one in a millisecond or two; where there are more, another index may lead to fewer."""
@@ -33,31 +36,48 @@ def find_run(connection: apsw.Connection, reference: str, path: Path, *, with_fa
         rows = connection.execute(statement("run_by_id"), {"id": written}).fetchall()
     else:
         rows = connection.execute(statement("runs_by_end_of_id"), {"reversed": written[::-1]}).fetchall()
-    return _run(connection, the_one(rows, reference, path), with_failures=with_failures)
+    return make_run(connection, the_one(rows, reference, path), with_failures=with_failures)
 
 
 def list_runs(connection: apsw.Connection, only: RunFilter) -> list[Run]:
     """Give the runs that `only` lets through, newest first, failures without tracebacks."""
-    values: dict[str, Any] = {
+    values = values_of(only, LAST_NUMBER)
+    index = index_of(connection, values)
+    rows = [] if index is None else rows_of(connection, index, values)[: only.limit]
+    return [make_run(connection, row, with_failures=only.failures, tracebacks=False) for row in rows]
+
+
+def values_of(only: RunFilter, before: int) -> dict[str, Any]:
+    """Give the values of a list's statements, for runs with a number less than `before`."""
+    return {
         "job": only.job,
         "tenant": only.tenant,
         "state": None if only.status is None else str(only.status),
         "since": only.since,
         "first": 0,
+        "before": before,
         "limit": only.limit,
     }
-    if only.since is not None:
+
+
+def index_of(connection: apsw.Connection, values: dict[str, Any]) -> str | None:
+    """Choose the index to walk, and note the first run that was asked for; None where there is none."""
+    if values["since"] is not None:
         (first,) = connection.execute(statement("first_run_since"), values).fetchall()[0]
         if first is None:
-            return []
+            return None
         values["first"] = first
-    index = _fewest(connection, values)
+    return _fewest(connection, values)
+
+
+def rows_of(connection: apsw.Connection, index: str, values: dict[str, Any]) -> list[Any]:
+    """Walk an index; give rows of `columns_of_run`, newest first."""
     rows: list[Any] = connection.execute(statement(f"listed_by_{index}"), values).fetchall()
     if index == "tenant":  # its index lacks most of what large runs did
         rows += connection.execute(statement("listed_by_size"), values).fetchall()
-        by_number = {row[0]: row for row in rows}
-        rows = [by_number[number] for number in sorted(by_number, reverse=True)[: only.limit]]
-    return [_run(connection, row, with_failures=only.failures, tracebacks=False) for row in rows]
+        by_number = {row[NUMBER]: row for row in rows}
+        rows = [by_number[number] for number in sorted(by_number, reverse=True)[: values["limit"]]]
+    return rows
 
 
 def _fewest(connection: apsw.Connection, values: dict[str, Any]) -> str:
@@ -65,7 +85,7 @@ def _fewest(connection: apsw.Connection, values: dict[str, Any]) -> str:
 
     Where runs with one are many and with another few, a walk over the many would look at all of them to find the few.
     """
-    asked = [name for name in ("tenant", "job", "state") if values[name] is not None]
+    asked = [name for name in INDEXED if values[name] is not None]
     if len(asked) < 2:  # noqa: PLR2004 - with one there is nothing to choose
         return asked[0] if asked else "number"
 
@@ -79,7 +99,7 @@ def _fewest(connection: apsw.Connection, values: dict[str, Any]) -> str:
 def last_runs(connection: apsw.Connection, jobs: Sequence[str]) -> Mapping[str, Run]:
     """Give the newest run of each of `jobs` that has one."""
     found = {job: connection.execute(statement("last_run_of_job"), {"job": job}).fetchall() for job in jobs}
-    return {job: _run(connection, rows[0], tracebacks=False) for job, rows in found.items() if rows}
+    return {job: make_run(connection, rows[0], tracebacks=False) for job, rows in found.items() if rows}
 
 
 def number_of(connection: apsw.Connection, run: str, path: Path) -> tuple[int, str]:
@@ -93,7 +113,7 @@ def number_of(connection: apsw.Connection, run: str, path: Path) -> tuple[int, s
 
 def run_of(connection: apsw.Connection, number: int) -> Run:
     """Give the run with that number, which is there."""
-    return _run(connection, connection.execute(statement("run_by_number"), {"run": number}).fetchall()[0])
+    return make_run(connection, connection.execute(statement("run_by_number"), {"run": number}).fetchall()[0])
 
 
 def succeeded(connection: apsw.Connection, run: str, tenants: Sequence[str]) -> set[str]:
@@ -103,7 +123,7 @@ def succeeded(connection: apsw.Connection, run: str, tenants: Sequence[str]) -> 
     return {tenant for (tenant,) in connection.execute(statement("succeeded"), values)}
 
 
-def _run(
+def make_run(
     connection: apsw.Connection, row: Sequence[Any], *, with_failures: bool = True, tracebacks: bool = True
 ) -> Run:
     """Make a `Run` of a row of `columns_of_run`, `with_failures` or without."""

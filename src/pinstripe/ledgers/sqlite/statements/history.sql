@@ -59,3 +59,78 @@ select id from audit where tenant = :tenant and id < :before order by id desc li
 
 -- name: audit_floor_by_run
 select id from audit where run = :run and id < :before order by id desc limit 1 offset :looked
+
+-- name: sizes_of_run
+select n, open, succeeded, failed, cancelled, skipped from runs where id = :id and pruning = 0
+
+-- name: execution_in_list
+-- As read_execution has it, without what may be long.
+x.job, x.tenant, x.state, x.attempts, x.held, x.due_at, substr(x.error, 1, :max_error), null, null, x.started_at,
+x.finished_at, null
+
+-- name: executions_by_run
+select {execution_in_list} from executions x where x.run = :run and x.tenant >= :first order by x.tenant limit :limit
+
+-- name: executions_by_failed
+select {execution_in_list} from executions x indexed by executions_failed
+where x.run = :run and x.tenant >= :first and x.state = 'failed' order by x.tenant limit :limit
+
+-- name: executions_by_cancelled
+select {execution_in_list} from executions x indexed by executions_cancelled
+where x.run = :run and x.tenant >= :first and x.state = 'cancelled' order by x.tenant limit :limit
+
+-- name: executions_by_skipped
+select {execution_in_list} from executions x indexed by executions_skipped
+where x.run = :run and x.tenant >= :first and x.state = 'skipped' order by x.tenant limit :limit
+
+-- name: executions_by_running
+-- They are no more than workers take.
+select {execution_in_list} from executions x indexed by executions_running
+where x.owner in (select id from owners) and x.run = :run and x.tenant >= :first and x.state = 'running'
+order by x.tenant limit :limit
+
+-- name: reach_of_page
+-- The last of the tenants that one page looks at, and how many they are.
+select max(tenant), count(*) from (
+  select tenant from executions where run = :run and tenant >= :first order by tenant limit :looked)
+
+-- name: executions_until
+select {execution_in_list} from executions x
+where x.run = :run and x.tenant >= :first and x.tenant <= :last and x.state = :state order by x.tenant limit :limit
+
+-- name: tenants_by_run
+select tenant from executions where run = :run and tenant >= :first order by tenant limit :looked
+
+-- name: tenants_by_failed
+select tenant from executions indexed by executions_failed
+where run = :run and tenant >= :first and state = 'failed' order by tenant limit :looked
+
+-- name: tenants_by_cancelled
+select tenant from executions indexed by executions_cancelled
+where run = :run and tenant >= :first and state = 'cancelled' order by tenant limit :looked
+
+-- name: tenants_by_skipped
+select tenant from executions indexed by executions_skipped
+where run = :run and tenant >= :first and state = 'skipped' order by tenant limit :looked
+
+-- name: tenants_by_running
+select tenant from executions indexed by executions_running
+where owner in (select id from owners) and run = :run and tenant >= :first and state = 'running'
+order by tenant limit :looked
+
+-- name: executions_for
+select {execution_in_list} from executions x
+where x.run = :run and x.tenant in (select value from json_each(:tenants)) and (:state is null or x.state = :state)
+order by x.tenant
+
+-- name: listed_for_tenant
+-- The index of a tenant's executions has not all of those of large runs: these are found from the runs.
+select r.n, r.id, {execution_in_list} from executions x indexed by executions_of_tenant cross join runs r on r.n = x.run
+where x.tenant = :tenant and x.listed = 1 and x.tenant <> '' and x.run >= :first and x.run < :before and r.pruning = 0
+  and (:job is null or x.job = :job) and (:state is null or x.state = :state) order by x.run desc limit :limit
+
+-- name: unlisted_for_tenant
+select r.n, r.id, {execution_in_list} from runs r indexed by runs_large
+cross join executions x on x.run = r.n and x.tenant = :tenant and x.tenant <> '' and x.listed = 0
+where r.total > 1000 and r.n >= :first and r.n < :before and r.pruning = 0
+  and (:job is null or x.job = :job) and (:state is null or x.state = :state) order by r.n desc limit :limit
