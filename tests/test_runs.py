@@ -9,8 +9,9 @@ import pytest
 
 from pinstripe.background_job import BackgroundJob
 from pinstripe.errors import ConfigurationError, InvalidArguments, TenantSourceFailed
+from pinstripe.recording import KEPT
 from pinstripe.run import Run, Trigger
-from pinstripe.runs import KEPT, Request
+from pinstripe.runs import Request
 from pinstripe.selection import PAGE
 from tests.jobs import Alone, Picky
 from tests.shop import Recorder, many, open_shop, retried

@@ -10,6 +10,7 @@ from pinstripe.arguments import Binder
 from pinstripe.ledger import NO_TENANT, NewRun
 from pinstripe.priority import Priority
 from pinstripe.queue import NewWork
+from pinstripe.retrying import SKIPPED_TOO
 from pinstripe.run import new_run_ids
 from pinstripe.selection import PAGE
 
@@ -71,12 +72,13 @@ async def make_works(
 def make_retry(plan: Plan, *, skipped: bool, now: int) -> NewWork:
     """Make what is to be enqueued of a plan to retry a run: a worker selects what is to be tried again.
 
-    Beside what the run was selected by, its selection says whether it is for what was `skipped`, too.
+    Beside what the run was selected by, its selection says whether it is for what was `skipped`, too, and for whom
+    alone it is.
     """
     definition = plan.definition
     args, kwargs = plan.written
     (id_,) = new_run_ids(now, 1)
-    selection = {**plan.selection.to_json(), "skipped": skipped}
+    selection = {**plan.selection_json(), SKIPPED_TOO: skipped}
     return NewWork(
         NewRun(id_, definition.name, plan.trigger, args, kwargs, selection, plan.retry_of, plan.origin, plan.parent),
         None,

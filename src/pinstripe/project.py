@@ -13,7 +13,7 @@ from pinstripe.errors import LedgerError, PinstripeError, TenantRequired, Unknow
 from pinstripe.executor import Executor
 from pinstripe.foreground import Foreground
 from pinstripe.opening_workspace import OpeningWorkspace
-from pinstripe.options import NOTHING_SAID
+from pinstripe.project_actions import ProjectActions
 from pinstripe.project_database import ProjectDatabase, database_service, find_tenant_source
 from pinstripe.project_ledger import make_ledger
 from pinstripe.project_services import ProjectServices
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pinstripe.bot import Bot
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
-    from pinstripe.options import Terms
     from pinstripe.preview import Preview
     from pinstripe.processes import Processes
     from pinstripe.run import Run
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 UNSET: Any = object()
 
 
-class Project:
+class Project(ProjectActions):
     """An open project: its settings, jobs, services, tenants and ledger, wired together. One for a process.
 
     It is made by `open_project`. Everything that imports the project's own code does so after its `setup` was called.
@@ -177,15 +176,6 @@ class Project:
         """
         return await (await self._started()).run(request, watcher or Watcher())
 
-    async def enqueue(self, request: Request, terms: Terms = NOTHING_SAID) -> Run:
-        """Enqueue a run for workers; give the queued run, or the one that has the same key.
-
-        `terms` say when, how urgently and under which key. Raises what `run` raises, before anything is recorded.
-        """
-        await self._open_for_writing()
-        (run,) = await self._runs().enqueue(request, terms)
-        return run
-
     async def retry(
         self,
         reference: str,
@@ -204,11 +194,6 @@ class Project:
         request = Request(reference, concurrency=concurrency, fail_fast=fail_fast, timeout=timeout)
         foreground = await self._started()
         return await foreground.retry(reference, request, skipped=skipped, watcher=watcher or Watcher())
-
-    async def enqueue_retry(self, reference: str, *, skipped: bool = False) -> Run | None:
-        """Enqueue what `retry` would run; give the queued run, or None where there is nothing to retry."""
-        await self._open_for_writing()
-        return await self._runs().enqueue_retry(reference, skipped=skipped)
 
     def worker(self, concurrency: int | None = None, *, watcher: Watcher | None = None) -> Worker:
         """Make a worker, which executes what is enqueued once its `work` is awaited; one for a process will do.
@@ -321,10 +306,13 @@ class Project:
             self._pulse = self._foreground.pulse = Pulse(self._executor, self.ledger.beat, beat_every=lease / 4)
         return self._foreground
 
-    async def _open_for_writing(self) -> None:
+    def _refuse_closed(self) -> None:
         if self._closed:
             message = f"the project {self.settings.folder} has been closed; open it again to run something in it"
             raise PinstripeError(message)
+
+    async def _open_for_writing(self) -> None:
+        self._refuse_closed()
         await self.ledger.open(write=True)
 
     def _runs(self) -> Runs:

@@ -1,39 +1,44 @@
-"""The one door through which the command line, code and jobs create runs: check first, then record, then select."""
+"""The one door through which the command line, code, jobs, the API and the dashboard create runs.
+
+Check first, then record, then select. `operations.py` is the door to runs that there are.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe import arguments
+from pinstripe.audit import Kept, Subject, named
 from pinstripe.enqueueing import bind_calls, make_retry, make_works
-from pinstripe.errors import ConfigurationError, LedgerError, TenantSourceFailed
-from pinstripe.ledger import NO_TENANT, NewRun
-from pinstripe.run import Run, Trigger, new_run_id
-from pinstripe.selection import PAGE, Choice, Selection, choose
+from pinstripe.errors import ConfigurationError, UnknownTenant
+from pinstripe.history import Action
+from pinstripe.names import normalise_job_name
+from pinstripe.operations import Cancelled
+from pinstripe.recording import Interrupted, Recording, Started
+from pinstripe.retrying import ONLY, retryable_pages, tenants_in
+from pinstripe.run import Run, Trigger
+from pinstripe.selection import Choice, Selection, choose
 from pinstripe.tenant_sources import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from datetime import timedelta
 
+    from pinstripe.actor import Actor
     from pinstripe.background_job import BackgroundJob
     from pinstripe.clock import Clock
     from pinstripe.definition import Arguments, Definition
     from pinstripe.ledger import Ledger, Selected
     from pinstripe.options import Call, Terms
+    from pinstripe.queue import NewWork
     from pinstripe.registry import Registry
     from pinstripe.tenant_contexts import TenantContext
     from pinstripe.tenants import Tenant, TenantSource
     from pinstripe.watcher import Watcher
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks whether another process asked for the end of a run whose tenants are selected here."""
-
-KEPT = 10_000
-"""How many selected tenants are held in memory until they start; a larger selection is read once more."""
+__all__ = ["Cancelled", "Interrupted", "Plan", "Request", "Runs", "Started"]
 
 
 class Request(NamedTuple):
@@ -55,7 +60,10 @@ class Request(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A checked request, of which nothing is recorded yet. `written` are the arguments as the ledger keeps them."""
+    """A checked request, of which nothing is recorded yet. `written` are the arguments as the ledger keeps them.
+
+    A retry may be for some tenants `only` of all that it would be for.
+    """
 
     definition: Definition
     written: Arguments
@@ -65,26 +73,16 @@ class Plan(NamedTuple):
     parent: str | None = None
     retry_of: str | None = None
     origin: str | None = None
+    only: tuple[str, ...] | None = None
 
     def arguments(self) -> Arguments:
         """Give the arguments to call `run` with, made anew."""
         return arguments.restore(self.definition, *self.written)
 
-
-class Started(NamedTuple):
-    """A recorded run whose selection is complete (or has failed: then it is closed), and its tenants, page by page."""
-
-    run: Run
-    pages: AsyncGenerator[list[Tenant | None], None]
-
-
-class Interrupted(Exception):
-    """A run was stopped while its tenants were being selected; `.run` is the closed run."""
-
-    def __init__(self, run: Run) -> None:
-        """Take the closed `run`."""
-        super().__init__(run.id)
-        self.run = run
+    def selection_json(self) -> dict[str, Any]:
+        """Give whom the run is for, as the ledger keeps it."""
+        written = self.selection.to_json()
+        return written if self.only is None else {**written, ONLY: [*self.only]}
 
 
 class Runs:
@@ -110,6 +108,7 @@ class Runs:
         self._clock = clock
         self._active = active
         self._find_context = find_context
+        self._recording = Recording(ledger, clock)
 
     async def plan(self, request: Request, *, parent: str | None = None, only: Tenant | None = None) -> Plan:
         """Check a request, and record nothing.
@@ -143,7 +142,7 @@ class Runs:
 
         A tenant source that fails closes the run as failed: it never looks like "no tenants".
         """
-        return await self._record(plan, watcher, leave_out=None)
+        return await self._recording.record(plan, watcher, leave_out=None)
 
     async def enqueue(
         self,
@@ -159,20 +158,98 @@ class Runs:
         Each call has its own arguments; all else of `request` holds for all. A run that has the key of `terms` already
         is given instead. Raises as `plan` does, before anything is recorded, and with the number of a call.
         """
+        works = await self._works(request, terms, calls, parent, only)
+        return await self._ledger.queue.enqueue(works, terms.connection) if works else []
+
+    async def enqueue_for(self, actor: Actor | None, request: Request, terms: Terms) -> Run:
+        """Write down a run for workers, as `enqueue` does, and in the audit trail who asked for it."""
+        selection = request.selection
+        only = selection.tenants[0] if selection.tenants is not None and len(selection.tenants) == 1 else None
+        subject = Subject(_name(request.job), only, detail=_detail(selection))
+        async with Kept(self._ledger, self._clock, actor, Action.START, subject) as kept:
+            (work,) = await self._works(request, terms, None, None, None)
+            kept.subject = subject._replace(job=work.run.job)
+            await kept.begin()
+            (run,) = await self._ledger.queue.enqueue([work], terms.connection)
+            kept.run = run.id
+            if run.id != work.run.id:
+                kept.outcome = "a run has this key already"
+            return run
+
+    async def _works(
+        self,
+        request: Request,
+        terms: Terms,
+        calls: Sequence[Call] | None,
+        parent: str | None,
+        only: Tenant | None,
+    ) -> list[NewWork]:
         definition = self._find(request.job)
         bound = [_bind(definition, request)] if calls is None else await bind_calls(definition, calls)
         plan = await self._plan(definition, bound[0] if bound else ((), {}), request, parent, only)
         tenant = None if only is None else only.id
-        works = await make_works(plan, bound, terms, tenant=tenant, now=self._clock.now())
-        return await self._ledger.queue.enqueue(works, terms.connection) if works else []
+        return await make_works(plan, bound, terms, tenant=tenant, now=self._clock.now())
 
-    async def enqueue_retry(self, reference: str, *, skipped: bool) -> Run | None:
-        """Write down a retry, as `retry` makes it, for a worker to select; None where there is nothing to retry."""
-        plan, whole = await self._plan_retry(reference)
-        if whole and not await self._ledger.retryable(str(plan.retry_of), skipped=skipped, after=None, limit=1):
-            return None
-        (run,) = await self._ledger.queue.enqueue([make_retry(plan, skipped=skipped, now=self._clock.now())])
-        return run
+    async def enqueue_retry(
+        self, reference: str, *, skipped: bool, tenants: Sequence[str] | None = None, actor: Actor | None = None
+    ) -> Run | None:
+        """Write down a retry, as `retry` makes it, for a worker to select; None where there is nothing to retry.
+
+        With `tenants` it is for these alone. Raises `UnknownTenant` for some that the run hasn't, and
+        `ConfigurationError` for some of whom nothing is to be retried.
+        """
+        asked = None if tenants is None else tuple(dict.fromkeys(tenants))
+        subject = Subject(tenant=asked[0] if asked is not None and len(asked) == 1 else None, detail=f"run {reference}")
+        async with Kept(self._ledger, self._clock, actor, Action.RETRY, subject) as kept:
+            plan, whole = await self._plan_retry(reference, asked)
+            old = str(plan.retry_of)
+            kept.subject = subject._replace(job=plan.definition.name, run=old, detail=None)
+            if asked is not None:
+                await self._check_retried(plan, asked, whole=whole, skipped=skipped)
+            if asked == () or (whole and not await self._is_left(plan, skipped=skipped)):
+                kept.outcome = "nothing to retry"
+                return None
+            work = make_retry(plan, skipped=skipped, now=self._clock.now())
+            whom = f"{named('for', asked)}, " if asked else ""
+            kept.subject = kept.subject._replace(detail=f"{whom}by run {work.run.id}")
+            await kept.begin()
+            (run,) = await self._ledger.queue.enqueue([work])
+            return run
+
+    async def _is_left(self, plan: Plan, *, skipped: bool) -> bool:
+        """Tell whether anything of a run that was selected to its end is to be tried again."""
+        async with aclosing(self._left(plan, skipped=skipped)) as pages:
+            return await anext(pages, None) is not None
+
+    def _left(self, plan: Plan, *, skipped: bool) -> AsyncGenerator[list[str], None]:
+        return retryable_pages(self._ledger, str(plan.retry_of), skipped=skipped, only=plan.only)
+
+    async def _check_retried(self, plan: Plan, asked: tuple[str, ...], *, whole: bool, skipped: bool) -> None:
+        """Refuse tenants that a retry would not be for."""
+        old, definition = str(plan.retry_of), plan.definition
+        if not definition.multi_tenant:
+            message = f"{definition.name} is not multi-tenant, so that its runs are retried without a choice of tenants"
+            raise ConfigurationError(message)
+        if whole:
+            known = await tenants_in(self._ledger, old, asked)
+            async with aclosing(self._left(plan, skipped=skipped)) as pages:
+                left = {id_ async for ids in pages for id_ in ids}
+        else:
+            async with aclosing(plan.choice.pages()) as chosen:
+                known = {tenant.id async for page in chosen for tenant in page}
+            left = known - await self._ledger.succeeded(old, asked)
+        unknown = tuple(tenant for tenant in asked if tenant not in known)
+        if unknown:
+            message = f"run {old} of {definition.name} has no {_quoted(unknown)}"
+            raise UnknownTenant(message)
+        done = tuple(tenant for tenant in asked if tenant not in left)
+        if done:
+            kinds = "failed, was cancelled or was skipped" if skipped else "failed or was cancelled"
+            message = (
+                f"nothing of run {old} of {definition.name} is to be retried for {_quoted(done)}; expected tenants "
+                f"of whom it {kinds}, and that have neither succeeded since nor are being retried"
+            )
+            raise ConfigurationError(message)
 
     async def retry(self, reference: str, *, skipped: bool, watcher: Watcher) -> tuple[Plan, Started] | None:
         """Record a run for what failed or was cancelled in another and has not succeeded in a later retry of it.
@@ -181,27 +258,16 @@ class Runs:
         A run whose selection never was complete is selected again, without the tenants that succeeded. Raises
         `UnknownRun`, and what `plan` raises.
         """
-        plan, whole = await self._plan_retry(reference)
-        old = str(plan.retry_of)
+        plan, whole = await self._plan_retry(reference, None)
         if not whole:
-            return plan, await self._record(plan, watcher, leave_out=old)
-        page = await self._ledger.retryable(old, skipped=skipped, after=None, limit=PAGE)
-        if not page:
-            return None
-        run = await self._create(plan, watcher)
-        found = 0
-        async with self._selecting(run, watcher):
-            while page:
-                found += await self._ledger.add(run.id, page, retry_of=old)
-                watcher.selecting(run, found)
-                page = await self._ledger.retryable(old, skipped=skipped, after=page[-1], limit=PAGE)
-            run = await self._ledger.end_selection(run.id)
-        watcher.selected(run, found)
-        return plan, Started(run, self._recalled(run.id, plan.choice))
+            return plan, await self._recording.record(plan, watcher, leave_out=plan.retry_of)
+        started = await self._recording.record_retry(plan, watcher, skipped=skipped)
+        return None if started is None else (plan, started)
 
-    async def _plan_retry(self, reference: str) -> tuple[Plan, bool]:
+    async def _plan_retry(self, reference: str, asked: tuple[str, ...] | None) -> tuple[Plan, bool]:
         """Check a retry, and tell whether all that the old run was for had been selected."""
-        old, selected_by = await self._retried(reference)
+        old, selected_by, only = await self._retried(reference)
+        only = only if asked is None else asked
         selection = Selection.from_json(selected_by.selection)
         definition = self._find(old.job)
         stored = (tuple(old.args), dict(old.kwargs))
@@ -210,11 +276,14 @@ class Runs:
             choice = await self._choice_of_retry(definition, selection)
         else:
             choice = await choose(definition, selection, self._source(definition), self._active)
-        plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id, origin=selected_by.origin)
+            if only is not None:
+                choice, selection = choice.narrowed(only), selection.narrowed(only)
+        origin = selected_by.origin
+        plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id, origin=origin, only=only)
         return plan, selected_by.complete
 
-    async def _retried(self, reference: str) -> tuple[Run, Selected]:
-        """Find the run to retry, and what it was selected by.
+    async def _retried(self, reference: str) -> tuple[Run, Selected, tuple[str, ...] | None]:
+        """Find the run to retry, what it was selected by, and the only tenants of it to retry, if not all.
 
         A retry that was interrupted before it knew its own tenants stands for the run that it was to retry.
         """
@@ -226,8 +295,10 @@ class Runs:
             raise ConfigurationError(message)
         selected_by = await self._ledger.selected_by(old.id)
         if not selected_by.complete and old.retry_of is not None:
-            return await self._retried(old.retry_of)
-        return old, selected_by
+            only = selected_by.selection.get(ONLY)
+            first, first_selected_by, _ = await self._retried(old.retry_of)
+            return first, first_selected_by, None if only is None else tuple(only)
+        return old, selected_by, None
 
     async def _choice_of_retry(self, definition: Definition, selection: Selection) -> Choice:
         """Choose from the source as it is today: who is gone or no longer matches is then skipped, not refused."""
@@ -242,109 +313,34 @@ class Runs:
     def _source(self, definition: Definition) -> TenantSource | None:
         return self._find_source() if definition.multi_tenant else None
 
-    async def _create(self, plan: Plan, watcher: Watcher) -> Run:
-        args, kwargs = plan.written
-        creating = asyncio.ensure_future(
-            self._ledger.create(
-                NewRun(
-                    id=new_run_id(self._clock.now()),
-                    job=plan.definition.name,
-                    trigger=plan.trigger,
-                    args=args,
-                    kwargs=kwargs,
-                    selection=plan.selection.to_json(),
-                    retry_of=plan.retry_of,
-                    origin=plan.origin,
-                    parent=plan.parent,
-                ),
-            ),
-        )
-        try:
-            run = await asyncio.shield(creating)
-        except asyncio.CancelledError:
-            run = await self._ledger.abandon((await creating).id)  # it is recorded all the same
-            watcher.finished(run)
-            raise Interrupted(run) from None
-        watcher.created(run)
-        return run
-
-    async def _record(self, plan: Plan, watcher: Watcher, *, leave_out: str | None) -> Started:
-        """Record a run and the tenants that its plan chooses, but for those who succeeded in the run `leave_out`.
-
-        The first page is read before anything is recorded, so that a choice which can't be made leaves no trace.
-        """
-        kept: list[list[Tenant | None]] | None = []
-        found = 0
-        async with aclosing(plan.choice.pages()) as pages:
-            page, failure = await _next(pages)
-            run = await self._create(plan, watcher)
-            async with self._selecting(run, watcher):
-                if not plan.definition.multi_tenant:
-                    kept = [[None]]
-                    found = await self._ledger.add(run.id, [NO_TENANT])
-                while page is not None:
-                    if leave_out is not None:
-                        page = await self._not_succeeded(leave_out, page)
-                    found += await self._ledger.add(run.id, [tenant.id for tenant in page], retry_of=leave_out)
-                    watcher.selecting(run, found)
-                    if kept is not None:
-                        kept.append([*page])
-                        kept = kept if found <= KEPT else None
-                    page, failure = await _next(pages)
-                run = await self._ledger.end_selection(run.id, error=None if failure is None else str(failure))
-        watcher.selected(run, found)
-        return Started(run, _each(kept) if kept is not None else _optional(plan.choice.pages()))
-
-    @asynccontextmanager
-    async def _selecting(self, run: Run, watcher: Watcher) -> AsyncIterator[None]:
-        """Leave no run behind that selects for ever, whatever happens inside, and stop where its end is asked for."""
-        selecting = asyncio.current_task()
-        assert selecting is not None  # noqa: S101 - for the type checker: this is a coroutine
-        listener = asyncio.create_task(self._listen(run, selecting))
-        try:
-            yield
-        except ConfigurationError as error:
-            await self._ledger.end_selection(run.id, error=str(error))
-            message = f"{error} (run {run.id} is recorded as failed, and nothing of it ran)"
-            raise ConfigurationError(message) from error
-        except BaseException as error:
-            abandoned = await self._ledger.abandon(run.id)
-            if isinstance(error, asyncio.CancelledError):
-                watcher.finished(abandoned)
-                raise Interrupted(abandoned) from None
-            raise
-        finally:
-            listener.cancel()
-
-    async def _listen(self, run: Run, selecting: asyncio.Task[Any]) -> None:
-        """Cancel the task that selects a run's tenants once another process has asked for the run's end."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            with suppress(LedgerError):  # who selects finds the same
-                if await self._ledger.queue.cancelled([run.id]):
-                    selecting.cancel()
-                    return
-
-    async def _not_succeeded(self, run: str, page: list[Tenant]) -> list[Tenant]:
-        succeeded = await self._ledger.succeeded(run, [tenant.id for tenant in page])
-        return [tenant for tenant in page if tenant.id not in succeeded]
-
-    async def _recalled(self, run: str, choice: Choice) -> AsyncGenerator[list[Tenant | None], None]:
-        """Find the tenants of executions that are known by id: by id for a few, else in one reading of the source."""
-        if choice.source is None:
-            yield [None]
-            return
-        ids = await self._ledger.queued_tenants(run, after=None, limit=PAGE)
-        if len(ids) < PAGE:
-            yield [*await choice.by_ids(ids)]
-            return
-        async for page in _optional(choice.pages()):
-            yield page
-
 
 def _bind(definition: Definition, request: Request) -> Arguments:
     bind = arguments.bind_text if request.text else arguments.bind
     return bind(definition, request.args, request.kwargs)
+
+
+def _name(job: str | type[BackgroundJob]) -> str:
+    """Name a job that may be none, as the audit trail has it."""
+    try:
+        return normalise_job_name(job if isinstance(job, str) else job.__name__)
+    except ValueError:
+        return str(job)
+
+
+def _detail(selection: Selection) -> str | None:
+    """Tell whom a run is asked for, where that is said; its arguments are nobody's business here."""
+    parts = [
+        named("for", selection.tenants) if selection.tenants else None,
+        "for no tenant" if selection.tenants == () else None,
+        named("except", selection.exclude) if selection.exclude else None,
+        f"where {', '.join(f'{key}={value}' for key, value in selection.where)}" if selection.where else None,
+        "forced" if selection.force else None,
+    ]
+    return ", ".join(part for part in parts if part) or None
+
+
+def _quoted(tenants: tuple[str, ...]) -> str:
+    return f"{'tenant' if len(tenants) == 1 else 'tenants'} {named('', tuple(map(repr, tenants))).lstrip()}"
 
 
 def _only(definition: Definition, selection: Selection, only: Tenant) -> Selection:
@@ -358,22 +354,3 @@ def _only(definition: Definition, selection: Selection, only: Tenant) -> Selecti
         )
         raise ConfigurationError(message)
     return Selection(tenants=(only.id,))
-
-
-async def _next(pages: AsyncGenerator[list[Tenant], None]) -> tuple[list[Tenant] | None, TenantSourceFailed | None]:
-    """Read the next page, None after the last; a source's failure is given, not raised: the run must record it."""
-    try:
-        return await anext(pages, None), None
-    except TenantSourceFailed as failure:
-        return None, failure
-
-
-async def _each(pages: list[list[Tenant | None]]) -> AsyncGenerator[list[Tenant | None], None]:
-    for page in pages:
-        yield page
-
-
-async def _optional(pages: AsyncGenerator[list[Tenant], None]) -> AsyncGenerator[list[Tenant | None], None]:
-    async with aclosing(pages):
-        async for page in pages:
-            yield [*page]

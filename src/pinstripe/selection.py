@@ -57,6 +57,13 @@ class Selection(NamedTuple):
         """Whether anything was asked for at all."""
         return self.tenants is not None or bool(self.exclude or self.where)
 
+    def narrowed(self, ids: Sequence[str]) -> Selection:
+        """Give the selection of those only of what is selected that have one of these ids."""
+        if self.tenants is None:
+            return self._replace(tenants=tuple(ids), force=False)  # which would let in whom the job's filter leaves out
+        named = frozenset(self.tenants)
+        return self._replace(tenants=tuple(id_ for id_ in ids if id_ in named))
+
     def to_json(self) -> dict[str, Any]:
         """Give the selection as the ledger keeps it; raises `InvalidArguments` where a value isn't JSON."""
         written = {
@@ -98,6 +105,11 @@ class Choice:
         self._ids = ids
         self._exclude = exclude
         self._zone = zone
+
+    def narrowed(self, ids: Sequence[str]) -> Choice:
+        """Give the choice of those only of the chosen tenants that have one of these ids."""
+        named = frozenset(ids if self._ids is None else self._ids)
+        return Choice(self.source, [id_ for id_ in ids if id_ in named], self._exclude, self._zone)
 
     async def pages(self) -> AsyncGenerator[list[Tenant]]:
         """Read the tenants in pages; raises `TenantSourceFailed` where the source fails."""

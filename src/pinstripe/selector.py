@@ -10,7 +10,8 @@ from pinstripe.errors import ConfigurationError, InvalidJob, LedgerError, Pinstr
 from pinstripe.ledger import NO_TENANT
 from pinstripe.outcome import MAX_ERROR, cut, error_text
 from pinstripe.queue import LACKS_AGAIN, LACKS_JOB
-from pinstripe.selection import PAGE, Selection, choose_again
+from pinstripe.retrying import ONLY, SKIPPED_TOO, retryable_pages
+from pinstripe.selection import Selection, choose_again
 from pinstripe.setting_keys import hide_passwords
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 MAX_PUT_ASIDE = 100
 """How many such runs one process keeps from coming up again; with more it selects nothing until their time is over."""
-
-SKIPPED_TOO = "skipped"
-"""The name by which the selection of a retry says that what was skipped is to be retried too."""
 
 _log = logging.getLogger("pinstripe")
 
@@ -120,11 +118,10 @@ class Selector:
         """Read the ids of the tenants that a run is for."""
         old = run.retry_of
         if old is not None and (await self._ledger.selected_by(old)).complete:
-            skipped = bool(run.selection.get(SKIPPED_TOO))
-            page = await self._ledger.retryable(old, skipped=skipped, after=None, limit=PAGE)
-            while page:
-                yield page
-                page = await self._ledger.retryable(old, skipped=skipped, after=page[-1], limit=PAGE)
+            skipped, only = bool(run.selection.get(SKIPPED_TOO)), run.selection.get(ONLY)
+            async with aclosing(retryable_pages(self._ledger, old, skipped=skipped, only=only)) as left:
+                async for page in left:
+                    yield page
             return
         if not definition.multi_tenant:
             yield [NO_TENANT]

@@ -16,10 +16,8 @@ from pinstripe.views.text import short, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pinstripe.operations import Cancelled
     from pinstripe.run import Run
-
-REASON = "cancelled by cancel-run"
-"""What cancelled executions have for a reason."""
 
 
 @click.command(
@@ -44,19 +42,12 @@ def command(*, reference: str, as_json: bool, project: str | None) -> None:
         click.echo(line)
 
 
-async def _cancel(reference: str, folder: str | None) -> tuple[Run, Run, bool]:
-    """Give the run before and after it was cancelled, and whether its end had been asked for already."""
+async def _cancel(reference: str, folder: str | None) -> Cancelled:
+    from pinstripe.commands.actors import whoever_types
     from pinstripe.opening import open_project
 
     async with open_project(folder) as project:
-        run = await project.ledger.find_run(reference)
-        if run.finished:
-            return run, run, False
-        await project.ledger.open(write=True)
-        queue = project.ledger.queue
-        again = bool(await queue.cancelled([run.id]))
-        await queue.cancel(run.id, REASON)
-        return run, await project.ledger.find_run(run.id), again
+        return await project.cancel(reference, actor=whoever_types())
 
 
 def _lines(before: Run, after: Run, folder: str | None, *, again: bool) -> Iterator[str]:

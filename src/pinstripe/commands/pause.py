@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.pauses import check_scope, read_scope, scope_options
+from pinstripe.commands.pauses import read_scope, scope_options, warn
 from pinstripe.commands.screen import aside, write_json
 from pinstripe.views.pauses import Scope, pauses_json, scope_of, since
 
@@ -50,10 +50,9 @@ def command(*, job: str | None, tenant: str | None, everything: bool, as_json: b
 
 
 async def _pause(scope: Scope, folder: str | None) -> tuple[bool, list[Pause]]:
+    from pinstripe.commands.actors import whoever_types
     from pinstripe.opening import open_project
 
     async with open_project(folder) as project:
-        await check_scope(scope, project)
-        await project.ledger.open(write=True)
-        new = await project.ledger.queue.pause(scope.job, scope.tenant)
+        new = await project.pause(scope.job, scope.tenant, actor=whoever_types(), warn=warn)
         return new, await project.ledger.queue.pauses()

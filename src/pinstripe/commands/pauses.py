@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from pinstripe.commands.completion import complete_job, complete_tenant
-from pinstripe.errors import TenantSourceFailed, UnknownJob
+from pinstripe.errors import UnknownJob
 from pinstripe.names import normalise_job_name
 from pinstripe.views.pauses import Scope
 from pinstripe.views.text import visible
-
-if TYPE_CHECKING:
-    from pinstripe.project import Project
 
 F = TypeVar("F", bound="Callable[..., Any]")
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -57,16 +54,6 @@ def read_scope(job: str | None, tenant: str | None, *, everything: bool) -> Scop
     return Scope(job, tenant)
 
 
-async def check_scope(scope: Scope, project: Project) -> None:
-    """Raise `UnknownJob` or `UnknownTenant` where the project has no such job or tenant.
-
-    A tenant source that fails can't tell, and must not keep anyone from pausing: it is warned of.
-    """
-    if scope.job is not None and scope.job not in project.job_names() and scope.job not in project.registry.names():
-        project.registry.find(scope.job)  # says which names are near
-    if scope.tenant is not None:
-        try:
-            await project.find_tenant(scope.tenant)
-        except TenantSourceFailed as error:
-            warning = f"Warning: whether there is a tenant {scope.tenant!r} can't be told: {error}"
-            click.echo(visible(warning), err=True)
+def warn(what: str) -> None:
+    """Say on standard error what could not be told before something was paused or resumed."""
+    click.echo(visible(f"Warning: {what}"), err=True)

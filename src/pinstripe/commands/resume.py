@@ -9,7 +9,7 @@ import click
 
 from pinstripe.commands.completion import complete_paused_job, complete_paused_tenant
 from pinstripe.commands.options import example, json_option, project_option
-from pinstripe.commands.pauses import check_scope, read_scope, scope_options
+from pinstripe.commands.pauses import read_scope, scope_options, warn
 from pinstripe.commands.screen import aside, write_json
 from pinstripe.views.pauses import Scope, pauses_json, scope_of, since
 
@@ -46,17 +46,12 @@ def command(*, job: str | None, tenant: str | None, everything: bool, as_json: b
 
 
 async def _resume(scope: Scope, folder: str | None) -> tuple[bool, list[Pause]]:
+    from pinstripe.commands.actors import whoever_types
     from pinstripe.opening import open_project
 
     async with open_project(folder) as project:
-        queue = project.ledger.queue
-        if scope not in map(scope_of, await queue.pauses()):
-            await check_scope(scope, project)
-            return False, await queue.pauses()
-        # What is paused may be resumed, though its job's file or its tenant has gone meanwhile.
-        await project.ledger.open(write=True)
-        ended = await queue.resume(scope.job, scope.tenant)
-        return ended, await queue.pauses()
+        ended = await project.resume(scope.job, scope.tenant, actor=whoever_types(), warn=warn)
+        return ended, await project.ledger.queue.pauses()
 
 
 def _not_paused(scope: Scope) -> str:

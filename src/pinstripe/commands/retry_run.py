@@ -51,7 +51,10 @@ def command(
     if enqueue:
 
         async def write_down(opened: Project) -> Run | None:
-            return _told(await opened.enqueue_retry(reference, skipped=skipped), reference, skipped=skipped)
+            from pinstripe.commands.actors import whoever_types
+
+            run = await opened.enqueue_retry(reference, skipped=skipped, actor=whoever_types())
+            return _told(run, reference, skipped=skipped)
 
         return enqueue_by_hand(write_down, project=project, as_json=as_json, wait=wait)
 

@@ -220,8 +220,10 @@ def command(**given: Any) -> int:
 
 
 def _enqueue(options: _Options, request: Request) -> int:
+    from pinstripe.commands.actors import whoever_types
+
     async def start(project: Project) -> Run:
         terms = read_terms(project, at=options.at, delay=options.delay, key=options.key, priority=options.priority)
-        return await project.enqueue(request, terms)
+        return await project.enqueue(request, terms, actor=whoever_types())
 
     return enqueue_by_hand(start, project=options.project, as_json=options.as_json, wait=options.wait)
