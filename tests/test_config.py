@@ -55,6 +55,14 @@ EVERYTHING = """
     shutdown_grace = "1m"
     lease = "90s"
 
+    [tool.pinstripe.server]
+    token = "open-sesame-open-sesame"
+    read_token = "look-but-do-not-touch-it"
+    tokens = ["ci:operate:*:continuous-integration", "a%2Cb:read:acme a%20b:supports-own-secret!"]
+    hosts = ["Jobs.Example.org"]
+    access = "newsletter.web:who"
+    session = "30m"
+
     [tool.pinstripe.retention]
     succeeded = "1d"
     failed = "2d"
@@ -84,6 +92,9 @@ def test_every_key_has_the_default_of_the_contract(tmp_path: Path) -> None:
     assert (tenants.source, tenants.key, tenants.active, tenants.time_zone) == (None, "id", "active", "time_zone")
     worker = settings.worker
     assert worker == (20, 1, timedelta(seconds=25), timedelta(seconds=60))
+    server = settings.server
+    assert (server.token, server.read_token, server.tokens, server.hosts, server.access) == (None, None, (), (), None)
+    assert server.session == timedelta(hours=12)
     retention = settings.retention
     assert (retention.succeeded, retention.failed, retention.logs) == tuple(map(timedelta, (7, 30, 1)))
 
@@ -110,6 +121,14 @@ def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None
     assert (settings.database.open_databases, settings.database.pool_size) == (7, 3)
     assert settings.tenants == ("newsletter.tenancy:tenants", "newsletter.tenancy:context", "slug", "enabled", "zone")
     assert settings.worker == (5, 2, timedelta(minutes=1), timedelta(seconds=90))
+    server = settings.server
+    assert (server.token, server.read_token) == ("open-sesame-open-sesame", "look-but-do-not-touch-it")
+    assert server.tokens == (
+        "ci:operate:*:continuous-integration",
+        "a%2Cb:read:acme a%20b:supports-own-secret!",
+    )
+    assert (server.hosts, server.access) == (("jobs.example.org",), "newsletter.web:who")
+    assert server.session == timedelta(minutes=30)
     assert settings.retention == (timedelta(days=1), timedelta(days=2), timedelta(hours=3))
     assert {origin for _, _, origin in describe_settings(settings)} == {"pyproject.toml"}
 

@@ -42,7 +42,7 @@ def test_every_default_is_what_its_kind_accepts() -> None:
 
 def test_names_and_variables_are_unique() -> None:
     assert len({key.name for key in KEYS}) == len({key.variable for key in KEYS}) == len(KEYS)
-    assert {"database", "tenants", "worker", "retention"} == TABLES
+    assert {"database", "tenants", "worker", "server", "retention"} == TABLES
 
 
 @pytest.mark.parametrize("name", ["pinstripe", "jobs_2", "_jobs", "a" * 40])

@@ -17,6 +17,7 @@ from pinstripe.errors import ConfigurationError
 from pinstripe.names import nearest
 from pinstripe.project_folder import find_project, read_table
 from pinstripe.setting_keys import KEYS, TABLES, hide_secrets
+from pinstripe.tokens import HIDDEN, check_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ __all__ = [
     "DatabaseSettings",
     "DescribedSetting",
     "RetentionSettings",
+    "ServerSettings",
     "Settings",
     "TenantSettings",
     "WorkerSettings",
@@ -82,6 +84,22 @@ class WorkerSettings(NamedTuple):
     lease: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Who may see and do what in the dashboard and by the HTTP API, and by which `hosts` the server is reached.
+
+    `tokens` are entries of `pinstripe.tokens`; `access` ("module:function") is a login of the application's own. A
+    `session` ends so long after its login.
+    """
+
+    token: str | None = field(repr=False)
+    read_token: str | None = field(repr=False)
+    tokens: tuple[str, ...] = field(repr=False)
+    hosts: tuple[str, ...]
+    access: str | None
+    session: timedelta
+
+
 class RetentionSettings(NamedTuple):
     """How long runs and logs are kept after their end."""
 
@@ -108,6 +126,7 @@ class Settings:
     database: DatabaseSettings | None
     tenants: TenantSettings
     worker: WorkerSettings
+    server: ServerSettings
     retention: RetentionSettings
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -179,9 +198,19 @@ def load_settings(
         database=DatabaseSettings(**parts["database"]) if has_database else None,
         tenants=TenantSettings(**parts["tenants"]),
         worker=WorkerSettings(**parts["worker"]),
+        server=_server(parts["server"]),
         retention=RetentionSettings(**parts["retention"]),
         origins=origins,
     )
+
+
+def _server(values: dict[str, Any]) -> ServerSettings:
+    server = ServerSettings(**values)
+    try:
+        check_tokens(server.token, server.read_token, server.tokens)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    return server
 
 
 class DescribedSetting(NamedTuple):
@@ -202,7 +231,8 @@ def describe_settings(settings: Settings) -> list[DescribedSetting]:
         value: Any = settings
         for name in key.name.split("."):
             value = getattr(value, name) if value is not None else key.default
-        described.append(DescribedSetting(key.name, _shown(settings, value), settings.origins.get(key.name, DEFAULT)))
+        hidden = value if not value or key.kind.hide is None else key.kind.hide(value)
+        described.append(DescribedSetting(key.name, _shown(settings, hidden), settings.origins.get(key.name, DEFAULT)))
     return described
 
 
@@ -221,7 +251,8 @@ def _from_file(path: Path) -> Iterator[_Given]:
         if name not in TABLES:
             yield _Given(_known(name, f"in {path}"), value, path.name, f"in {path}")
         elif not isinstance(value, dict):
-            message = f"{name} in {path}: expected a table [tool.pinstripe.{name}], found {_found(value)}"
+            found = repr(HIDDEN) if name == "server" else _found(value)
+            message = f"{name} in {path}: expected a table [tool.pinstripe.{name}], found {found}"
             raise ConfigurationError(message)
         else:
             for last, inner in value.items():
@@ -269,7 +300,8 @@ def _checked(given: _Given) -> object:
         return kind.read(value)
     except ValueError as error:
         reason = f" ({error})" if str(error) else ""
-        message = f"{given.name} {given.where}: expected {kind.expected}, found {_found(given.value)}{reason}"
+        found = _found(given.value) if kind.hide is None else repr(HIDDEN)
+        message = f"{given.name} {given.where}: expected {kind.expected}, found {found}{reason}"
         raise ConfigurationError(message) from None
 
 
@@ -287,7 +319,7 @@ def _shown(settings: Settings, value: object) -> str | int | bool | list[str] | 
             return write_duration(value)
         case Path():
             return value.relative_to(settings.folder).as_posix()
-        case tuple():
+        case tuple() | list():
             return [str(item) for item in value]
         case None | bool() | int():
             return value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.duration import parse_duration
 from pinstripe.time_zones import find_zone
+from pinstripe.tokens import HIDDEN, hide_tokens, read_hosts, read_secret, read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 class Kind(NamedTuple):
     """What a setting accepts: in words, and as a function that gives the checked value or raises `ValueError`.
 
-    `from_text` turns the text of an environment variable or a flag into what would stand in `pyproject.toml`.
+    `from_text` turns the text of an environment variable or a flag into what would stand in `pyproject.toml`. A kind
+    with `hide` is of secrets, and that gives a checked value as it may be shown.
     """
 
     expected: str
     read: Callable[[Any], object]
     from_text: Callable[[str], object] = str
+    hide: Callable[[Any], str | list[str]] | None = None
 
 
 class Key(NamedTuple):
@@ -179,6 +182,17 @@ def _lease(raw: Any) -> timedelta:
     return lease
 
 
+def _session(raw: Any) -> timedelta:
+    session = _duration(raw)
+    if not timedelta(minutes=1) <= session <= timedelta(days=30):
+        raise ValueError
+    return session
+
+
+def _hide(_: object) -> str:
+    return HIDDEN
+
+
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 # The words of SQL that name no schema without quotes: https://www.postgresql.org/docs/current/sql-keywords-appendix.html
@@ -204,6 +218,7 @@ ZONE = Kind("an IANA time zone such as 'UTC' or 'Europe/Paris'", _zone)
 MODULE = Kind("a module's name such as 'newsletter.models'", _module)
 REFERENCE = Kind("'module:attribute', such as 'newsletter.boot:setup'", _reference)
 APPLICATION = Kind("'module:attribute', such as 'newsletter.web:app'", _reference)
+ACCESS = Kind("'module:function', such as 'newsletter.web:who'", _reference)
 ATTRIBUTE = Kind("the name of an attribute", _attribute)
 FOLDER = Kind("a folder in the project, such as 'lib/background_jobs'", _folder)
 TEXT = Kind("a text that is not empty", _text)
@@ -213,6 +228,10 @@ COUNT = Kind("a whole number of at least 1", _count, _count_from_text)
 LIST = Kind("a list of names", _list, _list_from_text)
 DURATION = Kind("a duration such as '30s', '5m', '2h' or '7d'", _duration)
 LEASE = Kind("a duration of at least 1s, such as '60s'", _lease)
+SESSION = Kind("a duration from 1m to 30d, such as '12h'", _session)
+SECRET = Kind("a secret of 20 to 500 characters, without spaces", read_secret, hide=_hide)
+TOKENS = Kind("a list of 'NAME:ROLE:TENANTS:SECRET'", read_tokens, _list_from_text, hide=hide_tokens)
+HOSTS = Kind("a list of host names such as 'jobs.example.org'", read_hosts, _list_from_text)
 
 KEYS = (
     Key("ledger", LEDGER, "sqlite:///.pinstripe/ledger.db"),
@@ -244,6 +263,12 @@ KEYS = (
     Key("worker.processes", COUNT, 1),
     Key("worker.shutdown_grace", DURATION, timedelta(seconds=25)),
     Key("worker.lease", LEASE, timedelta(seconds=60)),
+    Key("server.token", SECRET, None),
+    Key("server.read_token", SECRET, None),
+    Key("server.tokens", TOKENS, ()),
+    Key("server.hosts", HOSTS, ()),
+    Key("server.access", ACCESS, None),
+    Key("server.session", SESSION, timedelta(hours=12)),
     Key("retention.succeeded", DURATION, timedelta(days=7)),
     Key("retention.failed", DURATION, timedelta(days=30)),
     Key("retention.logs", DURATION, timedelta(days=1)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import CancelScope
 from starlette.requests import HTTPConnection
 
+from pinstripe.access import Access, Role
 from pinstripe.errors import ConfigurationError, PinstripeError, TenantRequired
 from pinstripe.project import Project
 
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pinstripe.workspace import Workspace
+
+__all__ = [
+    "SCOPE_KEY",
+    "STATE_KEY",
+    "Access",
+    "OpeningForRequest",
+    "Role",
+    "TenantOf",
+    "WorkspaceDependency",
+    "project_of",
+    "workspace_dependency",
+]
 
 TenantOf = Callable[[Any], str | Awaitable[str | None] | None]
 """Tells from a request (Starlette's, or a WebSocket) the id of its tenant; None is the global workspace."""

@@ -56,6 +56,12 @@ class Listener(NamedTuple):
         """Where a browser finds it."""
         return f"http://{self.address}"
 
+    @property
+    def local_url(self) -> str:
+        """Where a browser on this machine finds it, also where it listens at all addresses."""
+        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address.host, self.address.host)  # noqa: S104 - compared
+        return f"http://{self.address._replace(host=local)}"
+
 
 def parse_address(text: str) -> Address:
     """Read an address: `HOST:PORT`, `:PORT`, or one of the two alone; what is left out is 127.0.0.1, and 3000.

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SOCKETS = "_PINSTRIPE_SOCKETS"
 """The environment variable that tells a server the sockets it has inherited. It is no setting, and not for people."""
 
+SECRET = "_PINSTRIPE_DASHBOARD"  # noqa: S105 - the name of one
+"""The environment variable that tells it the secret of the dashboard's sessions, which outlast it. Nor is this one."""
+
 ENDS_WITHIN = 5.0
 """Seconds that a server has for its end, before it is killed for its successor."""
 
@@ -49,13 +52,27 @@ def inherited(addresses: Sequence[Address]) -> list[Listener] | None:
     return listeners
 
 
+def inherited_secret() -> str | None:
+    """Give the secret that a reloader has left to this process, and forget it; None without one."""
+    return os.environ.pop(SECRET, None)
+
+
 class Reloader:
     """Keeps one server running, and replaces it when a file of the project changes."""
 
     def __init__(
-        self, command: Sequence[str], listeners: Sequence[Listener], settings: Settings, *, tell: Callable[[str], None]
+        self,
+        command: Sequence[str],
+        listeners: Sequence[Listener],
+        settings: Settings,
+        *,
+        tell: Callable[[str], None],
+        secret: str | None = None,
     ) -> None:
-        """Take the server's `command`, and the sockets that it inherits; `tell` gets sentences for whoever looks."""
+        """Take the server's `command`, and the sockets that it inherits; `tell` gets sentences for whoever looks.
+
+        With a `secret` those who have logged in to the dashboard stay so over all starts.
+        """
         hosts = [word for listener in listeners for word in ("--host", str(listener.address))]
         self._command = (*command, *hosts)
         self._descriptors = [[one.fileno() for one in listener.sockets] for listener in listeners]
@@ -63,6 +80,7 @@ class Reloader:
         self._watched = Watched(settings)
         self._grace = settings.worker.shutdown_grace.total_seconds() + KILL_MARGIN
         self._tell = tell
+        self._secret = {} if secret is None else {SECRET: secret}
         self._server: Process | None = None
         self._stops = 0
         self._stopped = asyncio.Event()
@@ -134,6 +152,7 @@ class Reloader:
             env={
                 **os.environ,
                 VARIABLE: str(os.getpid()),
+                **self._secret,
                 SOCKETS: ";".join(",".join(map(str, group)) for group in self._descriptors),
             },
             pass_fds=[descriptor for group in self._descriptors for descriptor in group],

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from pinstripe.errors import PinstripeError
+from pinstripe.server.context import WebContext
 from pinstripe.server.dispatch import Dispatch
 from pinstripe.server.health import Health
 from pinstripe.server.lifespan import Lifespan
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from pinstripe.project import Project
+    from pinstripe.server.access.entrance import Entrance
     from pinstripe.server.addresses import Listener
     from pinstripe.server.application import ASGI
     from pinstripe.supervisor import Supervisor
@@ -60,8 +62,11 @@ class Server:
         *,
         workers: Supervisor | None,
         bot: Beside | None,
+        entrance: Entrance,
     ) -> None:
         """Take what it is made of; without `workers` or a `bot` it goes without.
+
+        The dashboard and the API are there if the `entrance` is open.
 
         The project's ledger must be open for writing, and the sockets listen.
         """
@@ -76,7 +81,8 @@ class Server:
             is_ticking=None if bot is None else lambda: bot.is_ticking,
             processes=None if workers is None else lambda: workers.living,
         )
-        dispatch = Dispatch(project, make_pages(self.health), application)
+        self._context = WebContext(project, entrance)
+        dispatch = Dispatch(project, make_pages(self.health, self._context), application)
         self._life = Lifespan(dispatch)
         sockets = list(chain.from_iterable(listener.sockets for listener in listeners))
         self._web = WebServer(dispatch, sockets, grace=self._grace)
@@ -146,6 +152,7 @@ class Server:
         """Stop everything: gracefully by the first call, at once by the second. On the event loop's thread."""
         self._stops += 1
         self.health.stopping = True
+        self._context.stopping.set()
         (self._stopped if self._stops == 1 else self._hurried).set()
         self._web.stop()
         if self._bot is not None:

@@ -1,0 +1,61 @@
+"""The entrance: everything that decides who is let in, made once from the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinstripe.server.access.bearers import LOCAL, Bearer, bearers_of
+from pinstripe.server.access.hosts import Hosts
+from pinstripe.server.access.login_link import LoginLink
+from pinstripe.server.access.own_login import load_own_login
+from pinstripe.server.access.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pinstripe.config import ServerSettings
+    from pinstripe.server.access.own_login import OwnLogin
+
+
+class Entrance:
+    """Who has which token, by which names the server is reached, and how often somebody has guessed wrong."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        listens_at: Iterable[str] = (),
+        local_secret: str | None = None,
+        own_login: OwnLogin | None = None,
+    ) -> None:
+        """Take the settings, and the names that are listened at.
+
+        `local_secret` is of this process: with it there is a login link.
+        """
+        self.bearers: tuple[Bearer, ...] = bearers_of(settings, local_secret)
+        self.own_login = own_login
+        self.hosts = Hosts((*settings.hosts, *listens_at))
+        self.session = round(settings.session.total_seconds() * 1_000_000)
+        self.throttle = Throttle()
+        self.link = None if local_secret is None else LoginLink()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody can be let in at all."""
+        return bool(self.bearers) or self.own_login is not None
+
+    @property
+    def local(self) -> Bearer:
+        """Whoever has followed the login link; there must be one."""
+        return next(bearer for bearer in self.bearers if bearer.access.name == LOCAL)
+
+
+def make_entrance(
+    settings: ServerSettings, *, listens_at: Iterable[str] = (), local_secret: str | None = None
+) -> Entrance:
+    """Make the entrance of a server; raises `ConfigurationError` where the application's own login can't be imported.
+
+    The project's folder must be on `sys.path`, and its `setup` called.
+    """
+    own = None if settings.access is None else load_own_login(settings.access)
+    return Entrance(settings, listens_at=listens_at, local_secret=local_secret, own_login=own)
