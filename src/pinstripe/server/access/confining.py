@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pinstripe.errors import UnknownRun
 from pinstripe.history import ExecutionPage
 from pinstripe.run import Counts, ExecutionStatus, Failure, Run, RunStatus
+from pinstripe.tokens import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,11 @@ async def confined_executions(
 
 def _narrowed(run: Run, executions: Sequence[Execution]) -> Run:
     """Leave of a run what its executions for some tenants tell."""
+    if len(executions) == run.executions.total and not run.selecting:
+        return run  # nobody else is in it
     counts = Counter(execution.status for execution in executions)
+    starts = [execution.started_at for execution in executions if execution.started_at is not None]
+    ends = [execution.finished_at for execution in executions if execution.finished_at is not None]
     failures = tuple(
         Failure(execution.tenant, execution.attempts, execution.error or "", execution.traceback)
         for execution in executions
@@ -73,11 +78,13 @@ def _narrowed(run: Run, executions: Sequence[Execution]) -> Run:
     return replace(
         run,
         status=_status(counts),
-        args=(),
-        kwargs={},
+        args=tuple(HIDDEN for _ in run.args),
+        kwargs=dict.fromkeys(run.kwargs, HIDDEN),
         parent=None,
         error=None,
         result=None,
+        started_at=min(starts, default=None),
+        finished_at=max(ends) if len(ends) == len(executions) else None,
         executions=Counts(len(executions), **{str(status): counts[status] for status in ExecutionStatus}),
         failures=failures,
     )

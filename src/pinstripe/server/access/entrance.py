@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinstripe.server.access.bearers import LOCAL, Bearer, bearers_of
+from pinstripe.server.access.bearers import Bearer, bearers_of
 from pinstripe.server.access.hosts import Hosts
 from pinstripe.server.access.login_link import LoginLink
 from pinstripe.server.access.own_login import load_own_login
@@ -38,6 +38,7 @@ class Entrance:
         self.session = round(settings.session.total_seconds() * 1_000_000)
         self.throttle = Throttle()
         self.link = None if local_secret is None else LoginLink()
+        self._has_local = local_secret is not None
 
     @property
     def is_open(self) -> bool:
@@ -47,7 +48,8 @@ class Entrance:
     @property
     def local(self) -> Bearer:
         """Whoever has followed the login link; there must be one."""
-        return next(bearer for bearer in self.bearers if bearer.access.name == LOCAL)
+        assert self._has_local  # noqa: S101 - without a link nobody follows it
+        return self.bearers[-1]
 
 
 def make_entrance(

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,8 +15,8 @@ from pinstripe.server.access import forms
 from pinstripe.server.access.answers import doorstep, plain_page, with_headers
 from pinstripe.server.access.bearers import digest_of, find_bearer
 from pinstripe.server.access.cookies import NONCE, SESSION, read_cookies, set_cookie
-from pinstripe.server.access.hosts import is_same_origin, read_host
-from pinstripe.server.access.identity import SCOPE_KEY
+from pinstripe.server.access.hosts import is_number, is_same_origin, read_host
+from pinstripe.server.access.identity import SCOPE_KEY, access_of
 from pinstripe.server.access.sessions import form_token_of, new_nonce, read_session
 from pinstripe.server.problems import UNEXPECTED, Problem, Refused, problem_response
 
@@ -36,6 +37,9 @@ LOGIN = f"{PREFIX}/login"
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing."""
+
+MISDIRECTED = 421
+"""The status of a request for another server."""
 
 _log = Log()
 
@@ -97,9 +101,11 @@ class Guard:
         try:
             self._check_host(request)
             self._check_origin(request, area)
-            cookie = None if is_static else self._give_form_token(request, area)
-            guarded = with_headers(send, cookie=cookie, may_be_kept=is_static)
+            if scope["path"] == LOGIN:
+                guarded = with_headers(send, cookie=_give_form_token(request))
             answer = None if area is Area.PUBLIC else await self._let_in(request, area)
+            if answer is None and area is Area.DASHBOARD and forms.SCOPE_KEY not in scope:
+                guarded = with_headers(send, cookie=_give_form_token(request, access_of(request).name))
             await (self._application if answer is None else answer)(scope, receive, sending)
         except Refused as refused:
             await self._refuse(request, area, refused.problem)(scope, receive, sending)
@@ -114,7 +120,7 @@ class Guard:
         host = read_host(written[0]) if len(written) == 1 else None
         if host is None or not self._entrance.hosts.knows(host):
             raise Refused(
-                421,
+                MISDIRECTED,
                 "Unknown host",
                 "this server isn't known by the name that it was asked by; name it in the setting server.hosts",
                 type_="unknown-host",
@@ -140,15 +146,6 @@ class Guard:
         host = read_host(request.headers["host"])
         return host is not None and origin is not None and is_same_origin(origin, host)
 
-    def _give_form_token(self, request: Request, area: Area) -> str | None:
-        """Have forms without a session told by a cookie; give the one that is to be set, if there is none yet."""
-        if area not in {Area.DASHBOARD, Area.PUBLIC}:
-            return None
-        cookies = read_cookies(NONCE, request)
-        nonce = cookies[0] if cookies else new_nonce()
-        request.scope[forms.SCOPE_KEY] = form_token_of(nonce, "")
-        return None if cookies else set_cookie(NONCE, request, nonce)
-
     async def _let_in(self, request: Request, area: Area) -> Response | None:
         """Find out who it is; give the answer where they aren't let in. Raises `Refused`."""
         found = await self._find(request, area)
@@ -167,7 +164,10 @@ class Guard:
             return self._find_bearer(request, written)
         own = self._entrance.own_login
         if own is not None:
-            told = await own.who(request)
+            try:
+                told = await own.who(request)
+            except HTTPException as error:
+                raise Refused(error.status_code, "Not let in", error.detail, headers=error.headers) from error
             if isinstance(told, Response) and area in {Area.API, Area.METRICS}:
                 return None
             return told
@@ -229,7 +229,8 @@ class Guard:
     def _refuse(self, request: Request, area: Area, problem: Problem) -> Response:
         if area in {Area.API, Area.METRICS}:
             return problem_response(problem)
-        if self._error_page is not None:
+        # To a name that isn't ours nothing more is told, not even whose server this is.
+        if self._error_page is not None and problem.status != MISDIRECTED:
             try:
                 return self._error_page(request, problem)
             except Exception:  # noqa: BLE001 - what is to be told is told in any case
@@ -250,8 +251,9 @@ def find_session(entrance: Entrance, clock: Clock, request: Request) -> Session 
 
 
 def address_of(request: Request) -> str:
-    """Give the address of who asks, as the web server believes it."""
-    return request.client.host if request.client is not None else "unknown"
+    """Give the address of who asks, as the web server believes it; what is none is nobody's in particular."""
+    address = request.client.host if request.client is not None else ""
+    return address if is_number(address) else "unknown"
 
 
 def too_many(wait: int) -> Refused:
@@ -263,6 +265,14 @@ def too_many(wait: int) -> Refused:
         type_="too-many-wrong-tokens",
         headers={"Retry-After": str(wait)},
     )
+
+
+def _give_form_token(request: Request, name: str = "") -> str | None:
+    """Have forms without a session of ours told by a cookie; give what sets it, None where the browser has one."""
+    cookies = read_cookies(NONCE, request)
+    nonce = cookies[0] if cookies else new_nonce()
+    request.scope[forms.SCOPE_KEY] = form_token_of(nonce, name)
+    return None if cookies else set_cookie(NONCE, request, nonce)
 
 
 def _path_of(request: Request) -> str:

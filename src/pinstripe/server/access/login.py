@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 HOME = f"{PREFIX}/"
 """Where somebody is led who asked for no other page."""
 
+LONGEST = 2_000
+"""How many characters the address of that page may have."""
+
 _log = Log()
 
 
@@ -74,7 +77,7 @@ def log_out(request: Request) -> tuple[str, ...]:
 
 def own_path(text: str) -> str:
     """Give where to go on after a login: `text` if that is a page of ours, else the first one."""
-    if not text.startswith(HOME) or not text.isprintable() or "\\" in text or " " in text:
+    if len(text) > LONGEST or not text.startswith(HOME) or not text.isprintable() or "\\" in text or " " in text:
         return HOME
     try:
         parts = urlsplit(text)

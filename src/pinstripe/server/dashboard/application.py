@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
-from pinstripe.server.dashboard import failures, files
+from pinstripe.server.dashboard import failures, files, pages_login
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pinstripe.server.context import WebContext
 
 
-_MODULES = (files,)
+_MODULES = (files, pages_login)
 """The modules that have pages; each lists its own, and what stands first is looked at first."""
 
 
