@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
-from pinstripe.server.dashboard import failures, files, pages_login
+from pinstripe.server.dashboard import (
+    failures,
+    files,
+    pages_audit,
+    pages_find,
+    pages_jobs,
+    pages_login,
+    pages_processes,
+    pages_runs,
+    pages_schedules,
+)
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -14,7 +24,16 @@ if TYPE_CHECKING:
     from pinstripe.server.context import WebContext
 
 
-_MODULES = (files, pages_login)
+_MODULES = (
+    files,
+    pages_login,
+    pages_runs,
+    pages_jobs,
+    pages_schedules,
+    pages_processes,
+    pages_audit,
+    pages_find,
+)
 """The modules that have pages; each lists its own, and what stands first is looked at first."""
 
 
