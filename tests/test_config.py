@@ -29,6 +29,8 @@ EVERYTHING = """
     services = "app/services"
     multi_tenant = true
     code_version = "2026.11.22-3"
+    log_format = "json"
+    tracing = "required"
 
     [tool.pinstripe.database]
     url = "sqlite:///newsletter.db"
@@ -88,6 +90,7 @@ def test_every_key_has_the_default_of_the_contract(tmp_path: Path) -> None:
     assert settings.services == tmp_path / "lib" / "services"
     assert settings.services_package == "lib.services"
     assert (settings.multi_tenant, settings.code_version) == (False, None)
+    assert (settings.log_format, settings.tracing) == ("text", "auto")
     tenants = settings.tenants
     assert (tenants.source, tenants.key, tenants.active, tenants.time_zone) == (None, "id", "active", "time_zone")
     worker = settings.worker
@@ -109,6 +112,7 @@ def test_every_key_is_read_from_pyproject(project_folder: ProjectFolder) -> None
     assert settings.background_jobs == project_folder.path / "jobs"
     assert settings.services_package == "app.services"
     assert (settings.multi_tenant, settings.code_version) == (True, "2026.11.22-3")
+    assert (settings.log_format, settings.tracing) == ("json", "required")
     assert settings.database is not None
     assert settings.database.url == "sqlite:///newsletter.db"
     assert settings.database.models == "newsletter.models"

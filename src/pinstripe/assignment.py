@@ -20,7 +20,8 @@ class Assignment:
 
     `progress` hears, on the event loop's thread, what the job says by `self.progress(done, total)`. `solo` has the
     attempt made in a process of its own, wherever its job runs else. One that a worker has `claimed` waits for no
-    other's process: the ledger has it as running.
+    other's process: the ledger has it as running. `trigger` is what its run was made by, and `trace` where the span is
+    that is above its own (W3C Trace Context); one that `has_span` has its own in another process, and that is it.
     """
 
     definition: Definition
@@ -34,3 +35,6 @@ class Assignment:
     progress: Callable[[float, float | None], None] | None = None
     solo: bool = False
     claimed: bool = False
+    trigger: str = ""
+    trace: str | None = None
+    has_span: bool = False

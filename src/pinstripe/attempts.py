@@ -204,6 +204,8 @@ class Attempts:
                 None,
                 started.solo,
                 claimed=True,
+                trigger=run.trigger,
+                trace=run.trace,
             )
             going.execution = self.executor.start(assignment, going.end)
         except InvalidArguments as error:  # those of its run no longer fit, and will not by being tried again

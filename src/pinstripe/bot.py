@@ -17,6 +17,7 @@ from pinstripe.errors import LedgerError, PinstripeError
 from pinstripe.log import Log
 from pinstripe.run import new_run_ids
 from pinstripe.shutdown import END_LIMIT
+from pinstripe.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -85,8 +86,9 @@ class Bot:
         *,
         catch_up: bool,
         begin: Callable[[], Awaitable[object]],
+        tracing: Tracing | None = None,
     ) -> None:
-        """Take what it works with; `begin` opens it all.
+        """Take what it works with; `begin` opens it all, and `tracing` makes spans, where any are made.
 
         Without `catch_up` nothing fires that was missed before it was opened, whatever the schedules say.
         """
@@ -95,6 +97,7 @@ class Bot:
         self._clock = clock
         self._catch_up = catch_up
         self._begin = begin
+        self._tracing = tracing or Tracing()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._woken = asyncio.Event()
@@ -208,8 +211,9 @@ class Bot:
 
     async def _fire(self, plans: Sequence[_Plan]) -> None:
         """Let the ledger make runs of what is planned, in one transaction, and go on to the next times."""
+        fires, end_spans = self._tracing.firing([fire for plan in plans for fire in plan.fires])
         try:
-            new = iter(await self._ledger.fires.fire([fire for plan in plans for fire in plan.fires]))
+            were_new = await self._ledger.fires.fire(fires)
         except (LedgerError, asyncio.CancelledError):  # who cancels a pass of `tick` may make another one
             for plan in plans:
                 self._timetable.push(plan.timer)
@@ -217,6 +221,8 @@ class Bot:
         except Exception:  # noqa: BLE001 - what one of them asks for can't be written, and the others must not wait
             await self._fire_each(plans)
             return
+        end_spans(were_new)
+        new = iter(were_new)
         for plan in plans:
             for fire in plan.fires:
                 if next(new):

@@ -123,6 +123,8 @@ class Settings:
     services: Path
     multi_tenant: bool
     code_version: str | None
+    log_format: Literal["text", "json"]
+    tracing: Literal["auto", "required", "off"]
     database: DatabaseSettings | None
     tenants: TenantSettings
     worker: WorkerSettings

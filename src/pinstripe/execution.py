@@ -39,6 +39,7 @@ class Execution(Stoppable):
     async def run(self) -> None:
         """Perform, close and report; nothing is raised. It is called once, by the executor, in a task of its own."""
         CURRENT.set(self)
+        self._span = self._executor.tracing.begin(self.assignment)
         value: Any = None
         if self._stop is None:
             self.phase = "running"
@@ -154,6 +155,8 @@ class Execution(Stoppable):
             message = f"{self.job} is to run in a process of its own, and there are no processes here"
             raise PinstripeError(message)
         self._where = "process"
+        if self._span is not None:
+            self.assignment.trace = self._executor.tracing.here()  # what is done there is below that
         return await processes.call(self.assignment, self._started_in_process)
 
     def _started_in_process(self) -> None:

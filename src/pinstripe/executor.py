@@ -15,6 +15,7 @@ from pinstripe.executing import CURRENT, TaskTracker
 from pinstripe.execution import Execution
 from pinstripe.outcome import Outcome
 from pinstripe.service_stack import CLOSE_LIMIT
+from pinstripe.tracing import Tracing, leave_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,13 +42,14 @@ class Executor:
         processes: Callable[[], Processes] | None = None,
         context: Callable[[], TenantContext | None] | None = None,
         databases: Databases | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Take where `services` come from and what starts nested runs.
 
         `shutdown_grace` is how many seconds a job may go on after it was cancelled, before it is abandoned;
         `processes` makes what jobs with `runs_in = "process"` run in, and attempts alone, when the first one comes;
         `context` finds what is entered for the tenant of an attempt that has one, None where there never is anything;
-        `databases` opens the application's database, where one is set up.
+        `databases` opens the application's database, where one is set up; `tracing` makes spans, where any are made.
         """
         self.services = services
         self.project_services = project_services
@@ -55,12 +57,14 @@ class Executor:
         self.shutdown_grace = shutdown_grace
         self.find_context = context
         self.databases = databases
+        self.tracing = tracing or Tracing()
         self._make_processes = processes
         self._processes: Processes | None = None
         self.executions: set[Execution] = set()
         """What runs now; also what keeps its tasks alive, since the event loop doesn't."""
         self._context = copy_context()
         self._context.run(CURRENT.set, None)
+        self._context.run(leave_spans)  # whoever executes first may be in one, such as that of a request
         self._closing: set[asyncio.Future[Any]] = set()
         self._orders: dict[tuple[str, ...], list[ServiceDefinition]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None

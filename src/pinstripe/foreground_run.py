@@ -59,6 +59,7 @@ class ForegroundRun:
         self._executor = executor
         self._plan = plan
         self._run = started.run
+        self._trace = executor.tracing.here()
         self._watcher = watcher
         self._concurrency = concurrency
         self._timeout = _smaller(plan.definition.timeout, timeout)
@@ -159,6 +160,8 @@ class ForegroundRun:
             self._timeout,
             self._capture(name),
             lambda done, total: self._watcher.progress(name, done, total),
+            trigger=plan.trigger,
+            trace=self._trace,
         )
         self._running[claimed.id] = self._executor.start(assignment, lambda _, outcome: self._end(claimed, outcome))
 

@@ -22,6 +22,7 @@ from pinstripe.errors import LedgerError, UnknownJob
 from pinstripe.outcome import Outcome, failed
 from pinstripe.process_messages import message, write_answer
 from pinstripe.redirection import redirected
+from pinstripe.tracing import FLUSH_LIMIT, flush
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,6 +164,8 @@ class _Child:
             facts["timeout"],
             _Told(line) if facts["captures"] else None,
             lambda done, total: line.send(b"p", json.dumps([done, total]).encode()),
+            trace=facts["trace"],
+            has_span=True,
         )
         line.send(b"s")
         with redirected() if facts["captures"] else nullcontext():
@@ -182,6 +185,7 @@ class _Child:
         if self._opening is not None and not self._runner.get_loop().is_running():
             self._runner.run(self._opening.__aexit__(None, None, None))
             self._runner.close()
+            flush(FLUSH_LIMIT)
 
 
 def _find(project: Project, name: str, job_class: bytes | None) -> Definition:

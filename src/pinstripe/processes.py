@@ -112,6 +112,7 @@ class Processes:
             "attempt": (attempt.number, attempt.key, attempt.fence, attempt.scheduled_for),
             "timeout": assignment.timeout,
             "captures": assignment.capture is not None,
+            "trace": assignment.trace,
         }
         return pickle.dumps((self._settings, facts, written))
 

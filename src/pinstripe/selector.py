@@ -13,6 +13,7 @@ from pinstripe.queue import LACKS_AGAIN, LACKS_JOB
 from pinstripe.retrying import ONLY, SKIPPED_TOO, retryable_pages
 from pinstripe.selection import Selection, choose_again
 from pinstripe.setting_keys import hide_passwords
+from pinstripe.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -40,13 +41,18 @@ class Selector:
         find_source: Callable[[], TenantSource | None],
         active: str,
         clock: Clock,
+        tracing: Tracing | None = None,
     ) -> None:
-        """Take the `ledger`, what finds jobs and tenants, and the name of the attribute that tells who is active."""
+        """Take the `ledger`, what finds jobs and tenants, and the name of the attribute that tells who is active.
+
+        `tracing` makes spans, where any are made.
+        """
         self._ledger = ledger
         self._registry = registry
         self._find_source = find_source
         self._active = active
         self._clock = clock
+        self._tracing = tracing or Tracing()
         self._aside: list[_Aside] = []
 
     async def go_through(self) -> bool:
@@ -83,7 +89,9 @@ class Selector:
             self._aside.append(_Aside(run, self._clock.monotonic() + LACKS_AGAIN))
             return True
         try:
-            await self._ledger.queue.end_selection(run, error=await self._add_all(definition, run))
+            with self._tracing.selecting(run):
+                problem = await self._add_all(definition, run)
+            await self._ledger.queue.end_selection(run, error=problem)
         except BaseException as failure:
             self._aside.append(_Aside(run, float("-inf")))
             await self._give_back(float("-inf"))

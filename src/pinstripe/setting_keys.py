@@ -244,6 +244,8 @@ KEYS = (
     Key("services", FOLDER, "lib/services"),
     Key("multi_tenant", SWITCH, default=False),
     Key("code_version", LINE, None),
+    Key("log_format", _one_of("text", "json"), "text"),
+    Key("tracing", _one_of("auto", "required", "off"), "auto"),
     Key("database.url", DATABASE_URL, None),
     Key("database.models", MODULE, None),
     Key("database.isolation", _one_of("rows", "schemas", "databases", "none"), None),

@@ -17,6 +17,8 @@ from pinstripe.run import ExecutionStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.trace import Span
+
     from pinstripe.assignment import Assignment
     from pinstripe.background_job import BackgroundJob
     from pinstripe.capture import Capture
@@ -43,6 +45,7 @@ class Stoppable:
         "_executor",
         "_job",
         "_loop",
+        "_span",
         "_stop",
         "_timer",
         "_where",
@@ -72,6 +75,7 @@ class Stoppable:
         self._job: BackgroundJob | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._where: Literal["here", "thread", "process"] = "here"
+        self._span: Span | None = None
         self._stop: Outcome | None = None  # why it was stopped, as the outcome that it then has
         self._error: BaseException | None = None
 
@@ -139,6 +143,8 @@ class Stoppable:
         capture = self.assignment.capture
         if capture is not None:
             outcome.log = capture.close(SUCCEEDED_LOG if outcome.succeeded else FAILED_LOG)
+        if self._span is not None:
+            self._executor.tracing.end(self._span, outcome)
         self._done(self.assignment, outcome)
 
     def _expire(self) -> None:
