@@ -17,4 +17,6 @@ def test_what_is_past_its_time() -> None:
         logs=START - DAY // 2,
         gone=START - 30 * DAY,
         local_time="2026-09-18T14:13:20",
+        minute=(START - 2 * DAY) // 60_000_000,
+        audit=START - 90 * DAY,
     )

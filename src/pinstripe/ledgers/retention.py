@@ -16,11 +16,18 @@ LOCAL_FIRES = timedelta(days=3)
 GONE = timedelta(days=30)
 """How long a schedule is kept that no code has any more, and a zone that no tenant is in."""
 
+TALLIES = timedelta(days=2)
+"""How long it is kept what ended in each minute; the totals stay."""
+
+AUDIT = timedelta(days=90)
+"""How long it is kept who did what."""
+
 
 class Past(NamedTuple):
     """What is older than this goes: runs by how they ended, logs, what is gone of schedules, in microseconds UTC.
 
-    `local_time` is the same on a tenant's wall clock, as it is kept who has had which.
+    `local_time` is the same on a tenant's wall clock, as it is kept who has had which; `minute` is one of the tallies',
+    and `audit` is of the audit trail's entries.
     """
 
     succeeded: int
@@ -28,6 +35,8 @@ class Past(NamedTuple):
     logs: int
     gone: int
     local_time: str
+    minute: int
+    audit: int
 
 
 def past(settings: RetentionSettings, now: int) -> Past:
@@ -39,6 +48,8 @@ def past(settings: RetentionSettings, now: int) -> Past:
         logs=_before(now, settings.logs),
         gone=_before(now, GONE),
         local_time=local_time,
+        minute=_before(now, TALLIES) // 60_000_000,
+        audit=_before(now, AUDIT),
     )
 
 

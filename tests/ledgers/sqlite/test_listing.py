@@ -35,7 +35,7 @@ def kept(connection: apsw.Connection) -> list[dict[str, Any]]:
         run |= {"n": n, "id": f"{n:036x}", "created_at": n * 10}
         others = dict.fromkeys(("args", "kwargs"), "[]") | dict.fromkeys(("selection", "origin"), "")
         values = {**others, **run, "reversed_id": run["id"][::-1], "trigger": "code", "owner": 1, "now": n * 10}
-        values |= {"retry_of": None, "parent": None, "kwargs": "{}"}
+        values |= {"kwargs": "{}"} | dict.fromkeys(("retry_of", "parent", "trace", "redacted"))
         connection.execute(statement("create_run"), values).fetchall()
         connection.execute("update runs set state = ?, pruning = ? where n = ?", (str(run["state"]), run["pruning"], n))
         for tenant in run["tenants"]:

@@ -117,7 +117,7 @@ HOT = {
 # These sort a few numbers that they were given, or what waits.
 SORTING = {
     *("succeeded", "lesser_of_job", "lesser_of_tenant", "held_counts", "pauses", "running_longest"),
-    *("lacking_jobs", "lacking_runs"),
+    *("lacking_jobs", "lacking_runs", "executions_by_running", "tenants_by_running"),
 }
 
 # A scan of these is a walk over all that was ever kept. `r`, `o`, `x`, `y` and `l` are what statements call them.

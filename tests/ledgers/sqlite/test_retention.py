@@ -57,8 +57,8 @@ def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make(connection: apsw.Connection, id_: str, executions: int, *, state: str = "succeeded", days: int = 31) -> None:
     """Make a run that ended that many days ago."""
-    values = dict.fromkeys(("reversed_id", "job", "args", "kwargs", "selection", "origin", "trigger"), id_)
-    values = {**values, "id": id_, "retry_of": None, "parent": None, "owner": 1, "now": 1}  # type: ignore[dict-item]
+    texts = dict.fromkeys(("id", "reversed_id", "job", "args", "kwargs", "selection", "origin", "trigger"), id_)
+    values = {**texts, **dict.fromkeys(("retry_of", "parent", "trace", "redacted")), "owner": 1, "now": 1}
     ((run,),) = connection.execute(statement("create_run"), values).fetchall()
     finished = START - days * 86_400_000_000
     connection.execute("update runs set state = ?, finished_at = ? where n = ?", (state, finished, run))

@@ -24,8 +24,9 @@ TENANTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs
 def run(connection: apsw.Connection) -> int:
     """Make a selected run with one execution in each state, named so; those that have started have the epoch 1."""
     values = {name: name for name in ("id", "reversed_id", "job", "args", "kwargs", "selection", "origin")}
+    none = dict.fromkeys(("retry_of", "parent", "trace", "redacted"))
     rows = connection.execute(
-        statement("create_run"), {**values, "trigger": "code", "retry_of": None, "parent": None, "owner": 1, "now": 1}
+        statement("create_run"), {**values, **none, "trigger": "code", "owner": 1, "now": 1}
     ).fetchall()
     run = int(str(rows[0][0]))
     connection.execute("update runs set selected = 1, state = 'running', total = 6, open = 2 where n = ?", (run,))

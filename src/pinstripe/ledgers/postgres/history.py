@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pinstripe.history import HeatMap, RunPage, TenantPage
 from pinstripe.ledgers import histories
-from pinstripe.ledgers.histories import LOOKED
+from pinstripe.ledgers.histories import LOOKED, AskedOfRun, AskedOfTenant
+from pinstripe.ledgers.postgres import execution_pages, overviews
+from pinstripe.ledgers.postgres.run_pages import list_page
 from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.ledgers.postgres.transaction import columns
 from pinstripe.ledgers.rows import LAST_NUMBER
@@ -18,11 +21,8 @@ if TYPE_CHECKING:
         AuditPage,
         ExecutionPage,
         FailingTenant,
-        HeatMap,
-        RunPage,
         RunPoint,
         Tally,
-        TenantPage,
     )
     from pinstripe.ledger import RunFilter
     from pinstripe.ledgers.postgres.store import Store
@@ -40,7 +40,10 @@ class PostgresHistory:
 
     async def runs(self, only: RunFilter, *, before: int | None = None) -> RunPage:
         """Give the next `only.limit` runs `before` a page's `next`, without failures."""
-        raise NotImplementedError
+        if not self._store.is_open:
+            return RunPage([], None)
+        only = only._replace(job=writable(only.job), tenant=writable(only.tenant))
+        return await self._store.read(lambda tx: list_page(tx, only, LAST_NUMBER if before is None else before))
 
     async def executions(
         self,
@@ -52,11 +55,12 @@ class PostgresHistory:
         limit: int = 50,
     ) -> ExecutionPage:
         """Give executions of a run by tenant."""
-        raise NotImplementedError
+        asked = AskedOfRun(status, search, after, limit)
+        return await self._store.read(lambda tx: execution_pages.page_of_run(tx, run, asked, self._store.shown))
 
     async def executions_of(self, run: str, tenants: Sequence[str]) -> list[Execution]:
         """Give the executions of a run that are for these tenants."""
-        raise NotImplementedError
+        return await self._store.read(lambda tx: execution_pages.executions_of(tx, run, tenants, self._store.shown))
 
     async def executions_of_tenant(
         self,
@@ -68,19 +72,28 @@ class PostgresHistory:
         limit: int = 50,
     ) -> TenantPage:
         """Give what was done for a tenant, newest run first."""
-        raise NotImplementedError
+        if not self._store.is_open:
+            return TenantPage([], None)
+        asked = AskedOfTenant(tenant, job, status, LAST_NUMBER if before is None else before, limit)
+        return await self._store.read(lambda tx: execution_pages.page_of_tenant(tx, asked))
 
     async def points(self, job: str, limit: int) -> list[RunPoint]:
         """Give a job's last `limit` runs, oldest first, with percentiles of how long their executions took."""
-        raise NotImplementedError
+        if not self._store.is_open:
+            return []
+        return await self._store.read(lambda tx: overviews.read_points(tx, job, limit))
 
     async def heat_map(self, job: str, *, runs: int, rows: int) -> HeatMap:
         """Give the tenants of a job's last `runs` runs."""
-        raise NotImplementedError
+        if not self._store.is_open:
+            return HeatMap([], [], more=False)
+        return await self._store.read(lambda tx: overviews.read_heat_map(tx, job, runs, rows))
 
     async def failing(self, since: int, limit: int) -> list[FailingTenant]:
         """Give for which tenants jobs failed since then, newest first, of the last failed runs."""
-        raise NotImplementedError
+        if not self._store.is_open:
+            return []
+        return await self._store.read(lambda tx: overviews.read_failing(tx, since, limit))
 
     async def add_tallies(self, tallies: Sequence[Tally]) -> None:
         """Add to what is kept of each tally's minute, and to the totals, in one statement.

@@ -1,7 +1,7 @@
 """Retention: what the ledger keeps goes once its time has passed, in transactions so short that nobody waits for them.
 
-Whole closed runs, the output of executions, and of schedules what says nothing any more. Processes that do this at the
-same time each remove something else: what one of them has locked the others leave to it.
+Whole closed runs, the output of executions, of schedules what says nothing any more, tallies and the audit trail.
+Processes that do this at the same time each remove something else: what one of them has locked the others leave to it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ async def _remove(tx: Transaction, before: Past) -> tuple[int, int]:
         rows = await tx.rows("old_runs", state, end, ROWS)
         if rows:
             return await _remove_runs(tx, rows)
-    others: dict[str, Any] = {"old_logs": before.logs, "old_local_fires": before.local_time}
+    others: dict[str, Any] = {
+        "old_logs": before.logs,
+        "old_local_fires": before.local_time,
+        "old_tallies": before.minute,
+        "old_audit": before.audit,
+    }
     if await tx.value("try_lock_schedules"):  # who has it may just bring one back
         others |= {"old_zones": before.gone, "old_schedules": before.gone}
     for name, value in others.items():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pinstripe.history import RunPage, TenantPage
+from pinstripe.history import HeatMap, RunPage, TenantPage
 from pinstripe.ledgers import histories
 from pinstripe.ledgers.histories import LOOKED, AskedOfRun, AskedOfTenant
 from pinstripe.ledgers.rows import LAST_NUMBER
-from pinstripe.ledgers.sqlite import execution_pages
+from pinstripe.ledgers.sqlite import execution_pages, overviews
 from pinstripe.ledgers.sqlite.run_pages import list_page
 from pinstripe.ledgers.sqlite.statements import statement
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         AuditPage,
         ExecutionPage,
         FailingTenant,
-        HeatMap,
         RunPoint,
         Tally,
     )
@@ -79,15 +78,21 @@ class SQLiteHistory:
 
     async def points(self, job: str, limit: int) -> list[RunPoint]:
         """Give a job's last `limit` runs, oldest first, with percentiles of how long their executions took."""
-        raise NotImplementedError
+        if self._store.reader is None:
+            return []
+        return self._store.read(lambda tx: overviews.read_points(tx, job, limit))
 
     async def heat_map(self, job: str, *, runs: int, rows: int) -> HeatMap:
         """Give the tenants of a job's last `runs` runs."""
-        raise NotImplementedError
+        if self._store.reader is None:
+            return HeatMap([], [], more=False)
+        return self._store.read(lambda tx: overviews.read_heat_map(tx, job, runs, rows))
 
     async def failing(self, since: int, limit: int) -> list[FailingTenant]:
         """Give for which tenants jobs failed since then, newest first, of the last failed runs."""
-        raise NotImplementedError
+        if self._store.reader is None:
+            return []
+        return self._store.read(lambda tx: overviews.read_failing(tx, since, limit))
 
     async def add_tallies(self, tallies: Sequence[Tally]) -> None:
         """Add to what is kept of each tally's minute, and to the totals, in one transaction."""

@@ -1,6 +1,6 @@
 """Retention: what the ledger keeps goes once its time has passed, in transactions so short that nobody waits for them.
 
-Whole closed runs, the output of executions, and of schedules what says nothing any more.
+Whole closed runs, the output of executions, of schedules what says nothing any more, tallies and the audit trail.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ async def prune(write: Write, settings: RetentionSettings, clock: Clock) -> int:
         "old_local_fires": {"before": before.local_time, "limit": ROWS},
         "old_zones": {"before": before.gone, "limit": ROWS},
         "old_schedules": {"before": before.gone, "limit": ROWS},
+        "old_tallies": {"before": before.minute, "limit": ROWS},
+        "old_audit": {"before": before.audit, "limit": ROWS},
     }
     pruned = 0
     while time.monotonic() < until:

@@ -47,3 +47,12 @@ delete from pinstripe.schedules where id = any(array(
   select id from pinstripe.schedules s where gone_at < $1
     and not exists (select from pinstripe.schedule_zones z where z.schedule = s.id)
     and not exists (select from pinstripe.local_fires f where f.schedule = s.id) limit $2 for update skip locked))
+
+-- name: old_tallies
+delete from pinstripe.tallies where ctid = any(array(
+  select ctid from pinstripe.tallies where minute > 0 and minute < $1 order by minute limit $2 for update skip locked))
+
+-- name: old_audit
+-- The first entries are the oldest. They are not locked before: mostly none of them has to go.
+delete from pinstripe.audit where id = any(array(
+  select id from (select id, at from pinstripe.audit order by id limit $2) oldest where at < $1))

@@ -134,3 +134,38 @@ select r.n, r.id, {execution_in_list} from runs r indexed by runs_large
 cross join executions x on x.run = r.n and x.tenant = :tenant and x.tenant <> '' and x.listed = 0
 where r.total > 1000 and r.n >= :first and r.n < :before and r.pruning = 0
   and (:job is null or x.job = :job) and (:state is null or x.state = :state) order by r.n desc limit :limit
+
+-- name: last_runs_of
+select {columns_of_run} from runs indexed by runs_by_job
+where job = :job and pruning = 0 order by n desc limit :limit
+
+-- name: durations
+-- Of the first that have finished, among twice as many.
+select finished_at - started_at from (
+  select state, started_at, finished_at from executions where run = :run order by tenant limit :looked)
+where state in ('succeeded', 'failed') and started_at is not null and finished_at is not null limit :sampled
+
+-- name: heat_cells
+select x.tenant, x.run, x.state from json_each(:runs) runs_here cross join json_each(:tenants) tenants_here
+cross join executions x on x.run = runs_here.value and x.tenant = tenants_here.value
+
+-- name: last_failed_runs
+select n, id, job from (
+  select n, id, job, finished_at from runs indexed by runs_by_state
+  where state = 'failed' and pruning = 0 order by n desc limit :looked)
+where finished_at >= :since
+
+-- name: running_failed_runs
+select n, id, job from (
+  select n, id, job, failed from runs indexed by runs_by_state
+  where state = 'running' and pruning = 0 order by n desc limit :looked)
+where failed > 0
+
+-- name: failures_of_tenant
+-- How often one of these runs has failed for a tenant since then, and in which last.
+select count(*), max(x.run) from json_each(:runs) runs_here
+cross join executions x indexed by executions_failed on x.run = runs_here.value and x.tenant = :tenant and x.state = 'failed'
+where x.finished_at >= :since
+
+-- name: last_error
+select substr(error, 1, :max_error), finished_at from executions where run = :run and tenant = :tenant

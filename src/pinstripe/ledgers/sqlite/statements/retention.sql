@@ -46,3 +46,11 @@ delete from schedules where id in (
   select id from schedules s where gone_at < :before
     and not exists (select 1 from schedule_zones z where z.schedule = s.id)
     and not exists (select 1 from local_fires f where f.schedule = s.id) limit :limit)
+
+-- name: old_tallies
+delete from tallies where (minute, job, status) in (
+  select minute, job, status from tallies where minute > 0 and minute < :before limit :limit)
+
+-- name: old_audit
+-- The first entries are the oldest.
+delete from audit where id in (select id from (select id, at from audit order by id limit :limit) where at < :before)
