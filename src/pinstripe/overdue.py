@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinstripe.clock import to_datetime, to_microseconds
+from pinstripe.due_times import DueTimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import tzinfo
 
     from pinstripe.fires import LateWork, ScheduleState
     from pinstripe.queue import Pause
@@ -49,25 +48,31 @@ class SchedulesStatus(NamedTuple):
 
 
 def look(
-    states: Sequence[ScheduleState], late: Sequence[LateWork], pauses: Sequence[Pause], bots: int, now: int
+    states: Sequence[ScheduleState],
+    late: Sequence[LateWork],
+    pauses: Sequence[Pause],
+    bots: int,
+    now: int,
+    *,
+    times: DueTimes | None = None,
 ) -> SchedulesStatus:
     """Tell how schedules are at `now` (microseconds UTC), from what the ledger keeps of them and of their work.
 
     `late` is their work that is late by `GRACE`. What is paused doesn't count: that it doesn't run is meant. At most
-    `MOST` of what is overdue is told, the earliest.
+    `MOST` of what is overdue is told, the earliest. Who looks again and again keeps the `times`.
     """
     there = [state for state in states if not state.gone]
-    calendar = _Calendar()
+    times = DueTimes() if times is None else times
     coming: list[int] = []
     overdue = [Overdue(*work) for work in late]
     for state in there:
-        mark = max(state.since, state.fired or 0)
-        first = calendar.first_after(mark, state)
+        mark = mark_of(state)
+        first = times.first_after(mark, state.cron, state.zone)
         is_past = first is not None and first <= now
-        following = calendar.first_after(now, state) if is_past else first
+        following = times.first_after(now, state.cron, state.zone) if is_past else first
         if following is not None:
             coming.append(following)
-        if not _is_paused(state.job, pauses):
+        if not is_paused(state.job, pauses):
             overdue += _overdue(state, mark, first if is_past else None, bots, now)
     overdue.sort(key=lambda one: (one.due_at, one.job, one.schedule, one.tenant or ""))
     return SchedulesStatus(len({state.schedule for state in there}), min(coming, default=None), bots, overdue[:MOST])
@@ -83,41 +88,14 @@ def _overdue(state: ScheduleState, mark: int, first: int | None, bots: int, now:
         yield Overdue(state.job, state.key, None, mark, None, f"missed, and let go (catch_up){whose}")
 
 
-def _is_paused(job: str, pauses: Sequence[Pause]) -> bool:
+def mark_of(state: ScheduleState) -> int:
+    """Give the time (microseconds UTC) at or before which a schedule doesn't fire: its last fire, or since it is known.
+
+    It is ahead of the clock where that was set back.
+    """
+    return max(state.since, state.fired or 0)
+
+
+def is_paused(job: str, pauses: Sequence[Pause]) -> bool:
+    """Tell whether nothing of a job starts at all."""
     return any(pause.tenant is None and pause.job in {None, job} for pause in pauses)
-
-
-class _Calendar:
-    """The times of schedules, with the zones they have in common."""
-
-    def __init__(self) -> None:
-        self._zones: dict[str, tzinfo | None] = {}
-
-    def first_after(self, after: int, state: ScheduleState) -> int | None:
-        """Give when a schedule is due first after then (microseconds UTC).
-
-        None where it never is, or where this process can't tell: its zone is unknown to this machine, or its line was
-        written by a Pinstripe that knows more of cron. `check` tells of that, and who only looks must not fail for it.
-        """
-        from cronsim import CronSimError
-
-        from pinstripe.cron import fires
-
-        zone = self._zone(state.zone)
-        if zone is None:
-            return None
-        try:
-            found = next(fires(state.cron, to_datetime(after), zone), None)
-        except CronSimError:
-            return None
-        return None if found is None else to_microseconds(found)
-
-    def _zone(self, name: str) -> tzinfo | None:
-        from pinstripe.time_zones import find_zone
-
-        if name not in self._zones:
-            try:
-                self._zones[name] = find_zone(name)
-            except ValueError:
-                self._zones[name] = None
-        return self._zones[name]

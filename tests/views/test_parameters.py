@@ -154,7 +154,7 @@ def test_a_redacted_default_and_redacted_arguments_are_not_shown() -> None:
     def run(self: object, token: str = "s3cret", other: str = "x") -> None: ...
 
     job = defined(run)
-    job.job_class.redact = ("token",)  # type: ignore[attr-defined]
+    job.job_class.redact = ("token",)
     token, other = parameters_of(job)
     assert (token.is_redacted, token.default) == (True, "***")
     assert (other.is_redacted, other.default) == (False, "x")

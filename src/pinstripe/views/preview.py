@@ -20,14 +20,15 @@ async def preview_json(preview: Preview, most: int | None = None) -> dict[str, A
     """
     ids: list[str] = []
     total = 0
+    args, kwargs = preview.shown()
     async for tenant in preview.tenants():
         total += 1
         if most is None or total <= most:
             ids.append(tenant.id)
     return {
         "job": preview.definition.name,
-        "args": [*preview.args],
-        "kwargs": {**preview.kwargs},
+        "args": [*args],
+        "kwargs": kwargs,
         "total": total if preview.definition.multi_tenant else 1,
         "tenants": ids,
     }

@@ -11,7 +11,7 @@ from pinstripe.errors import ConfigurationError, UnknownTenant
 from pinstripe.views.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime, tzinfo
 
     from pinstripe.clock_changes import ClockChange
@@ -65,28 +65,6 @@ async def look_at_schedules(project: Project, job: str, tenant: str | None = Non
     views = [_view(project, definition, schedule, found, number, states) for schedule in definition.schedules]
     outside = found is not None and not await _is_inside(project, definition, found)
     return SchedulesView(definition.name, tenant, outside, views)
-
-
-async def look_at_schedules_of(
-    project: Project, definitions: Sequence[Definition], number: int = 5
-) -> list[SchedulesView]:
-    """Look at the schedules of several jobs, without a tenant, by one read of what the ledger knows."""
-    states = await project.ledger.fires.states() if definitions else []
-    by_job: dict[str, list[ScheduleState]] = {}
-    for state in states:
-        by_job.setdefault(state.job, []).append(state)
-    return [
-        SchedulesView(
-            definition.name,
-            None,
-            outside=False,
-            views=[
-                _view(project, definition, schedule, None, number, by_job.get(definition.name, []))
-                for schedule in definition.schedules
-            ],
-        )
-        for definition in definitions
-    ]
 
 
 async def _find_tenant(project: Project, definition: Definition, id_: str) -> Tenant:
@@ -198,6 +176,7 @@ def schedule_json(view: ScheduleView, look: SchedulesView) -> dict[str, Any]:
     from pinstripe.duration import write_duration
 
     schedule, change = view.schedule, view.change
+    args, kwargs = schedule.shown()
     return {
         "job": look.job,
         "key": view.key,
@@ -205,8 +184,8 @@ def schedule_json(view: ScheduleView, look: SchedulesView) -> dict[str, Any]:
         "cron": schedule.cron,
         "words": schedule.in_words(),
         "time_zone": schedule.time_zone,
-        "args": list(schedule.args),
-        "kwargs": dict(schedule.kwargs),
+        "args": list(args),
+        "kwargs": kwargs,
         "catch_up": schedule.catch_up,
         "spread": None if schedule.spread is None else write_duration(schedule.spread),
         "tenant": look.tenant,

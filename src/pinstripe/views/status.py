@@ -39,13 +39,16 @@ class Seen(NamedTuple):
 async def look_at_status(project: Project) -> Seen:
     """Look what goes on in an open project; nothing is changed, nor made where there is no ledger yet."""
     from pinstripe.overdue import GRACE, MOST, look
+    from pinstripe.views.slices import due_times_of, find_due_times
 
     ledger, now, lease = project.ledger, project.clock.now(), project.settings.worker.lease
     status = await ledger.queue.status()
     states = await ledger.fires.states()
     late = await ledger.fires.late(now - GRACE, MOST)
     bots = count_bots(status.processes, now, lease)
-    schedules = look(states, late, status.pauses, bots, now)
+    times = due_times_of(project)
+    await find_due_times(times, states, now)
+    schedules = look(states, late, status.pauses, bots, now, times=times)
     return Seen(status, schedules, now, lease, await _look_at_ledger(project))
 
 

@@ -124,4 +124,4 @@ def as_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 
 def arguments_of(schedule: Schedule) -> str:
     """Write the arguments of a schedule's runs as they stand in a call."""
-    return as_call(schedule.args, schedule.kwargs)
+    return as_call(*schedule.shown())
