@@ -45,6 +45,10 @@ insert into pinstripe.owners(name, host, boot_id, pid, code_version, beat, expir
 select k, '', '', 1, '', 0, 0 from generate_series(1, 5) k;
 insert into pinstripe.schedules(job, key, edition, cron, by_tenant, looked) values ('often', '', '', '', true, 1);
 insert into pinstripe.local_fires select 1, to_char(n, '00000'), n from generate_series(1, 5000) n;
+insert into pinstripe.tallies select n / 10, 'job' || n % 10, 'succeeded', 1, 1 from generate_series(1, 20000) n;
+insert into pinstripe.audit(at, door, name, action, job, tenant, run)
+select n, 'api', 'n' || n % 500, 'start',
+  'j' || n % 500, 't' || n % 500, 'r' || n % 500 from generate_series(1, 20000) n;
 """
 
 LARGEST = RUNS
@@ -52,6 +56,8 @@ TENANTS = [f"t{n}" for n in range(1_000)]
 IDS = [*range(5_000, 5_050)]
 ID = "01234567-89ab-7cde-8f01-23456789abcd"
 TEXTS = [["text"] * 50] * 5
+PAGE = (LARGEST, "t5", False, 50)
+AUDITED = (1, 15_000, 50, "r5", "t5", "n5", "j5", "start")
 
 HOT: dict[str, tuple[tuple[Any, ...], str]] = {
     "turning_run": ((1, 5), "runs_pkey"),
@@ -96,6 +102,50 @@ HOT: dict[str, tuple[tuple[Any, ...], str]] = {
     "prune_runs": ((IDS[:10],), "runs_pkey"),
     "old_logs": ((5_000, 500), "logs_of_succeeded"),
     "old_local_fires": (("00100", 500), "local_fires_pkey"),
+    # What those who look back ask for.
+    "floor_of_number": ((100, RUNS, 2_000), "runs_pkey"),
+    "floor_of_job": ((100, RUNS, 50, "often"), "runs_by_job"),
+    "floor_of_state": ((100, RUNS, 50, "failed"), "runs_by_state"),
+    "floor_of_tenant": ((100, RUNS, 50, "t5"), "executions_of_tenant"),
+    "floor_of_size": ((100, RUNS, 50), "runs_large"),
+    "sizes_of_run": ((ID,), "runs_by_id"),
+    "executions_by_run": (PAGE, "executions_of_run"),
+    "executions_by_failed": (PAGE, "executions_failed"),
+    "executions_by_cancelled": (PAGE, "executions_cancelled"),
+    "executions_by_skipped": (PAGE, "executions_skipped"),
+    "executions_by_running": (PAGE, "executions_running"),
+    "executions_until": ((*PAGE, "t6", "succeeded"), "executions_of_run"),
+    "reach_of_page": (PAGE, "executions_of_run"),
+    "tenants_by_run": (PAGE, "executions_of_run"),
+    "tenants_by_failed": (PAGE, "executions_failed"),
+    "tenants_by_cancelled": (PAGE, "executions_cancelled"),
+    "tenants_by_skipped": (PAGE, "executions_skipped"),
+    "tenants_by_running": (PAGE, "executions_running"),
+    "executions_for": ((LARGEST, TENANTS[:50], "queued"), "executions_of_run"),
+    "listed_for_tenant": ((1, 50, "often", "t5", "failed", RUNS), "executions_of_tenant"),
+    "unlisted_for_tenant": ((1, 50, "often", "t5", "failed", RUNS), "runs_large"),
+    "last_runs_of": (("early", 50), "runs_by_job"),
+    "durations": (([LARGEST, 100], 400, 200), "executions_of_run"),
+    "heat_tenants": (([LARGEST, 100], 500, 101), "executions_failed"),
+    "heat_cells": (([LARGEST, 100], TENANTS[:50]), "executions_of_run"),
+    "last_failed_runs": ((1, 200), "runs_by_state"),
+    "failed_tenants": (([LARGEST, 100], 50), "executions_failed"),
+    "failures_of_tenants": ((["often"], ["t5"], [LARGEST, 100], ["often", "often"], 1), "executions_failed"),
+    "tallies": ((1_990,), "tallies_pkey"),
+    "totals": ((), "tallies_pkey"),
+    "end_audit": ((500, "started", None), "audit_pkey"),
+    "audit_by_number": (AUDITED, "audit_pkey"),
+    "audit_by_name": (AUDITED, "audit_by_name"),
+    "audit_by_job": (AUDITED, "audit_of_job"),
+    "audit_by_tenant": (AUDITED, "audit_of_tenant"),
+    "audit_by_run": (AUDITED, "audit_of_run"),
+    "audit_floor_by_number": ((15_000, 50), "audit_pkey"),
+    "audit_floor_by_name": ((15_000, 50, "n5"), "audit_by_name"),
+    "audit_floor_by_job": ((15_000, 50, "j5"), "audit_of_job"),
+    "audit_floor_by_tenant": ((15_000, 50, "t5"), "audit_of_tenant"),
+    "audit_floor_by_run": ((15_000, 50, "r5"), "audit_of_run"),
+    "old_tallies": ((500, 500), "tallies_pkey"),
+    "old_audit": ((500, 500), "audit_pkey"),
 }
 """The statements, each with values for it, and the index by which it goes."""
 
@@ -164,7 +214,7 @@ class Plan:
     def whole(self) -> set[str]:
         """Which of the large tables it reads whole."""
         scans = [node["Relation Name"] for node in self.nodes if node["Node Type"] == "Seq Scan"]
-        return {*scans} & {"runs", "executions", "logs", "local_fires"}
+        return {*scans} & {"runs", "executions", "logs", "local_fires", "tallies", "audit"}
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
