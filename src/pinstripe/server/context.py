@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pinstripe.server.access.entrance import Entrance
     from pinstripe.server.dashboard.live import LiveRuns
     from pinstripe.server.problems import Problem
+    from pinstripe.views.timeline import Timeline
 
 
 class WebContext:
@@ -36,6 +37,7 @@ class WebContext:
         """Set when the server is told to stop: what streams to a browser ends then."""
         self.live: LiveRuns
         """The runs that somebody looks at while they go on; set once anybody may."""
+        self._timeline: Timeline | None = None
         self.error_page: Callable[[Request, Problem], Response] | None = None
         """Renders an error, also for nobody who is let in; the dashboard sets it."""
 
@@ -53,3 +55,12 @@ class WebContext:
     def clock(self) -> Clock:
         """What tells the time, as the ledger has it."""
         return self.project.clock
+
+    @property
+    def timeline(self) -> Timeline:
+        """What fires next, looked at together by all pages."""
+        if self._timeline is None:
+            from pinstripe.views.timeline import Timeline
+
+            self._timeline = Timeline(self.project)
+        return self._timeline

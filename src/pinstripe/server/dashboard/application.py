@@ -9,13 +9,21 @@ from starlette.applications import Starlette
 from pinstripe.server.dashboard import (
     failures,
     files,
+    pages_again,
     pages_audit,
+    pages_execution,
     pages_find,
+    pages_job,
     pages_jobs,
     pages_login,
+    pages_overview,
+    pages_pauses,
     pages_processes,
+    pages_run,
     pages_runs,
     pages_schedules,
+    pages_start,
+    pages_tenants,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +34,15 @@ if TYPE_CHECKING:
 
 _MODULES = (
     files,
+    pages_again,
+    pages_execution,
+    pages_job,
+    pages_pauses,
+    pages_run,
+    pages_start,
+    pages_tenants,
     pages_login,
+    pages_overview,
     pages_runs,
     pages_jobs,
     pages_schedules,

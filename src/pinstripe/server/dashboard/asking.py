@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 LONGEST = 1_000
 """How many characters of a text in an address are read."""
 
+MOST_NAMES = 500
+"""Up to how many jobs their names are offered while one types."""
+
 _DIGITS = 18
 """How many digits a number in an address may have; the ledger's have fewer."""
 

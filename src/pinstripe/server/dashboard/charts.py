@@ -6,7 +6,7 @@ alone: failures hang below the line, what runs is striped, and every part has a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from markupsafe import Markup
 
@@ -31,10 +31,27 @@ MINUTE = 60_000_000
 LANES = 10
 """How many jobs have a lane of their own among the next fires."""
 
+MOST_TICKS = 300
+"""From how many fires on a job's lane is drawn as one."""
+
 _LEAST = 8
 """How wide a part of a bar is at least, of a thousand: one failed tenant of a million is seen."""
 
 _SPACE = Markup("")
+
+
+class Due(Protocol):
+    """A fire to come: of which `job`, and when."""
+
+    @property
+    def job(self) -> str:
+        """The job's name."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """When it is due, aware."""
+        ...
 
 
 class Part(NamedTuple):
@@ -101,19 +118,16 @@ def outcomes(points: Sequence[RunPoint]) -> Markup:
     return _figure(drawn + lasted, legend, _points_table(points))
 
 
-def lanes(fires: Sequence[tuple[str, datetime]], now: datetime, hours: float = 24) -> Markup:
-    """Draw when jobs fire next, (job, time) each, in the coming `hours`: a lane for each of the first jobs.
+def lanes(fires: Sequence[Due], now: datetime, hours: float = 24, *, each: int = MOST_TICKS) -> Markup:
+    """Draw when jobs fire in the coming `hours`: a lane for each of the first jobs, with its first fire and how many.
 
-    The list of the same is for the page to write; this only draws, and a lane says how often, and when first.
+    Of what has so many fires as `each`, there may be more: it fires on and on.
     """
-    by_job: dict[str, list[float]] = {}
-    first: dict[str, datetime] = {}
-    for job, at in fires:
-        ahead = (at - now).total_seconds() / 3600
-        if 0 <= ahead <= hours:
-            by_job.setdefault(job, []).append(ahead / hours * 1000)
-            first.setdefault(job, at)
-    drawn = [_lane(job, places, first[job]) for job, places in list(by_job.items())[:LANES]]
+    by_job: dict[str, list[Due]] = {}
+    for fire in fires:
+        if 0 <= (fire.at - now).total_seconds() <= hours * 3600:
+            by_job.setdefault(fire.job, []).append(fire)
+    drawn = [_lane(job, coming, now, hours, each) for job, coming in list(by_job.items())[:LANES]]
     more = len(by_job) - len(drawn)
     beyond = Markup('<p class="dim small">and {} more</p>').format(counted(more, "job")) if more > 0 else _SPACE
     scale = Markup("").join(
@@ -124,14 +138,22 @@ def lanes(fires: Sequence[tuple[str, datetime]], now: datetime, hours: float = 2
     )
 
 
-def _lane(job: str, places: Sequence[float], first: datetime) -> Markup:
-    # Ticks closer than a pixel or two are one: a job of each second draws as many as there is room for.
-    ticks = Markup("").join(
-        Markup('<rect class="tick" x="{}" y="2" width="3" height="12" rx="1"/>').format(place)
-        for place in sorted({round(place / 4) * 4 for place in places})
-    )
-    often = f"{counted(len(places), 'fire')}, the first at {first:%Y-%m-%d %H:%M:%S}Z"
-    drawn = _svg("0 0 1003 16", often, [Markup('<rect class="track" x="0" y="7" width="1003" height="2"/>'), ticks])
+def _lane(job: str, coming: Sequence[Due], now: datetime, hours: float, each: int) -> Markup:
+    places = [(fire.at - now).total_seconds() / 3600 / hours * 1000 for fire in coming]
+    if len(coming) >= each:
+        often = f"{each:,} fires or more"
+        ticks = Markup('<rect class="tick" x="{0:.0f}" y="2" width="{1:.0f}" height="12" rx="1"/>').format(
+            places[0], 1000 - places[0]
+        )
+    else:
+        often = counted(len(coming), "fire")
+        # Ticks closer than a few pixels are one.
+        ticks = Markup("").join(
+            Markup('<rect class="tick" x="{}" y="2" width="3" height="12" rx="1"/>').format(place)
+            for place in sorted({round(place / 4) * 4 for place in places})
+        )
+    words = f"{often}, the first at {coming[0].at:%Y-%m-%d %H:%M:%S}Z"
+    drawn = _svg("0 0 1003 16", words, [Markup('<rect class="track" x="0" y="7" width="1003" height="2"/>'), ticks])
     return Markup('<li><a href="{}">{}</a>{}</li>').format(url(f"/jobs/{job}"), visible(job), drawn)
 
 

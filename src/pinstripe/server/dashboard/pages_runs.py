@@ -14,7 +14,7 @@ from pinstripe.run import RunStatus
 from pinstripe.server.access.confining import confined_runs
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_tenant
-from pinstripe.server.dashboard.asking import asked_exactly, asked_number, asked_text
+from pinstripe.server.dashboard.asking import MOST_NAMES, asked_exactly, asked_number, asked_text
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 LIMIT = 50
 """How many runs stand on a page."""
-
-NAMES = 500
-"""Up to how many jobs are offered as one types."""
 
 
 class Asked(NamedTuple):
@@ -73,7 +70,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             is_narrowed=any(asked),
             trouble=trouble,
             statuses=[("", "any"), *((str(status), str(status)) for status in RunStatus)],
-            names=names if len(names) <= NAMES else [],
+            names=names if len(names) <= MOST_NAMES else [],
             next_page=None if following is None else url("/runs", **asked._asdict(), before=following),
             first_page=None if before is None else url("/runs", **asked._asdict()),
         )

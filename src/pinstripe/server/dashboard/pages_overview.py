@@ -1,0 +1,84 @@
+"""The first page: what runs, what failed, what waits, what comes next, and what should have run and didn't."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from pinstripe.clock import to_datetime
+from pinstripe.overdue import MOST
+from pinstripe.server.access.identity import access_of
+from pinstripe.server.dashboard import overview
+from pinstripe.server.dashboard.links import url
+from pinstripe.server.dashboard.rendering import render
+from pinstripe.views.pauses import scope_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from pinstripe.queue import Pause, RunningExecution
+    from pinstripe.server.context import WebContext
+    from pinstripe.views.status import Seen
+
+HOURS = 24
+"""How far ahead fires are shown."""
+
+FIRES = 600
+"""How many fires are drawn."""
+
+EACH = 150
+"""How many of one schedule: one that fires every ten minutes has its day."""
+
+LISTED = 6
+"""How many of them are listed."""
+
+LACKING = 10
+"""How many jobs are named that wait for a worker which has them."""
+
+
+def routes(context: WebContext) -> list[BaseRoute]:
+    """Give the route of the first page."""
+    project = context.project
+
+    async def page(request: Request) -> Response:
+        if access_of(request).is_confined:  # there is nothing here that is of some tenants only
+            return RedirectResponse(url("/runs"), 303)
+        view = await overview.look_over(project)
+        fires = await context.timeline.next_fires(FIRES, timedelta(hours=HOURS), each=EACH)
+        return render(
+            request,
+            "overview.html",
+            view=view,
+            seen=view.seen,
+            now=to_datetime(view.seen.now),
+            fires=fires,
+            hours=HOURS,
+            each=EACH,
+            listed=LISTED,
+            working=_working(view.seen),
+            lacking_jobs=sorted({*view.seen.status.lacking, *view.seen.status.lacking_runs})[:LACKING],
+            pause_fields=pause_fields,
+            has_jobs=bool(project.job_names() or project.registry.names()),
+            scope_of=scope_of,
+            most_overdue=MOST,
+            limits=overview,
+        )
+
+    return [Route("/", page, methods=["GET", "HEAD"])]
+
+
+def pause_fields(pause: Pause) -> dict[str, str]:
+    """Give the fields of the form that ends a pause, on the first page."""
+    named = {name: value for name, value in (("job", pause.job), ("tenant", pause.tenant)) if value is not None}
+    return {**(named or {"all": "1"}), "next": url("/")}
+
+
+def _working(seen: Seen) -> list[RunningExecution]:
+    """Give what has been at work for longest, over all processes."""
+    found = [execution for process in seen.status.processes for execution in process.executions]
+    return sorted(found, key=lambda execution: execution.started_at)[:LISTED]
