@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from pinstripe.server.access.bearers import Bearer, bearers_of
@@ -11,7 +12,7 @@ from pinstripe.server.access.own_login import load_own_login
 from pinstripe.server.access.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pinstripe.config import ServerSettings
     from pinstripe.server.access.own_login import OwnLogin
@@ -27,17 +28,18 @@ class Entrance:
         listens_at: Iterable[str] = (),
         local_secret: str | None = None,
         own_login: OwnLogin | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the settings, and the names that are listened at.
 
-        `local_secret` is of this process: with it there is a login link.
+        `local_secret` is of this process: with it there is a login link. `monotonic` tells the time, in seconds.
         """
         self.bearers: tuple[Bearer, ...] = bearers_of(settings, local_secret)
         self.own_login = own_login
         self.hosts = Hosts((*settings.hosts, *listens_at))
         self.session = round(settings.session.total_seconds() * 1_000_000)
-        self.throttle = Throttle()
-        self.link = None if local_secret is None else LoginLink()
+        self.throttle = Throttle(monotonic)
+        self.link = None if local_secret is None else LoginLink(monotonic)
         self._has_local = local_secret is not None
 
     @property
