@@ -147,10 +147,9 @@ def _lane(job: str, coming: Sequence[Due], now: datetime, hours: float, each: in
         )
     else:
         often = counted(len(coming), "fire")
-        # Ticks closer than a few pixels are one.
         ticks = Markup("").join(
             Markup('<rect class="tick" x="{}" y="2" width="3" height="12" rx="1"/>').format(place)
-            for place in sorted({round(place / 4) * 4 for place in places})
+            for place in sorted({round(place, 1) for place in places})
         )
     words = f"{often}, the first at {coming[0].at:%Y-%m-%d %H:%M:%S}Z"
     drawn = _svg("0 0 1003 16", words, [Markup('<rect class="track" x="0" y="7" width="1003" height="2"/>'), ticks])

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _MEND = {
-    403: "Who may do more has a token with another role, or one for all tenants.",
-    404: "What was there may have been pruned; the lists have what is kept.",
-    429: "Wait a moment, then try again.",
-    503: "It can be tried again at any time; `pinstripe check` tells what is wrong.",
+    "unknown-run": "It may have been pruned; the list of runs has what is kept.",
+    "unknown-job": "The list of jobs has those there are.",
+    "too-many-wrong-tokens": "Wait a moment, then try again.",
+    "ledger-unavailable": "It can be tried again at any time; `pinstripe check` tells what is wrong.",
+    "unexpected": "Where the server writes its log there is more about it.",
 }
-"""What to do about an error with a status, beside what it says itself."""
+"""What to do about a problem of a type, beside what it says itself."""
+
+_TITLES = {404: "No such page", 405: "This isn't done so", 413: "That is too large"}
+"""What is said of what no page of ours has answered."""
 
 _AGAIN = {429, 500, 503}
 """After which a page may be there the next time."""
@@ -37,17 +41,18 @@ def handlers() -> Mapping[Any, Any]:
 def show(request: Request, problem: Problem) -> Response:
     """Make the page about a problem."""
     again = request.url.path if request.method == "GET" and problem.status in _AGAIN else None
-    answer = render(request, "error.html", problem.status, problem=problem, mend=_MEND.get(problem.status), again=again)
+    answer = render(request, "error.html", problem.status, problem=problem, mend=_MEND.get(problem.type), again=again)
     answer.headers.update(problem.headers)
     return answer
 
 
 async def _of_http(request: Request, error: HTTPException) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
+    title = _TITLES.get(error.status_code, phrase)
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and detail == phrase:
         detail = f"There is no page {request.url.path}"
-    return show(request, Problem(error.status_code, "http", phrase, detail, error.headers or {}))
+    return show(request, Problem(error.status_code, "http", title, detail, error.headers or {}))
 
 
 async def _of_any(request: Request, error: Exception) -> Response:

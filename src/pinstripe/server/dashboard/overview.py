@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pinstripe.clock import to_microseconds
 from pinstripe.ledger import RunFilter
 from pinstripe.queue import Held
 from pinstripe.run import RunStatus
@@ -12,6 +13,8 @@ from pinstripe.views.status import bands, look_at_status
 from pinstripe.views.waits import has_worker, held_in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pinstripe.history import FailingTenant, Tally
     from pinstripe.project import Project
     from pinstripe.queue import Waiting
@@ -28,13 +31,13 @@ FAILED = 50
 """Of how many of the last failed runs it is looked whether their jobs have run since."""
 
 JOBS = 8
-"""How many jobs are shown whose last run failed."""
+"""How many jobs are shown that fail."""
 
-TENANTS = 50
+TENANTS = 200
 """How many failures of tenants are looked at."""
 
-SHOWN_TENANTS = 8
-"""How many of them are shown."""
+SHOWN_TENANTS = 5
+"""How many tenants of each job are shown."""
 
 OVERDUE = 8
 """How much is shown of what should have run."""
@@ -43,18 +46,33 @@ MINUTES = 60
 """Of how many minutes it is shown what was finished."""
 
 
+class FailingJob(NamedTuple):
+    """A job that fails: its last run did, `last`, or, where that is None, some tenants did within the day.
+
+    `run` is where that is seen, `tenants` those that failed last, and `more` how many others are known of. `error` is
+    the newest one's, and `at` when that was (microseconds UTC).
+    """
+
+    job: str
+    run: str
+    last: Run | None
+    tenants: list[FailingTenant]
+    more: int
+    error: str
+    at: int
+
+
 class Overview(NamedTuple):
     """What the first page shows.
 
-    `failed` are jobs' last runs, where those failed; `running` runs that go on. `finished` and `failures` count the
+    `running` are runs that go on, `failing` jobs that fail. `finished` and `failures` count the
     executions of the last hour. `held` says why what is held waits;
     `waiting` is how much waits for a worker, but for what is paused.
     """
 
     seen: Seen
     running: list[Run]
-    failed: list[Run]
-    failing: list[FailingTenant]
+    failing: list[FailingJob]
     tallies: list[Tally]
     finished: int
     failures: int
@@ -78,8 +96,7 @@ async def look_over(project: Project) -> Overview:
     return Overview(
         seen=seen,
         running=running.runs,
-        failed=await _failed(project),
-        failing=await history.failing(seen.now - DAY, TENANTS),
+        failing=failing_jobs(await _failed(project), await history.failing(seen.now - DAY, TENANTS)),
         tallies=tallies,
         finished=sum(one.executions for one in tallies),
         failures=sum(one.executions for one in tallies if one.status == "failed"),
@@ -97,5 +114,25 @@ async def _failed(project: Project) -> list[Run]:
     page = await project.ledger.history.runs(RunFilter(status=RunStatus.FAILED, limit=FAILED, failures=False))
     jobs = list(dict.fromkeys(run.job for run in page.runs))
     last = await project.ledger.last_runs(jobs)
-    failed = [run for run in last.values() if run.status == RunStatus.FAILED]
-    return sorted(failed, key=lambda run: run.created_at, reverse=True)
+    return [run for run in last.values() if run.status == RunStatus.FAILED]
+
+
+def failing_jobs(failed: Sequence[Run], failing: Sequence[FailingTenant]) -> list[FailingJob]:
+    """Put together what is told of each job, newest first: its `failed` last run, and tenants it failed for."""
+    last = {run.job: run for run in failed}
+    tenants: dict[str, list[FailingTenant]] = {job: [] for job in last}
+    for one in failing:
+        tenants.setdefault(one.job, []).append(one)
+    found = [_failing_job(job, last.get(job), lately) for job, lately in tenants.items()]
+    return sorted(found, key=lambda one: one.at, reverse=True)
+
+
+def _failing_job(job: str, last: Run | None, lately: list[FailingTenant]) -> FailingJob:
+    named = [one for one in lately if one.tenant is not None]
+    newest = lately[0] if lately else None
+    error = newest.error if newest is not None else ((last.error if last is not None else None) or "")
+    ended = 0 if last is None else to_microseconds(last.finished_at or last.created_at)
+    run = last.id if last is not None else lately[0].run
+    at = max(ended, newest.finished_at if newest is not None else 0)
+    more = max(len(named) - SHOWN_TENANTS, 0)
+    return FailingJob(job, run, last, named[:SHOWN_TENANTS], more, error, at)

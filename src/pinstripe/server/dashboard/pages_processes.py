@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
+from pinstripe.duration import write_duration
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_all
 from pinstripe.server.dashboard.rendering import render
@@ -40,7 +41,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             states=states,
             host_of=host_of,
             versions=versions,
-            lease=seen.lease,
+            lease=write_duration(seen.lease),
         )
 
     return [Route("/processes", page, methods=["GET", "HEAD"])]

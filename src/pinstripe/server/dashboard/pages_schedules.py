@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from pinstripe.duration import write_duration
 from pinstripe.names import normalise_job_name
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_all
@@ -50,7 +49,6 @@ def routes(context: WebContext) -> list[BaseRoute]:
             names=names if len(names) <= MOST_NAMES else [],
             trouble=trouble,
             arguments_of=arguments_of,
-            write_duration=write_duration,
             next_page=None if found.next is None else url("/schedules", job=job, after=found.next),
             first_page=None if after is None else url("/schedules", job=job),
         )

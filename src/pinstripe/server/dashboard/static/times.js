@@ -41,7 +41,7 @@ export function showTimes(root = document) {
 }
 
 const foot = document.querySelector("[data-zone]");
-if (foot) foot.textContent = `times are in ${zone}; point at one for UTC`;
+if (foot && zone !== "UTC") foot.textContent = `times are in ${zone}; point at one for UTC`;
 showTimes();
 setInterval(() => { if (!document.hidden) showTimes(); }, 1000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) showTimes(); });
