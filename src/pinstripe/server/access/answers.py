@@ -31,6 +31,10 @@ HEADERS = {
 """The headers of every answer."""
 
 
+REDIRECTS = 300
+"""The first of the hundred statuses that lead elsewhere."""
+
+
 def with_headers(send: Send, *, cookie: str | None = None, may_be_kept: bool = False) -> Send:
     """Put the headers on what is sent; where it `may_be_kept`, its own word on that counts if it was found."""
 
@@ -43,7 +47,7 @@ def with_headers(send: Send, *, cookie: str | None = None, may_be_kept: bool = F
                     del headers[name]
             if not (may_be_kept and message["status"] in {200, 304} and "cache-control" in headers):
                 headers["Cache-Control"] = "no-store"
-            if cookie is not None:
+            if cookie is not None and not REDIRECTS <= message["status"] < REDIRECTS + 100:  # there is no form on it
                 headers.append("Set-Cookie", cookie)
             message = {**message, "headers": headers.raw}
         await send(message)
