@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pinstripe.overdue import SchedulesStatus
     from pinstripe.project import Project
     from pinstripe.queue import Process, QueueStatus
+    from pinstripe.views.timeline import Timeline
 
 
 class LedgerStatus(NamedTuple):
@@ -36,14 +37,17 @@ class Seen(NamedTuple):
     ledger: LedgerStatus
 
 
-async def look_at_status(project: Project) -> Seen:
-    """Look what goes on in an open project; nothing is changed, nor made where there is no ledger yet."""
+async def look_at_status(project: Project, timeline: Timeline | None = None) -> Seen:
+    """Look what goes on in an open project; nothing is changed, nor made where there is no ledger yet.
+
+    Who looks again and again gives the project's `timeline`, which has just read what is kept of schedules.
+    """
     from pinstripe.overdue import GRACE, MOST, look
     from pinstripe.views.slices import due_times_of, find_due_times
 
     ledger, now, lease = project.ledger, project.clock.now(), project.settings.worker.lease
     status = await ledger.queue.status()
-    states = await ledger.fires.states()
+    states = await (ledger.fires.states() if timeline is None else timeline.states())
     late = await ledger.fires.late(now - GRACE, MOST)
     bots = count_bots(status.processes, now, lease)
     times = due_times_of(project)

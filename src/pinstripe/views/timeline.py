@@ -145,6 +145,12 @@ class Timeline:
             more = begin + limit < end
             return SchedulePage(rows, json.dumps(page[-1].place) if more and page else None, total)
 
+    async def states(self) -> list[ScheduleState]:
+        """Give what the ledger keeps of all schedules, not older than `FRESH`. Raises `LedgerError`."""
+        async with self._lock:
+            await self._refresh()
+            return self._states
+
     def next_change(self, zone: str) -> ClockChange | None:
         """Give the next change of a zone's clock; None where it isn't changed in the next 13 months."""
         return self._changes.next_change(zone, self._project.clock.now())
