@@ -14,15 +14,12 @@ from pinstripe.server.api.document import make_document
 from pinstripe.server.api.document_page import show_document
 from pinstripe.server.api.endpoints import executions, jobs, pauses, runs, starting, status
 from pinstripe.server.api.problems import answer
-from pinstripe.server.api.routing import refuse_method, refuse_path
+from pinstripe.server.api.routing import VERSION, refuse_method, refuse_path
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from pinstripe.server.context import WebContext
-
-VERSION = "/v1"
-"""What all paths of this version of the API begin with; what may break clients is for another one."""
 
 _NOT_FOUND = 404
 _NOT_ALLOWED = 405
@@ -61,11 +58,13 @@ def _make_application(context: WebContext) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
-    for endpoints in (jobs, starting, runs, executions, pauses, status):
-        app.include_router(endpoints.router, prefix=VERSION)
+    routers = [endpoints.router for endpoints in (jobs, starting, runs, executions, pauses, status)]
+    for router in routers:
+        app.include_router(router)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     app.add_api_route(f"{VERSION}/openapi.json", document, include_in_schema=False)
     app.add_api_route("/", document_page, include_in_schema=False)
+    app.state.routes = [*app.routes, *(route for router in routers for route in router.routes)]
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _answer)
     return app

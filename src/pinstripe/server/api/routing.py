@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+VERSION = "/v1"
+"""What all paths of this version of the API begin with; what may break clients is for another one."""
+
 SAFE = frozenset({"GET", "HEAD"})
 """The methods that change nothing, which everybody may use who was let in."""
 
@@ -89,7 +92,7 @@ def refuse_method(request: Request, *, without: Collection[str] = ()) -> Problem
     """Answer with the methods that the path has in all of the application's routes, but for those `without` sense."""
     app: FastAPI = request.app
     methods: set[str] = set()
-    for route in app.router.routes:
+    for route in app.state.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
     methods -= {*without}

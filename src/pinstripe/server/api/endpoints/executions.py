@@ -29,12 +29,12 @@ from pinstripe.server.api.asking import (
 from pinstripe.server.api.document import EXECUTIONS, answers, page_of
 from pinstripe.server.api.models.executions import Execution, ListedExecution
 from pinstripe.server.api.problems import Misfit
-from pinstripe.server.api.routing import Route
+from pinstripe.server.api.routing import VERSION, Route
 from pinstripe.server.api.validation import FieldProblem
 from pinstripe.server.context import WebContext
 from pinstripe.views.executions import execution_json
 
-router = APIRouter(route_class=Route, tags=[EXECUTIONS])
+router = APIRouter(prefix=VERSION, route_class=Route, tags=[EXECUTIONS])
 
 StatusFilter = Annotated[
     ExecutionStatus | None, Query(description="Only executions of this status.", examples=["failed"])

@@ -13,10 +13,10 @@ from pinstripe.server.api.asking import Caller, Context, Page
 from pinstripe.server.api.document import JOBS, answers, page_of
 from pinstripe.server.api.models.jobs import Job
 from pinstripe.server.api.parameters import schema_of
-from pinstripe.server.api.routing import Route
+from pinstripe.server.api.routing import VERSION, Route
 from pinstripe.views.jobs import JobView, job_json, look_at_job, look_at_jobs
 
-router = APIRouter(route_class=Route, tags=[JOBS])
+router = APIRouter(prefix=VERSION, route_class=Route, tags=[JOBS])
 
 
 @router.get(

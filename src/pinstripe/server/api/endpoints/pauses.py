@@ -16,11 +16,11 @@ from pinstripe.server.api.asking import Caller, Context, JobFilter, Page, Tenant
 from pinstripe.server.api.document import PAUSES, answers, page_of
 from pinstripe.server.api.models.pauses import Changed, NewPause, Pause
 from pinstripe.server.api.problems import Misfit
-from pinstripe.server.api.routing import Route
+from pinstripe.server.api.routing import VERSION, Route
 from pinstripe.server.api.validation import FieldProblem
 from pinstripe.views.pauses import Scope, pauses_json
 
-router = APIRouter(route_class=Route, tags=[PAUSES])
+router = APIRouter(prefix=VERSION, route_class=Route, tags=[PAUSES])
 
 
 @router.get(

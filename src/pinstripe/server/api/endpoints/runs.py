@@ -24,9 +24,9 @@ from pinstripe.server.api.asking import (
 )
 from pinstripe.server.api.document import RUNS, answers, page_of
 from pinstripe.server.api.models.runs import ListedRun, Run
-from pinstripe.server.api.routing import Route
+from pinstripe.server.api.routing import VERSION, Route
 
-router = APIRouter(route_class=Route, tags=[RUNS])
+router = APIRouter(prefix=VERSION, route_class=Route, tags=[RUNS])
 
 
 @router.get(

@@ -18,11 +18,11 @@ from pinstripe.server.api.models.runs import A_QUEUED_RUN, Run
 from pinstripe.server.api.models.starting import MAX_TENANTS, NewPreview, NewRetry, NewRun, Preview
 from pinstripe.server.api.replays import start
 from pinstripe.server.api.requests import read_request, read_terms
-from pinstripe.server.api.routing import Route, changing_nothing, refuse_method
+from pinstripe.server.api.routing import VERSION, Route, changing_nothing, refuse_method
 from pinstripe.server.context import WebContext
 from pinstripe.views.preview import preview_json
 
-router = APIRouter(route_class=Route, tags=[RUNS])
+router = APIRouter(prefix=VERSION, route_class=Route, tags=[RUNS])
 
 _WHERE = {"Location": {"description": "Where the run is.", "schema": {"type": "string"}}}
 _REPLAYED = {

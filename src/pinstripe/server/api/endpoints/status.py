@@ -14,10 +14,10 @@ from pinstripe.server.api.asking import Caller, Context, JobFilter, Page, Tenant
 from pinstripe.server.api.document import AUDIT, STATUS, answers, page_of
 from pinstripe.server.api.models.audit import AuditEntry as AuditModel
 from pinstripe.server.api.models.status import Status
-from pinstripe.server.api.routing import Route
+from pinstripe.server.api.routing import VERSION, Route
 from pinstripe.views.status import look_at_status, status_json
 
-router = APIRouter(route_class=Route)
+router = APIRouter(prefix=VERSION, route_class=Route)
 
 
 @router.get(
