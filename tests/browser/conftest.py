@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Error, sync_playwright
 
+from tests.browser.night import OPERATOR, Night, served, write
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
@@ -59,6 +62,14 @@ class Visitor:
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         return page
 
+    def login(self, night: Night, token: str = OPERATOR) -> Page:
+        """Log in, and give the page that this leads to."""
+        page = self.page()
+        page.goto(night.at("/"))
+        page.get_by_label("Access token").fill(token)
+        page.get_by_role("button", name="Log in").click()
+        return page
+
     def _heard(self, message: ConsoleMessage) -> None:
         # That an answer is an error is for the test to tell.
         if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
@@ -88,3 +99,12 @@ def visit(chromium: Browser) -> Iterator[Any]:
     for visitor in visitors:
         visitor.context.close()
     assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    """Serve the project, whose last night is over; the tests of a file share it."""
+    folder: Path = tmp_path_factory.mktemp("night")
+    write(folder)
+    with served(folder) as one:
+        yield one

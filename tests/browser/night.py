@@ -86,11 +86,11 @@ FILES = {
         """,
     "lib/background_jobs/count_up.py": """
         from typing import Literal
-        from pinstripe import BackgroundJob
+        from pinstripe import BackgroundJob, Schedule
 
         class CountUp(BackgroundJob):
             \"\"\"Count, for nobody in particular.\"\"\"
-            schedule = "30 * * * *"
+            schedule = Schedule("30 * * * *", kwargs={"upto": 1})
             redact = ("password",)
 
             async def run(
