@@ -88,12 +88,19 @@ async function refresh() {
   } finally {
     clearTimeout(limit);
     asking = null;
-    timer = setTimeout(refresh, wait);
+    timer = setTimeout(look, wait);
   }
 }
 
+// A page that is told of what happens (`data-told`) asks when it is told to.
+function look() {
+  if (document.body.hasAttribute("data-told")) timer = setTimeout(look, wait);
+  else refresh();
+}
+
 if (regions().length) {
-  timer = setTimeout(refresh, EVERY);
+  timer = setTimeout(look, EVERY);
+  document.addEventListener("pinstripe:refresh", refresh);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) clearTimeout(timer);
     else refresh();

@@ -1,0 +1,136 @@
+"""The pages of tenants: which there are, which are paused or failing, and all that was done for one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from pinstripe.run import ExecutionStatus
+from pinstripe.server.access.identity import access_of
+from pinstripe.server.access.require import require_tenant
+from pinstripe.server.dashboard.links import url
+from pinstripe.server.dashboard.rendering import render
+from pinstripe.server.dashboard.tenant_view import look_at_ids, look_at_tenants
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from pinstripe.history import FailingTenant
+    from pinstripe.run import Execution
+    from pinstripe.server.access.identity import Access
+    from pinstripe.server.context import WebContext
+
+DAY = 24 * 3600 * 1_000_000
+"""Microseconds of a day."""
+
+FAILING = 50
+"""How many failing tenants are listed."""
+
+JOBS = 5
+"""Of how many jobs that failed lately for a tenant is looked whether they still do."""
+
+LONGEST = 1_000
+"""How many characters of an id are looked for."""
+
+PAUSED = 200
+"""How many pauses of tenants are listed."""
+
+
+def routes(context: WebContext) -> list[BaseRoute]:
+    """Give the routes of the pages of tenants."""
+    project, history = context.project, context.history
+
+    async def tenants(request: Request) -> Response:
+        access = access_of(request)
+        search = (request.query_params.get("search") or "").strip()[:LONGEST] or None
+        skip = _number(request.query_params.get("skip"))
+        found = await look_at_tenants(project, access, search=search, skip=skip)
+        if search is not None and [tenant.id for tenant in found.tenants] == [search]:
+            return RedirectResponse(url("/tenant", id=search), 303)
+        first = search is None and not skip
+        pauses = [one for one in await project.ledger.queue.pauses() if one.tenant is not None] if first else []
+        return render(
+            request,
+            "tenants.html",
+            found=found,
+            search=search,
+            skip=skip,
+            following=None if found.next is None else url("/tenants", skip=found.next, search=search),
+            pauses=[one for one in pauses if access.sees(one.tenant)][:PAUSED],
+            failing=await _failing(context, access) if first else [],
+        )
+
+    async def tenant(request: Request) -> Response:
+        access = access_of(request)
+        id_ = request.query_params.get("id")
+        if not id_:
+            raise HTTPException(404, "Expected the id of a tenant, as in /tenant?id=acme.")
+        require_tenant(access, id_)
+        job, status = request.query_params.get("job") or None, _status(request.query_params.get("status"))
+        before = _number(request.query_params.get("before")) or None
+        page = await history.executions_of_tenant(id_, job=job, status=status, before=before)
+        found = await look_at_ids(project, [id_])
+        known = found.tenants[0] if found.tenants else None
+        filtered = job is not None or status is not None or before is not None
+        if known is None and found.trouble is None and not page.executions and not filtered:
+            raise HTTPException(404, f"There is no tenant {id_!r}, and nothing was done for it that is kept.")
+        return render(
+            request,
+            "tenant.html",
+            id=id_,
+            known=known,
+            trouble=found.trouble,
+            executions=page.executions,
+            following=None if page.next is None else url("/tenant", id=id_, job=job, status=status, before=page.next),
+            job=job,
+            state=None if status is None else str(status),
+            filtered=filtered,
+            jobs=_names(project.job_names(), page.executions, job),
+            states=[(str(one), str(one)) for one in ExecutionStatus],
+            failing=[] if filtered else await _still_failing(context, id_),
+            pauses=[one for one in await project.ledger.queue.pauses() if one.tenant in {None, id_}],
+        )
+
+    return [
+        Route("/tenants", tenants, methods=["GET", "HEAD"]),
+        Route("/tenant", tenant, methods=["GET", "HEAD"]),
+    ]
+
+
+async def _failing(context: WebContext, access: Access) -> list[FailingTenant]:
+    """Give who failed in the last day, each tenant's jobs apart; nobody to who is confined, who has few to look at."""
+    if access.is_confined:
+        return []
+    since = context.project.clock.now() - DAY
+    return [one for one in await context.history.failing(since, FAILING) if one.tenant is not None]
+
+
+async def _still_failing(context: WebContext, tenant: str) -> list[Execution]:
+    """Give the jobs whose last execution for a tenant has failed, of those that failed last."""
+    history = context.history
+    failed = (await history.executions_of_tenant(tenant, status=ExecutionStatus.FAILED, limit=20)).executions
+    found: list[Execution] = []
+    for job in list(dict.fromkeys(one.job for one in failed))[:JOBS]:
+        last = (await history.executions_of_tenant(tenant, job=job, limit=1)).executions
+        found += [one for one in last if one.status == ExecutionStatus.FAILED]
+    return found
+
+
+def _names(known: list[str], executions: list[Execution], asked: str | None) -> list[tuple[str, str]]:
+    """Give the jobs to choose from: those there are, and those of which there was something."""
+    names = {*known, *(one.job for one in executions), *([asked] if asked else [])}
+    return [(name, name) for name in sorted(names)]
+
+
+def _status(text: str | None) -> ExecutionStatus | None:
+    return ExecutionStatus(text) if text and text in [*ExecutionStatus] else None
+
+
+def _number(text: str | None) -> int:
+    """Read a number of a page's address; what is none is 0."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - 64 bits
