@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe.coercion import describe, from_code, from_json, from_text, is_anything
 from pinstripe.errors import InvalidArguments
-from pinstripe.json_values import MAX_BYTES, show, size, why_not_json, write_result
+from pinstripe.json_values import MAX_BYTES, article, show, size, why_not_json, write_result
 from pinstripe.names import nearest
 
 if TYPE_CHECKING:
@@ -71,9 +71,10 @@ class Binder:
         elif isinstance(call, Mapping) and all(isinstance(name, str) for name in call):
             args, kwargs = (), dict(call)
         else:
+            got = article(type(call).__name__) if self._definition.redact else show(call)
             message = (
                 f"call {number}: expected a tuple of arguments by position, such as (1,), or a mapping of named ones, "
-                f"got {show(call)}"
+                f"got {got}"
             )
             raise InvalidArguments(message)
         shape = (len(args), tuple(kwargs))
@@ -100,7 +101,7 @@ _INTEGER = 2**63
 def _few(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[object] | None:
     """Give the annotations of a few arguments that fit, of which only the values vary; None for any others."""
     parameters = definition.signature.parameters
-    matched = _match(list(parameters.values()), args, kwargs)
+    matched = _match(definition, args, kwargs)
     found = [*matched.args, *matched.kwargs.values()]
     if matched.problems or len(found) > _FEW or sum(map(len, kwargs)) > _NAMES or not parameters.keys() >= {*kwargs}:
         return None
@@ -141,23 +142,24 @@ def _convert(
     parameters = definition.signature.parameters
     if not parameters and not args and not kwargs:
         return (), {}
-    matched = _match(list(parameters.values()), args, kwargs)
+    matched = _match(definition, args, kwargs)
     problems = matched.problems
+    redacted = definition.redacted(args, kwargs)
 
-    def converted(parameter: inspect.Parameter | None, label: str, value: Any) -> Any:
+    def converted(parameter: inspect.Parameter | None, label: str, value: Any, place: int | str) -> Any:
         if parameter is None:
             return None
         try:
             return convert(parameter.annotation, value)
         except ValueError as error:
-            problems.append(f"{label}: {error}")
+            problems.append(f"{label}: {_unfit(parameter, value) if place in redacted else error}")
             return None
 
     new_args = tuple(
-        converted(parameter, _label(parameter, index), value)
+        converted(parameter, _label(parameter, index), value, index)
         for index, (parameter, value) in enumerate(zip(matched.args, args, strict=True))
     )
-    new_kwargs = {name: converted(parameter, name, kwargs[name]) for name, parameter in matched.kwargs.items()}
+    new_kwargs = {name: converted(parameter, name, kwargs[name], name) for name, parameter in matched.kwargs.items()}
     if not problems and limited:
         problems += _too_long(new_args, new_kwargs)
     if problems:
@@ -165,8 +167,14 @@ def _convert(
     return new_args, new_kwargs
 
 
-def _match(parameters: list[inspect.Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Matched:
-    """Match as Python's own call does, but tell everything that doesn't fit, and not only the first of it."""
+def _match(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Matched:
+    """Match as Python's own call does, but tell everything that doesn't fit, and not only the first of it.
+
+    Where a job hides some of its arguments, none of those is shown that belong to no parameter: it may be a hidden one
+    that was misplaced or misspelt.
+    """
+    parameters = list(definition.signature.parameters.values())
+    show_ = _hide if definition.redact else show
     matched = _Matched()
     positional = [each for each in parameters if each.kind in _POSITIONAL]
     rest = next((each for each in parameters if each.kind is inspect.Parameter.VAR_POSITIONAL), None)
@@ -177,7 +185,7 @@ def _match(parameters: list[inspect.Parameter], args: Sequence[Any], kwargs: Map
         if parameter is None:
             most = f"at most {len(positional)}" if positional else "none"
             matched.problems.append(
-                f"argument {index + 1} is surplus: expected {most} by position, found {show(value)}"
+                f"argument {index + 1} is surplus: expected {most} by position, found {show_(value)}"
             )
         matched.args.append(parameter)
     filled = {each.name for each in positional[: len(args)]}
@@ -185,12 +193,12 @@ def _match(parameters: list[inspect.Parameter], args: Sequence[Any], kwargs: Map
     for name, value in kwargs.items():
         parameter = by_name.get(name, others)
         if name in by_name and name in filled:
-            matched.problems.append(f"{name}: given twice, by position and by name (the latter: {show(value)})")
+            matched.problems.append(f"{name}: given twice, by position and by name (the latter: {show_(value)})")
             parameter = None
         elif parameter is None and name in only_positional:
             matched.problems.append(f"{name}: can only be given by position, not by name")
         elif parameter is None:
-            matched.problems.append(_unknown(name, value, by_name))
+            matched.problems.append(_unknown(name, show_(value), by_name))
         matched.kwargs[name] = parameter
     matched.problems += [
         f"{each.name}: missing"
@@ -208,14 +216,23 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def _unknown(name: str, value: object, known: Iterable[str]) -> str:
+def _hide(value: object) -> str:
+    return f"{article(type(value).__name__)}, which is not shown"
+
+
+def _unfit(parameter: inspect.Parameter, value: object) -> str:
+    """Tell what was expected, without what was found, and so without what exactly is wrong with it."""
+    return f"expected {describe(parameter.annotation)}, found {_hide(value)}"
+
+
+def _unknown(name: str, found: str, known: Iterable[str]) -> str:
     known = list(known)
     near = nearest(name, known)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     else:
         hint = f"run takes {', '.join(known)}" if known else "run takes none by name"
-    return f"{name}: there is no such argument (found {show(value)}); {hint}"
+    return f"{name}: there is no such argument (found {found}); {hint}"
 
 
 def _label(parameter: inspect.Parameter | None, index: int) -> str:

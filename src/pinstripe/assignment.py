@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pinstripe.background_job import Attempt
     from pinstripe.capture import Capture
     from pinstripe.definition import Definition
+    from pinstripe.redaction import Mask
     from pinstripe.tenants import Tenant
 
 
@@ -22,6 +23,7 @@ class Assignment:
     attempt made in a process of its own, wherever its job runs else. One that a worker has `claimed` waits for no
     other's process: the ledger has it as running. `trigger` is what its run was made by, and `trace` where the span is
     that is above its own (W3C Trace Context); one that `has_span` has its own in another process, and that is it.
+    `mask` hides what nobody is shown in what it prints and leaves.
     """
 
     definition: Definition
@@ -38,3 +40,4 @@ class Assignment:
     trigger: str = ""
     trace: str | None = None
     has_span: bool = False
+    mask: Mask | None = None

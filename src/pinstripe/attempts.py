@@ -206,6 +206,7 @@ class Attempts:
                 claimed=True,
                 trigger=run.trigger,
                 trace=run.trace,
+                mask=definition.mask(run.args, run.kwargs),
             )
             going.execution = self.executor.start(assignment, going.end)
         except InvalidArguments as error:  # those of its run no longer fit, and will not by being tried again

@@ -74,6 +74,9 @@ class BackgroundJob:
     priority: ClassVar[Literal["interactive", "default", "bulk"] | Priority | None] = None
     """How urgent it is when it waits for a worker; None is `"bulk"` for a run for many tenants, else `"default"`."""
 
+    redact: ClassVar[Sequence[str]] = ()
+    """The names of those parameters of `run` whose arguments nobody is shown: passwords, tokens, letters."""
+
     abstract: ClassVar[bool] = False
     """Set to True in a class that others inherit from; it is not inherited."""
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import codecs
     from collections.abc import Callable
 
+    from pinstripe.redaction import Mask
+
 HEAD = 64 * 1024
 """How many characters of the beginning are kept."""
 
@@ -45,6 +47,7 @@ class Capture:
         "_waiting",
         "_waiting_size",
         "loop",
+        "mask",
     )
 
     def __init__(self, tenant: str | None = None, sink: Callable[[str | None, str], None] | None = None) -> None:
@@ -58,6 +61,8 @@ class Capture:
         self._decoder: codecs.BufferedIncrementalDecoder | None = None
         self._lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.mask: Mask | None = None
+        """What hides what nobody is shown, once that is set; what is over several lines, only in what is kept."""
 
     def write(self, text: str) -> None:
         """Take some output."""
@@ -94,7 +99,7 @@ class Capture:
             self._partial.clear()
         self._show_waiting()
         if rest and self._sink is not None:
-            self._sink(self._tenant, rest + "\n")
+            self._sink(self._tenant, self._hidden(rest) + "\n")
         return self.text(limit)
 
     def text(self, limit: int) -> str | None:
@@ -104,6 +109,8 @@ class Capture:
         with self._lock:
             head, tail = "".join(self._head), "".join(self._tail)
             dropped = self._total - len(head) - len(tail)
+        if self.mask is not None:
+            head, tail = _masked(self.mask, head, tail, is_cut=bool(dropped))
         first, last = head.encode("utf-8", "replace"), tail.encode("utf-8", "replace")
         if not dropped:
             whole = first + last
@@ -157,6 +164,7 @@ class Capture:
         loop, sink = self.loop, self._sink
         if sink is None:
             return
+        lines = self._hidden(lines)
         if loop is None or _running_loop() is loop:
             self._show_waiting()
             sink(self._tenant, lines)
@@ -171,6 +179,9 @@ class Capture:
         if first and not loop.is_closed():
             loop.call_soon_threadsafe(self._show_waiting)
 
+    def _hidden(self, text: str) -> str:
+        return text if self.mask is None else self.mask.replace(text)
+
     def _show_waiting(self) -> None:
         if not self._waiting:
             return
@@ -182,6 +193,13 @@ class Capture:
             lines += f"… {unseen:,} characters of output not shown, for they came too fast …\n"
         if lines and self._sink is not None:
             self._sink(self._tenant, lines)
+
+
+def _masked(mask: Mask, head: str, tail: str, *, is_cut: bool) -> tuple[str, str]:
+    """Hide what nobody is shown in the beginning and the end that were kept of a text, also where it was cut."""
+    if not is_cut:
+        return mask.replace(head + tail), ""
+    return mask.hide_end(mask.replace(head)), mask.hide_beginning(mask.replace(tail))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

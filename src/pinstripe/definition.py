@@ -6,10 +6,11 @@ import inspect  # noqa: TC003 - a dataclass field
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pinstripe.redaction import MASK, Mask, redacted_of
 from pinstripe.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pinstripe.background_job import BackgroundJob
@@ -25,7 +26,8 @@ class Definition:
 
     `services` are the names of the services it declares, in that order. `timeout` is in seconds. `runs_in` is where
     `run` runs: on the event `loop`, in a `thread`, or in a `process`. `tenants_filter` is the author's own, if any.
-    `overlap` is `"skip"`, `"queue"` or `"allow"`; `limits` and `priority` are None where the job says nothing.
+    `overlap` is `"skip"`, `"queue"` or `"allow"`; `limits` and `priority` are None where the job says nothing. `redact`
+    are the names of the parameters whose arguments nobody is shown.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Definition:
     overlap: str = "skip"
     limits: Limits | None = None
     priority: Priority | None = None
+    redact: frozenset[str] = frozenset()
 
     @property
     def summary(self) -> str:
@@ -52,7 +55,31 @@ class Definition:
     @property
     def usage(self) -> str:
         """The job's name with `run`'s signature, for messages: `send_newsletter(segment: str = 'all')`."""
-        return f"{self.name}{self.signature}"
+        signature = self.signature
+        if self.redact:
+            parameters = signature.parameters.values()
+            signature = signature.replace(parameters=[self._without_secret(parameter) for parameter in parameters])
+        return f"{self.name}{signature}"
+
+    def redacted(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int | str, ...]:
+        """Give the positions and the names of those of some arguments that nobody is shown."""
+        return redacted_of(self.signature, self.redact, args, kwargs) if self.redact else ()
+
+    def mask(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mask | None:
+        """Give what hides the secrets among some arguments, as JSON, in text; None where there are none."""
+        return Mask.of(args, kwargs, self.redacted(args, kwargs)) if self.redact else None
+
+    def _without_secret(self, parameter: inspect.Parameter) -> inspect.Parameter:
+        if parameter.name not in self.redact or parameter.default is parameter.empty:
+            return parameter
+        return parameter.replace(default=_Hidden())
+
+
+class _Hidden:
+    """A default that nobody is shown."""
+
+    def __repr__(self) -> str:
+        return MASK
 
 
 class BrokenJob(NamedTuple):

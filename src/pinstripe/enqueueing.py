@@ -53,10 +53,10 @@ async def make_works(
     due_at, key, key_tenant = terms.due_at(now), terms.key, tenant or NO_TENANT
     crashes, limits = definition.retry.crashes, definition.limits
     selection = plan.selection.to_json()
-    name, trigger, parent = definition.name, plan.trigger, plan.parent
+    name, trigger, parent, redacted = definition.name, plan.trigger, plan.parent, definition.redacted
     return [
         NewWork(
-            NewRun(id_, name, trigger, args, kwargs, selection, None, None, parent),
+            NewRun(id_, name, trigger, args, kwargs, selection, None, None, parent, None, redacted(args, kwargs)),
             tenants,
             priority,
             due_at,
@@ -79,8 +79,9 @@ def make_retry(plan: Plan, *, skipped: bool, now: int) -> NewWork:
     args, kwargs = plan.written
     (id_,) = new_run_ids(now, 1)
     selection = {**plan.selection_json(), SKIPPED_TOO: skipped}
+    of = definition.name, plan.trigger, args, kwargs, selection, plan.retry_of, plan.origin, plan.parent
     return NewWork(
-        NewRun(id_, definition.name, plan.trigger, args, kwargs, selection, plan.retry_of, plan.origin, plan.parent),
+        NewRun(id_, *of, redacted=plan.all_redacted()),
         None,
         definition.priority or (Priority.BULK if definition.multi_tenant else Priority.DEFAULT),
         crashes=definition.retry.crashes,

@@ -79,6 +79,7 @@ class Executor:
         self.executions.add(execution)
         if assignment.capture is not None:
             assignment.capture.loop = loop
+            assignment.capture.mask = assignment.mask
         execution.task = asyncio.Task(
             execution.run(),
             loop=loop,

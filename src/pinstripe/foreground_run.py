@@ -16,6 +16,7 @@ from pinstripe.capture import Capture
 from pinstripe.errors import MAX_EXCEPTIONS, ConfigurationError, LedgerError, PinstripeError, TenantSourceFailed
 from pinstripe.executor import Assignment
 from pinstripe.ledger import NO_TENANT, Claimed, Settlement
+from pinstripe.redaction import Mask
 from pinstripe.run import Counts, ExecutionStatus, Failure
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ForegroundRun:
         self._plan = plan
         self._run = started.run
         self._trace = executor.tracing.here()
+        self._mask = Mask.of(*plan.written, plan.all_redacted())
         self._watcher = watcher
         self._concurrency = concurrency
         self._timeout = _smaller(plan.definition.timeout, timeout)
@@ -162,6 +164,7 @@ class ForegroundRun:
             lambda done, total: self._watcher.progress(name, done, total),
             trigger=plan.trigger,
             trace=self._trace,
+            mask=self._mask,
         )
         self._running[claimed.id] = self._executor.start(assignment, lambda _, outcome: self._end(claimed, outcome))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from pinstripe.redaction import repr_without_arguments
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -24,7 +26,8 @@ class NewRun(NamedTuple):
     """A run to create. `args` and `kwargs` are JSON values; `selection` is what `Selection.to_json` gave.
 
     `origin` is the first run of a chain of retries; None for a run that is no retry. `trace` is where the span of
-    whoever asks for it is, as W3C Trace Context; `redacted` names the arguments that nobody is shown.
+    whoever asks for it is, as W3C Trace Context; `redacted` are the positions and names of the arguments that nobody is
+    shown.
     """
 
     id: str
@@ -37,7 +40,11 @@ class NewRun(NamedTuple):
     origin: str | None = None
     parent: str | None = None
     trace: str | None = None
-    redacted: Sequence[str] = ()
+    redacted: Sequence[int | str] = ()
+
+    def __repr__(self) -> str:
+        """Show all but the arguments."""
+        return repr_without_arguments(self)
 
 
 class Claimed(NamedTuple):

@@ -15,7 +15,8 @@ from pinstripe.errors import InvalidArguments, InvalidJob
 from pinstripe.importing import line_of, summarise
 from pinstripe.json_values import article
 from pinstripe.names import nearest
-from pinstripe.policies import BrokenRule, Policies, read_policies
+from pinstripe.policies import BrokenRule, Policies, read_policies, read_redact
+from pinstripe.redaction import redacted_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -40,6 +41,7 @@ KNOWN = (
     "overlap",
     "limits",
     "priority",
+    "redact",
     "abstract",
     "tenants_filter",
 )
@@ -96,6 +98,8 @@ def define(
     runs_in = rules.runs_in()
     for_tenants = rules.multi_tenant(default=multi_tenant)
     policies = rules.policies(multi_tenant=for_tenants)
+    redact = rules.redact(signature)
+    schedules = rules.schedules(time_zone, multi_tenant=for_tenants)
     definition = Definition(
         name=name,
         job_class=job_class,
@@ -103,7 +107,7 @@ def define(
         multi_tenant=for_tenants,
         runs_in=runs_in,
         services=rules.services(services, services_folder, undeclared),
-        schedules=rules.schedules(time_zone, multi_tenant=for_tenants),
+        schedules=tuple(each.redacting(redacted_of(signature, redact, each.args, each.kwargs)) for each in schedules),
         signature=signature,
         tenants_filter=rules.tenants_filter(multi_tenant=for_tenants),
         timeout=rules.timeout(runs_in),
@@ -111,6 +115,7 @@ def define(
         overlap=policies.overlap,
         limits=policies.limits,
         priority=policies.priority,
+        redact=redact,
     )
     rules.check_scheduled_arguments(definition)
     return definition
@@ -254,6 +259,13 @@ class _Rules:
         """Give what becomes of the job in a queue."""
         try:
             return read_policies(self._class, multi_tenant=multi_tenant)
+        except BrokenRule as broken:
+            self._refuse(str(broken), broken.attribute, broken)
+
+    def redact(self, signature: inspect.Signature) -> frozenset[str]:
+        """Give the names of the parameters whose arguments nobody is shown."""
+        try:
+            return read_redact(self._class, signature)
         except BrokenRule as broken:
             self._refuse(str(broken), broken.attribute, broken)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pinstripe.retry import Retry
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Sequence
 
     from pinstripe.limits import Limits
@@ -49,6 +50,25 @@ def read_policies(job_class: type, *, multi_tenant: bool) -> Policies:
     )
 
 
+def read_redact(job_class: type, signature: inspect.Signature) -> frozenset[str]:
+    """Read which parameters of `run` a job names in `redact`. Raises `BrokenRule` for one that there is not.
+
+    A `run` that takes `**kwargs` may be given arguments of any name.
+    """
+    chosen: object = getattr(job_class, "redact", ())
+    if not isinstance(chosen, list | tuple | set | frozenset) or not all(isinstance(name, str) for name in chosen):
+        hint = f"; expected [{chosen!r}]" if isinstance(chosen, str) else ""
+        reason = f"redact: expected a list of names of parameters of run, got {type(chosen).__name__}{hint}"
+        raise BrokenRule("redact", reason)
+    known = [*signature.parameters]
+    unknown = [name for name in chosen if name not in known]
+    if unknown and not any(each.kind.name == "VAR_KEYWORD" for each in signature.parameters.values()):
+        takes = f"run takes {', '.join(known)}" if known else "run takes none"
+        reason = f"redact: run has no parameter {unknown[0]!r}{_meant(unknown[0], known, 3) or f'; {takes}'}"
+        raise BrokenRule("redact", reason)
+    return frozenset(chosen)
+
+
 def _overlap(chosen: object) -> str:
     if isinstance(chosen, str) and chosen in OVERLAPS:
         return chosen
@@ -81,9 +101,9 @@ def _priority(chosen: object) -> Priority | None:
     raise BrokenRule("priority", reason + _meant(chosen, [str(priority) for priority in Priority]))
 
 
-def _meant(chosen: object, known: Sequence[str]) -> str:
+def _meant(chosen: object, known: Sequence[str], limit: int = 1) -> str:
     """Say which of the `known` words may have been meant."""
     from pinstripe.names import nearest
 
-    near = nearest(chosen, known, limit=1) if isinstance(chosen, str) else []
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(chosen, known, limit=limit) if isinstance(chosen, str) else []
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

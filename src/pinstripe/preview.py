@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pinstripe.redaction import repr_without_arguments, shown
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -20,6 +22,14 @@ class Preview(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     choice: Choice
+
+    def __repr__(self) -> str:
+        """Show all but the arguments."""
+        return repr_without_arguments(self)
+
+    def shown(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give the arguments as they may be shown: `"***"` for each that the job's `redact` names."""
+        return shown(self.args, self.kwargs, self.definition.redacted(self.args, self.kwargs))
 
     async def tenants(self) -> AsyncGenerator[Tenant, None]:
         """Read the tenants one after another, each once; none for a job that is not multi-tenant."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pinstripe.priority import Priority
+from pinstripe.redaction import repr_without_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -103,6 +104,10 @@ class QueuedRun(NamedTuple):
     total: int
     created_at: int
     trace: str | None = None
+
+    def __repr__(self) -> str:
+        """Show all but the arguments."""
+        return repr_without_arguments(self)
 
 
 class Started(NamedTuple):

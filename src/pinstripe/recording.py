@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pinstripe.runs import Plan
     from pinstripe.selection import Choice
     from pinstripe.tenants import Tenant
+    from pinstripe.tracing import Tracing
     from pinstripe.watcher import Watcher
 
 LOOK_EVERY = 0.5
@@ -48,10 +49,11 @@ class Interrupted(Exception):
 class Recording:
     """Writes runs of this process into the ledger."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        """Take the `ledger`, which is open for writing when a run is recorded."""
+    def __init__(self, ledger: Ledger, clock: Clock, tracing: Tracing) -> None:
+        """Take the `ledger`, which is open for writing when a run is recorded; `tracing` knows the span it is in."""
         self._ledger = ledger
         self._clock = clock
+        self._tracing = tracing
 
     async def record_retry(self, plan: Plan, watcher: Watcher, *, skipped: bool) -> Started | None:
         """Record a retry of a run that was selected to its end, for who is left in it.
@@ -115,6 +117,8 @@ class Recording:
                     retry_of=plan.retry_of,
                     origin=plan.origin,
                     parent=plan.parent,
+                    trace=self._tracing.here(),
+                    redacted=plan.all_redacted(),
                 ),
             ),
         )

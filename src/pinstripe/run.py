@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinstripe.clock import to_iso
+from pinstripe.redaction import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +105,11 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One invocation of a job, as the ledger has it; the same fields as its JSON."""
+    """One invocation of a job, as the ledger has it; the same fields as its JSON.
+
+    `args` and `kwargs` are what it was given. Those `redacted`, by their positions and names, are shown to nobody: what
+    is shown of a run, its JSON and its `repr` among it, has what `shown` gives.
+    """
 
     id: str
     job: str
@@ -123,6 +128,16 @@ class Run:
     finished_at: datetime | None = None
     executions: Counts = field(default_factory=Counts)
     failures: tuple[Failure, ...] = ()
+    redacted: tuple[int | str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show which run it is, and its arguments as they may be shown."""
+        args, kwargs = self.shown()
+        return f"Run(id={self.id!r}, job={self.job!r}, status={str(self.status)!r}, args={args!r}, kwargs={kwargs!r})"
+
+    def shown(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give the arguments as they may be shown: `"***"` for each that the job's `redact` names."""
+        return shown(self.args, self.kwargs, self.redacted)
 
     @property
     def finished(self) -> bool:
@@ -132,13 +147,14 @@ class Run:
     def to_json(self, *, tracebacks: bool = True) -> dict[str, Any]:
         """Give the run as JSON values, in the documented order; without `tracebacks` where a list must stay small."""
         counts = self.executions
+        args, kwargs = self.shown()
         return {
             "id": self.id,
             "job": self.job,
             "status": str(self.status),
             "trigger": str(self.trigger),
-            "args": list(self.args),
-            "kwargs": dict(self.kwargs),
+            "args": list(args),
+            "kwargs": kwargs,
             "selecting": self.selecting,
             "retry_of": self.retry_of,
             "parent": self.parent,

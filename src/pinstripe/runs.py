@@ -17,10 +17,12 @@ from pinstripe.history import Action
 from pinstripe.names import normalise_job_name
 from pinstripe.operations import Cancelled
 from pinstripe.recording import Interrupted, Recording, Started
+from pinstripe.redaction import repr_without_arguments
 from pinstripe.retrying import ONLY, retryable_pages, tenants_in
 from pinstripe.run import Run, Trigger
 from pinstripe.selection import Choice, Selection, choose
 from pinstripe.tenant_sources import Tenants
+from pinstripe.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -58,11 +60,16 @@ class Request(NamedTuple):
     fail_fast: bool = False
     timeout: timedelta | None = None
 
+    def __repr__(self) -> str:
+        """Show all but the arguments."""
+        return repr_without_arguments(self)
+
 
 class Plan(NamedTuple):
     """A checked request, of which nothing is recorded yet. `written` are the arguments as the ledger keeps them.
 
-    A retry may be for some tenants `only` of all that it would be for.
+    A retry may be for some tenants `only` of all that it would be for; `retried_trace` is that of the run it retries,
+    and `redacted` are those arguments that are shown to nobody since they weren't in that one.
     """
 
     definition: Definition
@@ -74,6 +81,16 @@ class Plan(NamedTuple):
     retry_of: str | None = None
     origin: str | None = None
     only: tuple[str, ...] | None = None
+    retried_trace: str | None = None
+    redacted: tuple[int | str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show all but the arguments."""
+        return repr_without_arguments(self)
+
+    def all_redacted(self) -> tuple[int | str, ...]:
+        """Give the positions and names of the arguments that nobody is shown."""
+        return tuple(dict.fromkeys((*self.definition.redacted(*self.written), *self.redacted)))
 
     def arguments(self) -> Arguments:
         """Give the arguments to call `run` with, made anew."""
@@ -96,11 +113,12 @@ class Runs:
         clock: Clock,
         active: str,
         find_context: Callable[[], TenantContext | None] = lambda: None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Take what a run is made from; `active` names the attribute that tells whether a tenant is active.
 
         The tenant source is found when a job first needs it, so that a broken one stops no job that has no tenants; so
-        is the tenant context, which may refuse a job.
+        is the tenant context, which may refuse a job. `tracing` makes spans, where any are made.
         """
         self._registry = registry
         self._find_source = find_source
@@ -108,7 +126,8 @@ class Runs:
         self._clock = clock
         self._active = active
         self._find_context = find_context
-        self._recording = Recording(ledger, clock)
+        self._tracing = tracing or Tracing()
+        self._recording = Recording(ledger, clock, self._tracing)
 
     async def plan(self, request: Request, *, parent: str | None = None, only: Tenant | None = None) -> Plan:
         """Check a request, and record nothing.
@@ -159,7 +178,19 @@ class Runs:
         is given instead. Raises as `plan` does, before anything is recorded, and with the number of a call.
         """
         works = await self._works(request, terms, calls, parent, only)
-        return await self._ledger.queue.enqueue(works, terms.connection) if works else []
+        return await self._put(works, terms.connection) if works else []
+
+    async def _put(
+        self, works: Sequence[NewWork], connection: object = None, *, retries: str | None = None, by: str = "enqueue"
+    ) -> list[Run]:
+        """Write down works, in a span that says so; those of a retry are linked with the trace that it `retries`."""
+        first = works[0].run
+        with self._tracing.asking(by, first.job, first.trigger, len(works)) as asked:
+            asked.retries(retries)
+            runs = await self._ledger.queue.enqueue(asked.mark(works), connection)
+            if len(runs) == 1:
+                asked.became(runs[0])
+            return runs
 
     async def enqueue_for(self, actor: Actor | None, request: Request, terms: Terms) -> Run:
         """Write down a run for workers, as `enqueue` does, and in the audit trail who asked for it."""
@@ -170,7 +201,7 @@ class Runs:
             (work,) = await self._works(request, terms, None, None, None)
             kept.subject = subject._replace(job=work.run.job)
             await kept.begin()
-            (run,) = await self._ledger.queue.enqueue([work], terms.connection)
+            (run,) = await self._put([work], terms.connection)
             kept.run = run.id
             if run.id != work.run.id:
                 kept.outcome = "a run has this key already"
@@ -213,7 +244,7 @@ class Runs:
             whom = f"{named('for', asked)}, " if asked else ""
             kept.subject = kept.subject._replace(detail=f"{whom}by run {work.run.id}")
             await kept.begin()
-            (run,) = await self._ledger.queue.enqueue([work])
+            (run,) = await self._put([work], retries=plan.retried_trace, by="retry")
             return run
 
     async def _is_left(self, plan: Plan, *, skipped: bool) -> bool:
@@ -278,8 +309,18 @@ class Runs:
             choice = await choose(definition, selection, self._source(definition), self._active)
             if only is not None:
                 choice, selection = choice.narrowed(only), selection.narrowed(only)
-        origin = selected_by.origin
-        plan = Plan(definition, stored, selection, choice, Trigger.RETRY, retry_of=old.id, origin=origin, only=only)
+        plan = Plan(
+            definition,
+            stored,
+            selection,
+            choice,
+            Trigger.RETRY,
+            retry_of=old.id,
+            origin=selected_by.origin,
+            only=only,
+            retried_trace=selected_by.trace,
+            redacted=old.redacted,
+        )
         return plan, selected_by.complete
 
     async def _retried(self, reference: str) -> tuple[Run, Selected, tuple[str, ...] | None]:

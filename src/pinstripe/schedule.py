@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
 
 from pinstripe.duration import parse_duration, write_duration
+from pinstripe.redaction import shown
 from pinstripe.time_zones import find_zone
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ class Schedule:
     `cron` is kept with its alias expanded and its names in capitals. `time_zone` is an IANA name, `"tenant"` for each
     tenant's own, or None for the project's. `args` and `kwargs` are the run's arguments. `catch_up` says what becomes
     of missed fires: `"latest"` fires the last of them once, late; `"none"` lets them go. `spread` is the window in
-    which each tenant has an offset of its own.
+    which each tenant has an offset of its own. Nobody is shown the arguments that are `redacted`, by position and name,
+    since its job says so.
     """
 
     cron: str
@@ -36,6 +39,7 @@ class Schedule:
     time_zone: str | None
     catch_up: Literal["none", "latest"]
     spread: timedelta | None
+    redacted: tuple[int | str, ...] = field(compare=False, repr=False)
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Schedule:
             "time_zone": _checked_zone(cron, time_zone),
             "catch_up": catch_up,
             "spread": _checked_spread(cron, spread),
+            "redacted": (),
         }
         for attribute, value in values.items():
             object.__setattr__(self, attribute, value)
@@ -96,6 +101,18 @@ class Schedule:
             return cls(value)
         message = f"schedule: expected a cron line or a Schedule, got {value!r}"
         raise ValueError(message)
+
+    def redacting(self, redacted: tuple[int | str, ...]) -> Schedule:
+        """Give the same schedule, of whose arguments these are shown to nobody."""
+        if not redacted:
+            return self
+        schedule = copy(self)
+        object.__setattr__(schedule, "redacted", redacted)
+        return schedule
+
+    def shown(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give the arguments as they may be shown."""
+        return shown(self.args, self.kwargs, self.redacted)
 
     def identity(self, zone: str) -> str:
         """Write what the schedule is but for its name: its cron line, its zone and its arguments.

@@ -143,6 +143,10 @@ class Stoppable:
         capture = self.assignment.capture
         if capture is not None:
             outcome.log = capture.close(SUCCEEDED_LOG if outcome.succeeded else FAILED_LOG)
+        mask = self.assignment.mask
+        if mask is not None:
+            outcome.error = None if outcome.error is None else mask.hide(outcome.error)
+            outcome.traceback = None if outcome.traceback is None else mask.hide(outcome.traceback)
         if self._span is not None:
             self._executor.tracing.end(self._span, outcome)
         self._done(self.assignment, outcome)

@@ -95,7 +95,10 @@ class Timer:
         several = definition.multi_tenant
         spread = None if schedule.spread is None else schedule.spread // timedelta(microseconds=1)
         work = NewWork(
-            NewRun(run, definition.name, Trigger.SCHEDULE, schedule.args, schedule.kwargs, self._selection),
+            NewRun(
+                *(run, definition.name, Trigger.SCHEDULE, schedule.args, schedule.kwargs, self._selection),
+                redacted=schedule.redacted,
+            ),
             None if several else (NO_TENANT,),
             definition.priority or (Priority.BULK if several else Priority.DEFAULT),
             due_at=None if several or spread is None else at + offset(definition.name, NO_TENANT, spread),

@@ -21,10 +21,11 @@ def test_counts_are_derived_from_what_is_open() -> None:
 def test_a_run_is_read_whole(state: str, *, selecting: bool) -> None:
     row = (
         *(1, "the-id", "greet", state, "schedule", "[1]", '{"a": 2}', 0, "older", "outer", 4_000_000, "an error"),
-        *(1_000_000, 2_000_000, 3_000_000, 7, 3, 1, 0, 2, 1, 1, '{"kept": true}'),
+        *(1_000_000, 2_000_000, 3_000_000, 7, 3, 1, 0, 2, 1, 1, '{"kept": true}', '[0, "a"]'),
     )
     run = read_run(row)
     assert (run.id, run.job, run.status, run.trigger) == ("the-id", "greet", RunStatus(state), Trigger.SCHEDULE)
+    assert (run.redacted, run.shown()) == ((0, "a"), (("***",), {"a": "***"}))
     assert (run.args, run.kwargs, run.result) == ((1,), {"a": 2}, {"kept": True})
     assert (run.retry_of, run.parent, run.error, run.selecting) == ("older", "outer", "an error", selecting)
     assert [m and m.second for m in (run.created_at, run.started_at, run.finished_at, run.scheduled_for)] == [

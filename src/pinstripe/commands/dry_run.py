@@ -33,7 +33,7 @@ async def _show(request: Request, folder: str | None, answer: TextIO, *, as_json
             write_json(found, answer)
             return 0 if found["total"] else NOTHING_RAN
         echo = partial(click.echo, file=answer)
-        echo(f"{definition.name}({as_call(preview.args, preview.kwargs)}) would run, but nothing runs now.")
+        echo(f"{definition.name}({as_call(*preview.shown())}) would run, but nothing runs now.")
         if not definition.multi_tenant:
             echo("It is not multi-tenant: it would run once, without a tenant.")
             return 0

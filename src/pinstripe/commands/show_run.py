@@ -93,7 +93,7 @@ def _of_run(run: Run, execution: Execution | None, folder: str | None, reason: s
     yield from _fields(
         status=styled_status(run.status),
         trigger=str(run.trigger),
-        arguments=as_call(run.args, run.kwargs),
+        arguments=as_call(*run.shown()),
         executions=tally_of(run),
         waiting=reason if reason is None or run.executions.total > 1 else of_one(reason),
         attempts=None if execution is None or run.finished else attempts_in_words(execution),

@@ -23,7 +23,8 @@ LAST_NUMBER = 2**63 - 1
 def read_run(row: Sequence[Any], failures: Iterable[Sequence[Any]] = ()) -> Run:
     """Make a `Run` of a row of `columns_of_run`, and of those of its `failures`: tenant, attempts, error, traceback."""
     (_n, id_, job, state, trigger, args, kwargs, selected, retry_of, parent, scheduled_for, error, *rest) = row
-    created_at, started_at, finished_at, total, open_, succeeded, failed, cancelled, skipped, running, result = rest
+    created_at, started_at, finished_at, total, open_, succeeded, failed, cancelled, skipped, running, *rest = rest
+    result, redacted = rest
     status = RunStatus(state)
     return Run(
         id=id_,
@@ -42,6 +43,7 @@ def read_run(row: Sequence[Any], failures: Iterable[Sequence[Any]] = ()) -> Run:
         started_at=moment(started_at),
         finished_at=moment(finished_at),
         executions=Counts(total, open_ - running, running, succeeded, failed, cancelled, skipped),
+        redacted=() if redacted is None else tuple(json.loads(redacted)),
         failures=tuple(Failure(tenant or None, attempts, text, trace) for tenant, attempts, text, trace in failures),
     )
 

@@ -60,6 +60,7 @@ def new_queued_run(work: NewWork, created_at: datetime) -> Run:
         scheduled_for=None if work.scheduled_for is None else to_datetime(work.scheduled_for),
         finished_at=created_at if is_empty else None,
         executions=Counts(total, total),
+        redacted=tuple(run.redacted),
     )
 
 

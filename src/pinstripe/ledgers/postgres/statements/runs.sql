@@ -70,7 +70,8 @@ runs.parent, runs.scheduled_for, runs.error, runs.created_at, runs.started_at, r
 runs.total, runs.open, runs.succeeded, runs.failed, runs.cancelled, runs.skipped,
 case when runs.state = 'running' then {running_of_run} else 0 end as running,
 case when runs.total = 1 and runs.succeeded = 1
-  then (select x.result from pinstripe.executions x where x.run = runs.n) end as result
+  then (select x.result from pinstripe.executions x where x.run = runs.n) end as result,
+runs.redacted
 
 -- name: run_by_number
 select {columns_of_run} from pinstripe.runs where n = $1 and not pruning

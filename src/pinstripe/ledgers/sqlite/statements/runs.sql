@@ -62,7 +62,8 @@ n, id, job, state, trigger, args, kwargs, selected, retry_of, parent, scheduled_
 created_at, started_at, finished_at, total, open, succeeded, failed, cancelled, skipped,
 case when state = 'running' then (select count(*) from executions x
   where x.owner in (select id from owners) and x.run = runs.n and x.state = 'running') else 0 end as running,
-case when total = 1 and succeeded = 1 then (select result from executions x where x.run = runs.n) end as result
+case when total = 1 and succeeded = 1 then (select result from executions x where x.run = runs.n) end as result,
+redacted
 
 -- name: run_by_number
 select {columns_of_run} from runs where n = :run and pruning = 0
