@@ -42,7 +42,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large everything is made. `kept` are the executions of the ledger that has a history.
+    """How large everything is made. `kept` are the executions of the ledger that has a history, `looks` those at it.
 
     `waiting` jobs are enqueued and drained, `paced` ones meet an idle worker, which is idle for `idle` seconds; one
     worker executes `grown` of them in its life. `due` schedules are due at once, `fires` times, every
@@ -55,6 +55,7 @@ class Size:
     memory: tuple[int, ...] = (100_000, 1_000_000)
     kept: int = 5_000_000
     kept_singles: int = 200_000
+    looks: int = 100
     calls: int = 2_000
     turns: int = 500
     queries: int = 10_000
@@ -79,6 +80,7 @@ QUICK = Size(
     memory=(10_000, 100_000),
     kept=500_000,
     kept_singles=20_000,
+    looks=20,
     calls=500,
     turns=100,
     queries=2_000,
@@ -98,6 +100,7 @@ TINY = Size(
     memory=(50,),
     kept=4_000,
     kept_singles=200,
+    looks=1,
     calls=5,
     turns=2,
     queries=20,

@@ -61,6 +61,14 @@ where state = 'failed' or (id % 20 = 0 and finished_at > :kept_since)
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What the fan-outs are like: how many tenants they have, one after the other, and of which jobs they are."""
+
+    fan_outs: Sequence[int] = FAN_OUTS
+    jobs: Sequence[str] = JOBS
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A ledger with a history: how large it became, and some of its runs to look for."""
 
@@ -73,7 +81,7 @@ class Kept:
     """The time just after the history, in microseconds."""
 
 
-def build(path: Path, executions: int, singles: int, now: int | None = None) -> Kept:
+def build(path: Path, executions: int, singles: int, now: int | None = None, shape: Shape | None = None) -> Kept:
     """Make the ledger in `path`: `singles` runs of one execution, and fan-outs for the rest."""
     began = time.perf_counter()
     now = now or time.time_ns() // 1_000
@@ -83,7 +91,7 @@ def build(path: Path, executions: int, singles: int, now: int | None = None) -> 
     # months of runs leave them.
     connection.execute("pragma synchronous = off; pragma cache_size = -1000000; pragma journal_mode = off")
     connection.execute("begin immediate")
-    runs, biggest = fill(_SQLite(connection), executions, singles, now)
+    runs, biggest = fill(_SQLite(connection), executions, singles, now, shape or Shape())
     connection.execute("commit; pragma journal_mode = wal; pragma synchronous = normal")
     connection.close()
     with path.open("rb") as file:
@@ -107,14 +115,14 @@ class Writer(Protocol):
         ...
 
 
-def fill(writer: Writer, executions: int, singles: int, now: int) -> tuple[int, str]:
+def fill(writer: Writer, executions: int, singles: int, now: int, shape: Shape) -> tuple[int, str]:
     """Write `singles` runs of one execution, and fan-outs for the rest; give how many runs there are, and the largest.
 
     Each single execution is its run's number, its tenant and job, its state, when it began and ended, its error and its
     traceback.
     """
     dice = random.Random(2026)
-    fan_outs = list(_fan_outs(executions - singles))
+    fan_outs = list(_fan_outs(executions - singles, shape.fan_outs))
     every = max(1, singles // len(fan_outs))
     step = KEPT_FOR // (singles + len(fan_outs) + 1)
     at, number, biggest, largest = now - KEPT_FOR, 0, "", 0
@@ -135,7 +143,7 @@ def fill(writer: Writer, executions: int, singles: int, now: int) -> tuple[int, 
             at += step
             number += 1
             total = fan_outs.pop(0)
-            row = _run(number, dice.choice(JOBS), total, len(range(7, total, 100)), at)
+            row = _run(number, dice.choice(shape.jobs), total, len(range(7, total, 100)), at)
             if total >= largest:
                 biggest, largest = str(row[1]), total
             waiting.append(row)
@@ -145,11 +153,11 @@ def fill(writer: Writer, executions: int, singles: int, now: int) -> tuple[int, 
     return number, biggest
 
 
-def _fan_outs(executions: int) -> Iterator[int]:
+def _fan_outs(executions: int, sizes: Sequence[int]) -> Iterator[int]:
     """Part the executions into fan-outs of several sizes, the large ones among the small."""
     turn = 0
     while executions > 0:
-        total = min(FAN_OUTS[turn % len(FAN_OUTS)], executions)
+        total = min(sizes[turn % len(sizes)], executions)
         executions -= total
         turn += 1
         yield total

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from benchmarks.kept import TRACEBACK, Kept, fill
+from benchmarks.kept import TRACEBACK, Kept, Shape, fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,14 +45,16 @@ where state = 'failed' or (id %% 20 = 0 and finished_at > %(kept_since)s)
 _GO_ON = "select setval(pg_get_serial_sequence('pinstripe.runs', 'n'), (select max(n) from pinstripe.runs))"
 
 
-def build(folder: Path, url: str, executions: int, singles: int, now: int | None = None) -> Kept:
+def build(
+    folder: Path, url: str, executions: int, singles: int, now: int | None = None, shape: Shape | None = None
+) -> Kept:
     """Make the ledger of the project in `folder`, whose URL this is: as `benchmarks.kept` makes one in SQLite."""
     began = time.perf_counter()
     now = now or time.time_ns() // 1_000
     asyncio.run(_make(folder))
     with psycopg.connect(url) as connection:
         connection.execute("set synchronous_commit = off")
-        runs, biggest = fill(_Postgres(connection), executions, singles, now)
+        runs, biggest = fill(_Postgres(connection), executions, singles, now, shape or Shape())
         connection.execute(_GO_ON)
     with psycopg.connect(url, autocommit=True) as connection:
         # As autovacuum leaves it after a while, and so that no checkpoint has to write what was made here.

@@ -22,6 +22,7 @@ MEASURED = {
     "fan_out": "50 tenants, the whole command",
     "memory": "50 tenants, peak",
     "history": "list-runs, --tenant --status failed",
+    "looking_back": "executions, search among failed",
     "costs": "the executor, output captured",
     "enqueueing": "20 calls of `await workspace.enqueue_background_job()`",
     "draining": "20 no-ops, `worker.work(drain=True)`",
@@ -35,6 +36,7 @@ MEASURED = {
     "postgres_idle": "from the call that enqueues to the job's first line, p50",
     "postgres_scaling": "jobs that wait for 20 ms, `start-worker --processes 2`",
     "postgres_history": "list-runs, --tenant --status failed",
+    "postgres_looking_back": "executions, search among failed",
 }
 
 

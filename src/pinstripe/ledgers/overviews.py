@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 FAILED_RUNS = 200
 """How many of the last failed runs are looked at for who fails, and how many of the last that still run."""
 
+FAILURES = 10_000
+"""How many failures of all runs of a heat map are looked at together: as many of each, the first by tenant."""
+
 SPARSE = 2
 """For each execution whose duration is taken, how many are looked at, at most: some of a run may not have finished."""
+
+_STATUSES = {str(status): status for status in ExecutionStatus}
 
 
 class FailedRun(NamedTuple):
@@ -64,10 +69,10 @@ def choose_tenants(
 
 
 def make_heat_map(
-    runs: Mapping[int, Run], tenants: Iterable[str], cells: Iterable[Sequence[object]], *, more: bool
+    runs: Mapping[int, Run], tenants: Iterable[str], cells: Iterable[tuple[str, int, str]], *, more: bool
 ) -> HeatMap:
     """Make a heat map of runs by their numbers, oldest first, and of its `cells`: tenant, run's number and state."""
-    states = {(tenant, number): ExecutionStatus(str(state)) for tenant, number, state in cells}
+    states = {(tenant, number): _STATUSES[state] for tenant, number, state in cells}
     rows = []
     for tenant in tenants:
         of_tenant = [states.get((tenant, number)) for number in runs]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.history import SAMPLED, RunPoint
-from pinstripe.ledgers.histories import LOOKED
 from pinstripe.ledgers.overviews import (
     FAILED_RUNS,
+    FAILURES,
     SPARSE,
     FailedRun,
     choose_tenants,
@@ -39,9 +39,11 @@ async def read_points(tx: Transaction, job: str, limit: int) -> list[RunPoint]:
 async def read_heat_map(tx: Transaction, job: str, runs: int, rows: int) -> HeatMap:
     """Give the tenants of a job's last runs; of each run, some of those that failed are looked at."""
     last = await _last_runs(tx, job, runs)
-    found = await tx.rows("heat_tenants", [*last], LOOKED // max(1, len(last)), 2 * rows + 1)
+    found = await tx.rows("heat_tenants", [*last], FAILURES // max(1, len(last)), 2 * rows + 1)
     tenants, more = choose_tenants((failed for failed, _ in found), (others for _, others in found), rows)
-    return make_heat_map(last, tenants, await tx.rows("heat_cells", [*last], tenants), more=more)
+    cells = await tx.rows("heat_cells", [*last], tenants)
+    each = ((tenant, n, state) for n, there, states in cells for tenant, state in zip(there, states, strict=True))
+    return make_heat_map(last, tenants, each, more=more)
 
 
 async def read_failing(tx: Transaction, since: int, limit: int) -> list[FailingTenant]:

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.history import MAX_ERROR, SAMPLED, RunPoint
-from pinstripe.ledgers.histories import LOOKED
 from pinstripe.ledgers.overviews import (
     FAILED_RUNS,
+    FAILURES,
     SPARSE,
     FailedRun,
     choose_tenants,
@@ -40,7 +40,7 @@ def read_points(connection: apsw.Connection, job: str, limit: int) -> list[RunPo
 def read_heat_map(connection: apsw.Connection, job: str, runs: int, rows: int) -> HeatMap:
     """Give the tenants of a job's last runs; of each run, some of those that failed are looked at."""
     last = _last_runs(connection, job, runs)[::-1]
-    failed = [_tenants(connection, "failed", row[NUMBER], LOOKED // len(last)) for row in last if row[FAILED]]
+    failed = [_tenants(connection, "failed", row[NUMBER], FAILURES // len(last)) for row in last if row[FAILED]]
     others = (_tenants(connection, "run", row[NUMBER], 2 * rows + 1) for row in last)
     tenants, more = choose_tenants(failed, others, rows)
     values = {"runs": json.dumps([row[NUMBER] for row in last]), "tenants": json.dumps(tenants)}

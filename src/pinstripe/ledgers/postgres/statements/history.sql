@@ -179,8 +179,10 @@ select
 from unnest($1::bigint[]) r(n)
 
 -- name: heat_cells
-select t.tenant, r.n, x.state from unnest($1::bigint[]) r(n) cross join unnest($2::text[]) t(tenant)
-cross join lateral (select state from pinstripe.executions where run = r.n and tenant = t.tenant limit 1) x
+-- For each run, which of the tenants were in it, and how their executions stand.
+select r.n, coalesce(x.tenants, '{}'), coalesce(x.states, '{}') from unnest($1::bigint[]) r(n) cross join lateral (
+  select array_agg(tenant) as tenants, array_agg(state) as states from pinstripe.executions
+  where run = r.n and tenant = any($2::text[])) x
 
 -- name: last_failed_runs
 (select n, id, job from (
