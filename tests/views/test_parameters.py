@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from pinstripe.arguments import bind, bind_text, restore
+from pinstripe.background_job import BackgroundJob
 from pinstripe.errors import InvalidArguments
+from pinstripe.loading import define
 from pinstripe.views.parameters import Option, Parameter, parameters_of, read_form, write_form
 from tests.test_arguments import ANYTHING, MIXED, NEWSLETTER, defined
 from tests.test_coercion import NOTHING, ROUND_TRIPS
@@ -151,14 +153,19 @@ def test_a_form_has_each_parameter_with_what_it_needs() -> None:
 
 
 def test_a_redacted_default_and_redacted_arguments_are_not_shown() -> None:
-    def run(self: object, token: str = "s3cret", other: str = "x") -> None: ...
+    class Job(BackgroundJob):
+        redact = ("token", "rest")
 
-    job = defined(run)
-    job.job_class.redact = ("token",)
-    token, other = parameters_of(job)
-    assert (token.is_redacted, token.default) == (True, "***")
+        def run(self, token: str = "s3cret", other: str = "x", *rest: str) -> None: ...
+
+    job = define("job", Job)
+    token, other, rest = parameters_of(job)
+    assert (token.is_redacted, token.default, rest.is_redacted) == (True, "***", True)
     assert (other.is_redacted, other.default) == (False, "x")
     assert write_form(job, ("tell nobody",), {"other": "y"}) == {"other": "y"}
+    with pytest.raises(InvalidArguments) as caught:
+        read_form(job, {"rest": "tell nobody"})
+    assert str(caught.value).endswith("rest: expected a JSON list, found ***")
 
 
 def test_optional_fields_that_are_empty_are_left_out_and_required_ones_are_not() -> None:

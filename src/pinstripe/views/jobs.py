@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pinstripe.clock import to_datetime, to_iso
 from pinstripe.definition import BrokenJob
 from pinstripe.views.filters import filter_in_force
+from pinstripe.views.slices import Slices, due_times_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pinstripe.definition import Definition
+    from pinstripe.due_times import DueTimes
     from pinstripe.project import Project
     from pinstripe.run import Run
     from pinstripe.schedule import Schedule
@@ -69,15 +71,20 @@ async def look_at_job(project: Project, name: str) -> JobView:
 
 async def _look(project: Project, found: Sequence[Definition | BrokenJob]) -> list[JobView]:
     runs = await project.ledger.last_runs([job.name for job in found])
-    now = to_datetime(project.clock.now())
-    return [_view(project, job, runs, now) for job in found]
+    now, slices = project.clock.now(), Slices()
+    views = []
+    for job in found:
+        views.append(_view(project, job, runs, now))
+        await slices.pause()
+    return views
 
 
-def _view(project: Project, job: Definition | BrokenJob, runs: Mapping[str, Run], now: datetime) -> JobView:
+def _view(project: Project, job: Definition | BrokenJob, runs: Mapping[str, Run], now: int) -> JobView:
     file, run = _place(job.path, project), runs.get(job.name)
     if isinstance(job, BrokenJob):
         return JobView(job, file, last_run=run)
-    fires = tuple(_fires(schedule, now, project) for schedule in job.schedules)
+    times, own = due_times_of(project), project.settings.time_zone
+    fires = tuple(_fires(schedule, now, times, own) for schedule in job.schedules)
     return JobView(job, file, fires, filter_in_force(job, project), run)
 
 
@@ -89,10 +96,10 @@ def _place(path: Path | None, project: Project) -> str | None:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def _fires(schedule: Schedule, now: datetime, project: Project) -> JobFires:
-    own = project.settings.time_zone
-    zone = own if schedule.time_zone in {None, "tenant"} else schedule.time_zone
-    return JobFires(schedule, zone or own, next(schedule.fires(now, own), None))
+def _fires(schedule: Schedule, now: int, times: DueTimes, own: str) -> JobFires:
+    zone = own if schedule.time_zone in {None, "tenant"} else schedule.time_zone or own
+    due = times.first_after(now, schedule.cron, zone)
+    return JobFires(schedule, zone, None if due is None else to_datetime(due))
 
 
 def job_json(view: JobView) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 from pinstripe.coercion import is_anything
 from pinstripe.errors import InvalidArguments
 from pinstripe.json_values import show
+from pinstripe.redaction import MASK
 from pinstripe.views.argument_texts import as_text, choices, default_text, means, without_none
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "bool", "int", "float", "choice", "date", "datetime", "time", "json", "list", "object"]
 """What a field takes: a `list` is the further arguments by position (`*args`), an `object` those by name."""
-
-REDACTED = "***"
-"""What stands for a redacted value."""
 
 
 class Option(NamedTuple):
@@ -52,17 +50,15 @@ class Parameter(NamedTuple):
 
 def parameters_of(definition: Definition) -> list[Parameter]:
     """Give the fields of a job's form, in the order of its parameters."""
-    redacted = redacted_of(definition)
     return [
-        _parameter(parameter, is_redacted=parameter.name in redacted)
+        _parameter(parameter, is_redacted=parameter.name in definition.redact)
         for parameter in definition.signature.parameters.values()
     ]
 
 
 def redacted_of(definition: Definition) -> frozenset[str]:
     """Give the names of the arguments that nobody is shown."""
-    found: object = getattr(definition.job_class, "redact", ())
-    return frozenset([found] if isinstance(found, str) else found if isinstance(found, list | tuple | set) else ())
+    return definition.redact
 
 
 def read_form(definition: Definition, fields: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -103,7 +99,7 @@ def write_form(definition: Definition, args: Sequence[Any], kwargs: Mapping[str,
 
     What is redacted, what no text means, and what the job has no parameter for is left out.
     """
-    parameters, redacted = definition.signature.parameters, redacted_of(definition)
+    parameters = definition.signature.parameters
     positional = [name for name, each in parameters.items() if each.kind in _POSITIONAL]
     given = dict(zip(positional, args, strict=False)) | {
         name: value for name, value in kwargs.items() if name in parameters
@@ -112,11 +108,11 @@ def write_form(definition: Definition, args: Sequence[Any], kwargs: Mapping[str,
         if each.kind is inspect.Parameter.VAR_POSITIONAL and len(args) > len(positional):
             given[name] = list(args[len(positional) :])
         elif each.kind is inspect.Parameter.VAR_KEYWORD:
-            others = {other: value for other, value in kwargs.items() if other not in parameters}
+            others = {other: value for other, value in kwargs.items() if other not in {*parameters, *definition.redact}}
             given |= {name: others} if others else {}
     fields = {}
     for name, value in given.items():
-        text = None if name in redacted else _field_text(parameters[name], value)
+        text = None if name in definition.redact else _field_text(parameters[name], value)
         if text is not None:
             fields[name] = text
     return fields
@@ -140,7 +136,7 @@ def _parameter(parameter: inspect.Parameter, *, is_redacted: bool) -> Parameter:
     if not required and parameter.kind not in _VARIABLE:
         default = default_text(parameter.annotation, parameter.default)
         if is_redacted and parameter.default not in (None, ""):
-            default = REDACTED
+            default = MASK
     return Parameter(
         name=parameter.name,
         kind=kind,
@@ -222,7 +218,8 @@ def _read_json(definition: Definition, name: str, text: str, kind: type, called:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, kind):
-        raise _refusal(definition, f"{name}: expected a JSON {called}, found {show(text)}")
+        typed = MASK if definition.redact else show(text)
+        raise _refusal(definition, f"{name}: expected a JSON {called}, found {typed}")
     return found
 
 
