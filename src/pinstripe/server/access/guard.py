@@ -38,6 +38,9 @@ LOGIN = f"{PREFIX}/login"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing."""
 
+LONGEST_WAY_BACK = 2_000
+"""How many characters the address of a page may have to which one is led back after the login."""
+
 MISDIRECTED = 421
 """The status of a request for another server."""
 
@@ -215,7 +218,8 @@ class Guard:
                 return RedirectResponse(LOGIN, 303)
             if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
                 return doorstep(path)
-            return RedirectResponse(f"{LOGIN}?next={quote(path, safe='/')}", 303)
+            back = f"?next={quote(path, safe='/')}" if len(path) <= LONGEST_WAY_BACK else ""
+            return RedirectResponse(f"{LOGIN}{back}", 303)
         if area is Area.DASHBOARD:
             raise Refused(401, "Not logged in", "log in at the application, then come back", type_="unauthorized")
         raise Refused(

@@ -11,7 +11,7 @@ from pinstripe.history import Action, AuditEntry
 from pinstripe.log import Log
 from pinstripe.server.access.bearers import find_bearer
 from pinstripe.server.access.cookies import NONCE, SESSION, set_cookie
-from pinstripe.server.access.guard import PREFIX, address_of, too_many
+from pinstripe.server.access.guard import LONGEST_WAY_BACK, PREFIX, address_of, too_many
 from pinstripe.server.access.sessions import begin_session
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 HOME = f"{PREFIX}/"
 """Where somebody is led who asked for no other page."""
-
-LONGEST = 2_000
-"""How many characters the address of that page may have."""
 
 _log = Log()
 
@@ -77,7 +74,13 @@ def log_out(request: Request) -> tuple[str, ...]:
 
 def own_path(text: str) -> str:
     """Give where to go on after a login: `text` if that is a page of ours, else the first one."""
-    if len(text) > LONGEST or not text.startswith(HOME) or not text.isprintable() or "\\" in text or " " in text:
+    if (
+        len(text) > LONGEST_WAY_BACK
+        or not text.startswith(HOME)
+        or not text.isprintable()
+        or "\\" in text
+        or " " in text
+    ):
         return HOME
     try:
         parts = urlsplit(text)
