@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pinstripe.background_job import BackgroundJob
     from pinstripe.executor import Executor
     from pinstripe.ledger import Ledger
+    from pinstripe.ongoing import Ongoing
     from pinstripe.options import Call, Options
     from pinstripe.pulse import Pulse
     from pinstripe.runs import Plan, Runs, Started
@@ -147,6 +148,17 @@ class Foreground:
         return task.result()
 
     async def _go(self, going: _Going, begin: Callable[[], Awaitable[tuple[Plan, Started] | None]]) -> Run | None:
+        with self.executor.tracing.running(going.request.job, going.request.trigger) as span:
+            run = await self._go_through(going, begin, span)
+            if run is None:
+                span.forget()
+            else:
+                span.became(run)
+            return run
+
+    async def _go_through(
+        self, going: _Going, begin: Callable[[], Awaitable[tuple[Plan, Started] | None]], span: Ongoing
+    ) -> Run | None:
         try:
             begun = await begin()
         except Interrupted as interrupted:
@@ -154,6 +166,8 @@ class Foreground:
         if begun is None:
             return None
         plan, started = begun
+        span.became(started.run)
+        span.retries(plan.retried_trace)
         worker = going.worker = self._worker(plan, started, going)
         self._recorded[started.run.id] = going
         try:

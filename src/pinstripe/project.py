@@ -22,6 +22,8 @@ from pinstripe.registry import Registry
 from pinstripe.runs import Request, Runs
 from pinstripe.selection import find_tenants
 from pinstripe.services import Services
+from pinstripe.tallies import Tallies
+from pinstripe.tracing import Tracing
 from pinstripe.watcher import Guarded, Watcher
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Project(ProjectActions):
         """Wire a project by its `settings`; nothing is opened or imported yet."""
         self.settings = settings
         self.ledger, self.clock = make_ledger(settings, clock)
+        self._tracing = Tracing(settings.tracing)
         self._services = Services(settings.services, settings.services_package, database_service(settings.database))
         self._registry = Registry(
             settings.background_jobs,
@@ -218,7 +221,7 @@ class Project(ProjectActions):
             self.ledger,
             self.registry,
             attempts,
-            Selector(self.ledger, self.registry, lambda: self.tenants, active, self.clock),
+            Selector(self.ledger, self.registry, lambda: self.tenants, active, self.clock, self._tracing),
             Sweeper(self.ledger),
             clock=self.clock,
             watcher=watcher,
@@ -242,7 +245,7 @@ class Project(ProjectActions):
         tenants, zone = self.settings.tenants, self.settings.time_zone
         groups = ZoneGroups(lambda: self.tenants, active=tenants.active, attribute=tenants.time_zone, default=zone)
         timetable = Timetable(self.registry, groups, self.clock, time_zone=zone, zone_attribute=tenants.time_zone)
-        bot = Bot(self.ledger, timetable, self.clock, catch_up=catch_up, begin=self._started)
+        bot = Bot(self.ledger, timetable, self.clock, catch_up=catch_up, begin=self._started, tracing=self._tracing)
         self._bots = [*(one for one in self._bots if not one.has_ended), bot]  # many fail where the ledger does
         return bot
 
@@ -326,6 +329,7 @@ class Project(ProjectActions):
         )
 
     def _prepare(self) -> None:
+            tracing=self._tracing,
         """Call the application's own `setup`, once, before anything of it is imported; again where it has failed."""
         with self._preparing:  # a plain project is used by several threads
             if self._prepared:
@@ -335,6 +339,7 @@ class Project(ProjectActions):
             self._prepared = True
 
     def _make_executor(self, foreground: Foreground) -> Executor:
+            self._tracing.check()
         settings = self.settings
         return Executor(
             self.services,
@@ -347,6 +352,7 @@ class Project(ProjectActions):
         )
 
     def _make_processes(self) -> Processes:
+            tracing=self._tracing,
         from pinstripe.processes import Processes  # only where a job runs in one
 
         return Processes(self.settings)

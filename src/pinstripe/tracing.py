@@ -51,10 +51,11 @@ class Tracing:
         """Raise `ConfigurationError` where spans are required and nothing is there to make them."""
         if self._mode != "required" or self._find() is not None:
             return
-        from importlib.util import find_spec
-
-        found = find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
-        raise ConfigurationError(NO_PROVIDER if found else NOT_INSTALLED)
+        try:
+            import opentelemetry.sdk  # noqa: F401 - to see whether it is there
+        except ImportError:
+            raise ConfigurationError(NOT_INSTALLED) from None
+        raise ConfigurationError(NO_PROVIDER)
 
     def asking(self, operation: str, job: str, trigger: str, count: int = 1) -> Ongoing:
         """While `count` runs of a job are written down by an `operation`, such as "enqueue", have a span for that."""
