@@ -326,20 +326,20 @@ class Project(ProjectActions):
             self.clock,
             self.settings.tenants.active,
             find_context=lambda: self.tenant_context,
+            tracing=self._tracing,
         )
 
     def _prepare(self) -> None:
-            tracing=self._tracing,
         """Call the application's own `setup`, once, before anything of it is imported; again where it has failed."""
         with self._preparing:  # a plain project is used by several threads
             if self._prepared:
                 return
             if self.settings.setup is not None:
                 set_up(self.settings.setup)
+            self._tracing.check()
             self._prepared = True
 
     def _make_executor(self, foreground: Foreground) -> Executor:
-            self._tracing.check()
         settings = self.settings
         return Executor(
             self.services,
@@ -349,10 +349,10 @@ class Project(ProjectActions):
             processes=self._make_processes,
             context=None if settings.tenants.context is None else lambda: self.tenant_context,
             databases=self.databases,
+            tracing=self._tracing,
         )
 
     def _make_processes(self) -> Processes:
-            tracing=self._tracing,
         from pinstripe.processes import Processes  # only where a job runs in one
 
         return Processes(self.settings)
