@@ -18,6 +18,7 @@ from pinstripe.server.access.own_login import OwnLogin
 from pinstripe.server.access.throttle import FREE
 from pinstripe.server.context import WebContext
 from pinstripe.server.pages import make_guarded
+from pinstripe.web import Access, Role
 from tests.server.access.conftest import ACME, OTHER, READ, TOKEN, settings
 
 if TYPE_CHECKING:
@@ -190,7 +191,15 @@ async def test_with_a_login_of_one_s_own_there_is_none_of_ours(project_folder: P
         assert (await browser.get(LOGIN)).status_code == 404
         assert (await browser.get(f"{LOGIN}?code=x")).status_code == 404
         assert (await browser.post(LOGIN, data={"token": TOKEN})).status_code == 404
-        assert (await browser.get(HOME)).status_code == 401
+        away = await browser.get(HOME)
+        assert away.status_code == 401
+        assert LOGIN not in away.text
+    own = OwnLogin(lambda request: Access("ada", Role.READ), "web:who")
+    async with browsing(project_folder, clock, own_login=own) as browser:
+        assert "logout" not in (await browser.get(HOME)).text
+    async with browsing(project_folder, clock) as browser:
+        await browser.log_in(READ)
+        assert "logout" in (await browser.get(HOME)).text
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pinstripe.server.access.answers import doorstep, plain_page, with_headers
 from pinstripe.server.access.bearers import digest_of, find_bearer
 from pinstripe.server.access.cookies import NONCE, SESSION, read_cookies, set_cookie
 from pinstripe.server.access.hosts import is_number, is_same_origin, read_host
-from pinstripe.server.access.identity import SCOPE_KEY, access_of
+from pinstripe.server.access.identity import OWN_LOGIN_KEY, SCOPE_KEY, access_of
 from pinstripe.server.access.sessions import form_token_of, new_nonce, read_session
 from pinstripe.server.problems import UNEXPECTED, Problem, Refused, problem_response
 
@@ -92,6 +92,7 @@ class Guard:
             return
         request = Request(scope, receive)
         area = area_of(scope["path"])
+        scope[OWN_LOGIN_KEY] = self._entrance.own_login is not None
         is_static = area is Area.PUBLIC and scope["path"] != LOGIN
         started = False
 

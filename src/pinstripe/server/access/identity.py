@@ -9,10 +9,14 @@ from pinstripe.access import Access, Role
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-__all__ = ["SCOPE_KEY", "Access", "Role", "access_of"]
+__all__ = ["OWN_LOGIN_KEY", "SCOPE_KEY", "Access", "Role", "access_of"]
 
 SCOPE_KEY = "pinstripe.access"
 """Where the guard puts who it is, in the ASGI scope of each request that it lets through."""
+
+
+OWN_LOGIN_KEY = "pinstripe.own_login"
+"""Where it puts whether one logs in at the application, so that there is no page of ours for that."""
 
 
 def access_of(connection: HTTPConnection) -> Access:

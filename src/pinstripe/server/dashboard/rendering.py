@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from pinstripe.server.access.forms import csrf_token
-from pinstripe.server.access.identity import SCOPE_KEY
+from pinstripe.server.access.identity import OWN_LOGIN_KEY, SCOPE_KEY
 from pinstripe.server.dashboard import charts, heat, links
 from pinstripe.server.dashboard.texts import add_filters, finalize
 from pinstripe.version import VERSION
@@ -55,8 +55,9 @@ PLACES = (
 def render(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Make a page of the template `name` with these `values`.
 
-    Templates also have `access` (None where nobody has been let in), `csrf` (a token for forms), `places`, `here`, the
-    `path` and the `version`. Raises `UndefinedError` for a value that the template lacks.
+    Templates also have `access` (None where nobody has been let in), `csrf` (a token for forms), `own_login` (whether
+    one logs in at the application), `places`, `here`, the `path` and the `version`. Raises `UndefinedError` for a value
+    that the template lacks.
     """
     access: Access | None = request.scope.get(SCOPE_KEY)
     text = (
@@ -65,6 +66,7 @@ def render(request: Request, name: str, status: int = 200, **values: Any) -> HTM
         .render(
             access=access,
             csrf=csrf_token(request),
+            own_login=request.scope.get(OWN_LOGIN_KEY, False),
             places=[place for place in PLACES if place.for_all or access is None or not access.is_confined],
             path=request.url.path,
             here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
