@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from contextlib import closing, contextmanager
@@ -155,3 +156,18 @@ def test_all_addresses_beside_one_of_them_are_refused_as_this_command_s_own(host
         first, second = (Address(host, port) for host in hosts)
         with pytest.raises(ConfigurationError, match=f"^--host {second}: this command listens there by --host {first}"):
             listen([first, second])
+
+
+@pytest.mark.anyio
+async def test_no_answer_waits_for_the_one_before_it_to_be_acknowledged() -> None:
+    told = asyncio.get_running_loop().create_future()
+
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        told.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    (listener,) = listen([Address("127.0.0.1", 0)])
+    async with await asyncio.start_server(accepted, sock=listener.sockets[0]):
+        _, writer = await asyncio.open_connection("127.0.0.1", listener.address.port)
+        assert await told
+        writer.close()
