@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCENARIOS = (
-    *("cold_start", "fan_out", "memory", "history", "looking_back", "costs", "nested"),
+    *("cold_start", "fan_out", "memory", "history", "looking_back", "dashboard", "costs", "nested"),
     *("enqueueing", "draining", "idle", "schedules", "simulated_years", "growth", "tenant_queries"),
-    *("postgres", "postgres_idle", "postgres_scaling", "postgres_history", "postgres_looking_back"),
+    *(
+        "postgres",
+        "postgres_idle",
+        "postgres_scaling",
+        "postgres_history",
+        "postgres_looking_back",
+        "postgres_dashboard",
+    ),
 )
 OPTIONAL = ("peers",)
 """What is measured only where it is named: it installs other packages, and needs servers."""

@@ -32,6 +32,8 @@ MEASURED = {
     "growth": "memory after 60 executions",
     "nested": "5 calls of `await workspace.run_background_job()`, one by one",
     "tenant_queries": "SQLite, the service",
+    "dashboard": "a run, its failed tenants",
+    "postgres_dashboard": "a run, its failed tenants",
     "postgres": "20 calls of `await workspace.enqueue_background_job()`",
     "postgres_idle": "from the call that enqueues to the job's first line, p50",
     "postgres_scaling": "jobs that wait for 20 ms, `start-worker --processes 2`",
