@@ -78,9 +78,13 @@ class Dashboard:
         self, path: str, who: str | None = "operate", *, method: str = "GET", form: Any = None, **headers: str
     ) -> httpx2.Response:
         """Ask for a page by its path below the prefix; `who` is logged in, None is nobody."""
-        sent = {} if who is None else {"Cookie": f"{SESSION}={self._session(who)}"}
+        sent = {} if who is None else self.cookie(who)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.client.request(method, f"/_pinstripe{path}", headers={**sent, **given}, data=form)
+
+    def cookie(self, who: str) -> dict[str, str]:
+        """Give the header of a browser in which they have logged in."""
+        return {"Cookie": f"{SESSION}={self._session(who)}"}
 
     async def page(self, path: str, who: str | None = "operate", *, status: int = 200) -> Node:
         """Ask for a page, and read it strictly."""

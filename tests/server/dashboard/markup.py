@@ -31,8 +31,17 @@ class Node:
 
     @property
     def text(self) -> str:
-        """All text in it, with each run of white space as one space."""
-        return re.sub(r"[ \t\n]+", " ", self.exact).strip()
+        """All text in it, without that of pictures, with each run of white space as one space."""
+        return re.sub(r"[ \t\n]+", " ", "".join(self.texts())).strip()
+
+    def texts(self) -> Iterator[str]:
+        """Iterate the texts in it, parted where a browser would."""
+        for child in self.children:
+            if isinstance(child, str):
+                yield child
+            elif child.tag != "svg":
+                is_inline = child.tag in IN_PARAGRAPH - {"br", "option"}
+                yield from child.texts() if is_inline else (" ", *child.texts(), " ")
 
     @property
     def exact(self) -> str:

@@ -38,10 +38,13 @@ def lines(text: object, most: int = MAX_TEXT) -> Markup:
 
 
 def cut(text: object, most: int = 200) -> str:
-    """Give a text in one line, made `visible` and cut to `most` characters, with a note of how many there are more."""
+    """Give a text in one line, made `visible` and cut to `most` characters, with a note of how many there are more.
+
+    It has no markup, so that it may stand in an attribute too.
+    """
     text = str(text)
     shown = words.visible(text[:most])
-    return shown if len(text) <= most else Markup("{}… {}").format(shown, _note(len(text) - most))
+    return shown if len(text) <= most else f"{shown}… (and {len(text) - most:,} characters more)"
 
 
 def first_line(text: object, most: int = words.WIDEST_CELL) -> str:

@@ -7,6 +7,7 @@ let wait = EVERY;
 let since = Date.now();
 let timer = 0;
 let asking = null;
+const shown = new WeakMap(); // what each region was made of, before times were told
 
 function regions() {
   return [...document.querySelectorAll("[data-live][id]")];
@@ -35,16 +36,15 @@ function keyOf(element) {
 }
 
 function replace(region, fresh) {
-  if (region.innerHTML === region.freshHTML && fresh.innerHTML === region.cameAs) return;
-  const cameAs = fresh.innerHTML;
-  if (region.cameAs === cameAs) return;
+  const html = fresh.innerHTML;
+  if (shown.get(region) === html) return;
+  shown.set(region, html);
   const open = new Set([...region.querySelectorAll("details[open]")].map((one) => keyOf(one) || pathTo(one, region).join()));
   const scrolled = [...region.querySelectorAll("*")].filter((one) => one.scrollTop || one.scrollLeft)
     .map((one) => [pathTo(one, region), one.scrollTop, one.scrollLeft]);
   const active = region.contains(document.activeElement) ? document.activeElement : null;
   const focused = active && { path: pathTo(active, region), key: keyOf(active), tag: active.tagName };
   region.replaceChildren(...document.importNode(fresh, true).childNodes);
-  region.cameAs = cameAs;
   for (const one of region.querySelectorAll("details")) {
     if (open.has(keyOf(one) || pathTo(one, region).join())) one.open = true;
   }
@@ -71,6 +71,10 @@ async function refresh() {
     const answer = await fetch(location.href, {
       headers: { Accept: "text/html" }, cache: "no-store", redirect: "error", signal: asking.signal,
     });
+    if (answer.status === 401) { // the session is over: the page leads to the login, and back
+      location.reload();
+      return;
+    }
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of regions()) {
