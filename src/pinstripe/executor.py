@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pinstripe.processes import Processes
     from pinstripe.project_services import ProjectServices
     from pinstripe.services import ServiceDefinition, Services
+    from pinstripe.tallies import Tallies
     from pinstripe.tenant_contexts import TenantContext
     from pinstripe.workspace import Databases, Launcher, Workspace
 
@@ -58,6 +59,8 @@ class Executor:
         self.find_context = context
         self.databases = databases
         self.tracing = tracing or Tracing()
+        self.tallies: Tallies | None = None
+        """What counts how executions end; set by the project."""
         self._make_processes = processes
         self._processes: Processes | None = None
         self.executions: set[Execution] = set()

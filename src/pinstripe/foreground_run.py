@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import aclosing, suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from pinstripe.background_job import Attempt
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 NOT_STARTED = "not started"
 LOOK_EVERY = 0.5
 """Seconds between two looks whether somebody else asked for the run's end."""
+
+_FINAL = (
+    ExecutionStatus.SUCCEEDED,
+    ExecutionStatus.FAILED,
+    ExecutionStatus.CANCELLED,
+    ExecutionStatus.SKIPPED,
+)
 
 GONE = "no longer a tenant that the job's filter lets through"
 
@@ -75,6 +83,8 @@ class ForegroundRun:
         self._stopped: str | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._counts: Counts = started.run.executions
+        self._counted = Counts()
+        self._took: dict[ExecutionStatus, float] = {}
         self.exceptions: dict[str | None, Exception] = {}
         """The first exceptions of failed executions, by tenant."""
         self.reason: str | None = None
@@ -94,14 +104,14 @@ class ForegroundRun:
         """
         run = self._run
         if run.finished:
-            return run
+            return self._closed(run)
         self._feed.open(self._wake)
         try:
             while await self._turn():
                 await self._look()
                 await self._wake.wait()
                 self._wake.clear()
-            return await self._finish()
+            return self._closed(await self._finish())
         except BaseException:
             await self._give_up()
             raise
@@ -139,6 +149,7 @@ class ForegroundRun:
             for claimed in turn.claimed:
                 self._start(claimed, wanted[claimed.tenant])
             self._counts = turn.counts
+            self._count(turn.counts)
             self._watcher.advanced(self._run, turn.counts, failures)
             if self._stopped is not None and turn.claimed:  # stopped while the transaction was on its way
                 self.stop(self._stopped)
@@ -166,14 +177,18 @@ class ForegroundRun:
             trace=self._trace,
             mask=self._mask,
         )
-        self._running[claimed.id] = self._executor.start(assignment, lambda _, outcome: self._end(claimed, outcome))
+        began = monotonic()
+        self._running[claimed.id] = self._executor.start(
+            assignment, lambda _, outcome: self._end(claimed, outcome, monotonic() - began)
+        )
 
     def _capture(self, tenant: str | None) -> Capture | None:
         return Capture(tenant, self._watcher.output) if self._watcher.captures else None
 
-    def _end(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Take an execution's outcome; called on the event loop."""
+    def _end(self, claimed: Claimed, outcome: Outcome, took: float) -> None:
+        """Take an execution's outcome, and how many seconds it took; called on the event loop."""
         self._running.pop(claimed.id, None)
+        self._took[outcome.status] = self._took.get(outcome.status, 0) + took
         if outcome.retry_after is not None:
             outcome.error = (
                 f"{outcome.error} (a run in the foreground is not run again by itself; "
@@ -196,6 +211,22 @@ class ForegroundRun:
         elif outcome.error is not None and not outcome.stopped and self.reason is None:
             self.reason = outcome.error if tenant is None else f"{outcome.error} (tenant {tenant})"
         self._wake.set()
+
+    def _closed(self, run: Run) -> Run:
+        self._count(run.executions)
+        return run
+
+    def _count(self, counts: Counts) -> None:
+        """Count the executions that have come to their end since the last time, as the ledger has them."""
+        tallies, before = self._executor.tallies, self._counted
+        self._counted = counts
+        if tallies is None or counts.done == before.done:
+            return
+        for status in _FINAL:
+            ended = getattr(counts, status) - getattr(before, status)
+            if ended > 0:
+                took = int(self._took.pop(status, 0) * 1_000_000)
+                tallies.count(self._plan.definition.name, status, took, ended)
 
     def _fail(self, claimed: Claimed, outcome: Outcome, tenant: str | None) -> None:
         self._failures.append(Failure(tenant, claimed.attempt, outcome.error or "", outcome.traceback))

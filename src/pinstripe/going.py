@@ -6,6 +6,7 @@ import logging
 import random
 from contextlib import suppress
 from contextvars import Context, copy_context
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from pinstripe.executing import CURRENT
@@ -30,11 +31,12 @@ _log = logging.getLogger("pinstripe")
 class Going:
     """One execution that is claimed and unsettled."""
 
-    __slots__ = ("_attempts", "_released", "definition", "execution", "started")
+    __slots__ = ("_attempts", "_began", "_released", "definition", "execution", "started")
 
     def __init__(self, attempts: Attempts, started: Started, definition: Definition) -> None:
         """Take what was `started`, and its job."""
         self._attempts = attempts
+        self._began = monotonic()
         self._released: bool | None = None  # None as long as nobody has stopped it
         self.started = started
         self.definition = definition
@@ -96,6 +98,9 @@ class Going:
         if self.is_open:
             del self._attempts.running[self.started.id]
             self._attempts.settle(settlement)
+            tallies = self._attempts.executor.tallies
+            if tallies is not None and settlement.status is not ExecutionStatus.QUEUED:
+                tallies.count(self.started.run.job, settlement.status, int((monotonic() - self._began) * 1_000_000))
 
 
 def _jitter() -> float:

@@ -153,6 +153,8 @@ class Project(ProjectActions):
                 await self._foreground.close()
             if self._executor is not None:
                 await self._executor.close()
+                if self._executor.tallies is not None:
+                    await self._executor.tallies.close()
             if self._pulse is not None:
                 self._pulse.stop()
             await self._project_services.close()
@@ -305,6 +307,7 @@ class Project(ProjectActions):
             self._foreground = Foreground(runs, self.ledger, concurrency=settings.worker.concurrency)
             self._executor = self._make_executor(self._foreground)
             self._foreground.executor = self._executor
+            self._executor.tallies = Tallies(self.ledger, self.clock)
             lease = settings.worker.lease.total_seconds()
             self._pulse = self._foreground.pulse = Pulse(self._executor, self.ledger.beat, beat_every=lease / 4)
         return self._foreground
