@@ -130,6 +130,13 @@ async def test_any_text_is_found_again(ledger: Ledger, text: str) -> None:
     assert await ledger.history.audit(filters={**whole, "action": "resume"}) == ([], None)
 
 
+async def test_what_is_no_text_does_not_keep_an_entry_from_being_written(ledger: Ledger) -> None:
+    await ledger.history.end_audit(await ledger.history.begin_audit(entry(1, detail="half \ud800")), "half \udc00")
+    (found,) = (await ledger.history.audit()).entries
+    assert found.detail is not None
+    assert found.detail.startswith("half ")
+
+
 async def test_a_filter_that_there_is_not_is_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="expected filters by run, tenant, name, job, action, got outcome"):
         await ledger.history.audit(filters={"outcome": "started"})

@@ -141,7 +141,7 @@ def test_patience_ends() -> None:
         (apsw.LockedError("table is locked"), "is locked: another process has held its lock"),
         (apsw.CantOpenError("unable to open"), "can't be opened: "),
         (apsw.IOError("disk I/O error"), "can't be read or written: look at the disk"),
-        (apsw.SQLError("no such table: runs"), "is not a ledger of this version: point the setting `ledger`"),
+        (apsw.SQLError("no such table: runs"), "is not a ledger of this version: run a job or start a worker"),
         (apsw.ProtocolError("locking protocol"), "can't be used: "),
         (OSError(28, "No space left on device", "x.lock"), "can't be reached: look at x.lock"),
     ],

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pinstripe.errors import LedgerError
+from pinstripe.ledger import RunFilter
 from pinstripe.ledgers.sqlite import schema
 from pinstripe.ledgers.sqlite.connection import connect, log_ahead
+from pinstripe.ledgers.sqlite.ledger import SQLiteLedger
 from pinstripe.ledgers.sqlite.schema import CODE, check, is_made, migrate
+from tests.ledgers.conftest import HandClock
+from tests.ledgers.stores import RETENTION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +105,20 @@ def test_somebody_elses_database_is_refused(path: Path) -> None:
         migrate(connection, path)
     assert [name for (name,) in connection.execute("select name from sqlite_schema")] == ["users", "sqlite_sequence"]
     connection.close()
+
+
+@pytest.mark.anyio
+async def test_who_only_looks_at_a_ledger_of_the_version_before_is_told_what_brings_it_up_to_date(path: Path) -> None:
+    with closing(connect(path, write=True)) as connection:
+        log_ahead(connection, path)
+        for migration in sorted(schema._MIGRATIONS.glob("*.sql"))[:-1]:  # noqa: SLF001
+            connection.execute(migration.read_text())
+    ledger = SQLiteLedger(path, clock=HandClock(), retention=RETENTION)
+    await ledger.open(write=False)
+    assert await ledger.history.totals() == []
+    assert await ledger.history.audit() == ([], None)
+    with pytest.raises(LedgerError, match="start a worker, which bring an earlier one up to date"):
+        await ledger.history.runs(RunFilter())
+    await ledger.open(write=True)
+    assert await ledger.history.runs(RunFilter()) == ([], None)
+    await ledger.close()

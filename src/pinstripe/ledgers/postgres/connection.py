@@ -162,7 +162,7 @@ _COMPLAINTS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str
     (
         (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
         "is not a ledger of this version",
-        "was something of its schema removed?",
+        "run a job or start a worker, which bring an earlier one up to date; or was something of its schema removed?",
     ),
     (asyncpg.DiskFullError, "has no space left", "make room on the server's disk"),
     (

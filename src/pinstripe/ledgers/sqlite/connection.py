@@ -130,7 +130,7 @@ def translated(path: Path) -> Iterator[None]:
     except apsw.IOError as error:
         raise _error(path, "can't be read or written", "look at the disk it is on (is it full?)", error) from error
     except apsw.SQLError as error:
-        remedy = "point the setting `ledger` at another file"
+        remedy = "run a job or start a worker, which bring an earlier one up to date, or name another file in `ledger`"
         raise _error(path, "is not a ledger of this version", remedy, error) from error
     except apsw.Error as error:
         raise _error(

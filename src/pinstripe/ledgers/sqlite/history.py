@@ -111,7 +111,7 @@ class SQLiteHistory:
     async def begin_audit(self, entry: AuditEntry) -> int:
         """Write down that somebody is about to do something; give the entry's number."""
         actor = {"door": str(entry.actor.door), "name": entry.actor.name, "action": str(entry.action)}
-        values = {**entry._asdict(), **actor, "actor": None}
+        values = {name: _writable(value) for name, value in {**entry._asdict(), **actor, "actor": None}.items()}
 
         def begin(tx: apsw.Connection) -> int:
             rows: list[Any] = tx.execute(statement("begin_audit"), values).fetchall()
@@ -121,7 +121,7 @@ class SQLiteHistory:
 
     async def end_audit(self, number: int, outcome: str, *, run: str | None = None) -> None:
         """Write down what came of it, and the run that it was for or that it made."""
-        values = {"id": number, "outcome": outcome, "found": run}
+        values = {"id": number, "outcome": _writable(outcome), "found": run}
         await self._store.write(lambda tx: tx.execute(statement("end_audit"), values))
 
     async def audit(
@@ -137,3 +137,8 @@ class SQLiteHistory:
         floor = floors[0][0] if floors else None
         found = {**values, "floor": floor or 0, "limit": limit + 1}
         return histories.read_audit(self._store.rows(f"audit_by_{index}", found), limit, floor)
+
+
+def _writable(value: Any) -> Any:
+    """Give a text as UTF-8 can have it: of what a caller sends in JSON, halves of surrogate pairs are replaced."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
