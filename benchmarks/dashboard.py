@@ -130,13 +130,14 @@ class Viewer:
         """Give a connection of their own."""
         return HTTPConnection(self.place, timeout=60)
 
-    def look(self, connection: HTTPConnection, path: str) -> bytes:
-        """Look at a page."""
+    def look(self, path: str) -> None:
+        """Look at a page, by a connection of its own: an idle one is closed after some seconds."""
+        connection = self.connect()
         connection.request("GET", PAGES + path, headers={"Cookie": self.cookie})
         answer = connection.getresponse()
         body = answer.read()
+        connection.close()
         assert answer.status == 200, (path, answer.status, body[:500])
-        return body
 
 
 def _cookie(answer: HTTPResponse) -> str:
@@ -224,7 +225,7 @@ def _looking(viewer: Viewer, run: str, viewers: int) -> Iterator[None]:
     ended = threading.Event()
 
     def watch() -> None:
-        connection, other = viewer.connect(), viewer.connect()
+        connection = viewer.connect()
         connection.request("GET", f"{PAGES}/runs/{run}/events", headers={"Cookie": viewer.cookie})
         events = connection.getresponse()
         assert events.status == 200, events.status
@@ -233,10 +234,9 @@ def _looking(viewer: Viewer, run: str, viewers: int) -> Iterator[None]:
             if ended.is_set():
                 break
             if time.monotonic() > looked + 5:
-                viewer.look(other, "/")
+                viewer.look("/")
                 looked = time.monotonic()
         connection.close()
-        other.close()
 
     threads = [threading.Thread(target=watch) for _ in range(viewers)]
     for thread in threads:
