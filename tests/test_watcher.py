@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinstripe.clock import to_datetime
+from pinstripe.queue import QueuedRun, Started
 from pinstripe.run import Counts, Failure, Run, RunStatus, Trigger
 from pinstripe.watcher import Guarded, Watcher
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 RUN = Run(
     id="0199", job="j", status=RunStatus.RUNNING, trigger=Trigger.CODE, args=(), kwargs={}, created_at=to_datetime(0)
 )
+STARTED = Started(
+    1,
+    QueuedRun(1, "0199", "greet", Trigger.CODE, (), {}, {}, "0199", None, None, None, 2, 1, 0),
+    "acme",
+    1,
+    1,
+    False,
+    0,
+)
 FACTS: dict[str, tuple[Any, ...]] = {
     "created": (RUN,),
     "selecting": (RUN, 5),
@@ -22,6 +32,7 @@ FACTS: dict[str, tuple[Any, ...]] = {
     "advanced": (RUN, Counts(total=5), [Failure("a", 1, "ValueError")]),
     "output": ("acme", "a line\n"),
     "job_output": ("greet", "acme", "a line\n"),
+    "output_of": (STARTED, "acme", "a line\n"),
     "progress": ("acme", 1.0, None),
     "finished": (RUN,),
 }

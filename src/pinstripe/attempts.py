@@ -200,7 +200,7 @@ class Attempts:
                 tenant,
                 Attempt(number=started.attempt, key=key, fence=started.epoch, scheduled_for=scheduled_for),
                 definition.timeout,
-                self._capture(definition.name, started.tenant),
+                self._capture(started),
                 None,
                 started.solo,
                 claimed=True,
@@ -214,9 +214,9 @@ class Attempts:
         except Exception as error:  # noqa: BLE001 - it ends one execution
             going.end(None, failed(error))
 
-    def _capture(self, job: str, tenant: str) -> Capture | None:
+    def _capture(self, started: Started) -> Capture | None:
         watcher = self._watcher
-        return Capture(tenant or None, partial(watcher.job_output, job)) if watcher.captures else None
+        return Capture(started.tenant or None, partial(watcher.output_of, started)) if watcher.captures else None
 
 
 def _misfit(definition: Definition, started: Started) -> str | None:

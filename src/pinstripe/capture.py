@@ -78,6 +78,13 @@ class Capture:
         if lines:
             self._show(lines)
 
+    def keep(self, text: str) -> None:
+        """Take some output that somebody else shows."""
+        with self._lock:
+            if not self._total:
+                self._begin()
+            self._keep(text.replace(_NUL, "\N{REPLACEMENT CHARACTER}"))
+
     def write_bytes(self, data: bytes | bytearray | memoryview) -> None:
         """Take some output as bytes, of which what isn't UTF-8 is replaced; a character may come in two writes."""
         with self._lock:

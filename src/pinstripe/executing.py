@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinstripe.capture import Capture
+    from pinstripe.redaction import Mask
 
 _IDLE = (
     (("_worker", "thread.py"),),
@@ -41,6 +42,15 @@ class Executing(Protocol):
     @property
     def capture(self) -> Capture | None:
         """Where its output goes; None leaves it alone."""
+        ...
+
+    @property
+    def mask(self) -> Mask | None:
+        """What hides what nobody is shown in what it says."""
+        ...
+
+    def facts(self) -> dict[str, object]:
+        """Give what a log line tells of where it comes from: the job, the run, the tenant, the attempt, the span."""
         ...
 
     def adopt(self, task: asyncio.Future[Any]) -> None:

@@ -6,10 +6,12 @@ import logging
 import random
 from contextlib import suppress
 from contextvars import Context, copy_context
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from pinstripe.executing import CURRENT
+from pinstripe.names import full_name
 from pinstripe.retry import Retry
 from pinstripe.run import ExecutionStatus
 from pinstripe.settlement import ended, hand_back, settlement_of
@@ -76,10 +78,10 @@ class Going:
                     context.run(CURRENT.set, None)  # or else it would be a line of the execution's output
                     context.run(self._attempts.warn, started.run.job, "what is queued of it waits", outcome.exception)
                 else:
-                    self._tell(settlement)
+                    self._tell(settlement, outcome)
         self.settle(settlement)
 
-    def _tell(self, settlement: Settlement) -> None:
+    def _tell(self, settlement: Settlement, outcome: Outcome) -> None:
         """Log what went wrong, for whoever watches the worker; the ledger has the traceback."""
         started = self.started
         who = started.run.job + (f" for tenant {started.tenant}" if started.tenant else "")
@@ -91,7 +93,13 @@ class Going:
         elif settlement.status is not ExecutionStatus.FAILED:
             level, what = logging.INFO, f"was {settlement.status}"
         facts = (who, what, started.run.id, started.attempt, settlement.error)
-        Context().run(_log.log, level, "%s %s (run %s, attempt %d): %s", *facts)  # in no job's output
+        told: dict[str, object] = {} if self.execution is None else self.execution.facts()
+        if outcome.exception is not None:
+            kind = type(outcome.exception)
+            message = (settlement.error or "").removeprefix(f"{kind.__qualname__}: ")
+            told["exception"] = {"type": full_name(kind), "message": message, "stack": settlement.traceback}
+        context = Context()  # in no job's output
+        context.run(partial(_log.log, extra={"pinstripe": told}), level, "%s %s (run %s, attempt %d): %s", *facts)
 
     def settle(self, settlement: Settlement) -> None:
         """End it by a settlement, unless it has one."""

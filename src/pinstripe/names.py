@@ -44,6 +44,11 @@ def class_name(job_name: str) -> str:
     return f"{name}Job" if keyword.iskeyword(name) or name == "BackgroundJob" else name
 
 
+def full_name(kind: type) -> str:
+    """Name a class with its module, unless that is `builtins`."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Give up to `limit` of the `known` names that `name` may have been meant to be, the likeliest first."""
     from difflib import SequenceMatcher

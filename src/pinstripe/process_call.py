@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pinstripe.child_process import EXIT_LIMIT, told
 from pinstripe.errors import PinstripeError
+from pinstripe.json_output import show_line
 from pinstripe.outcome import failed
 from pinstripe.process_messages import GO, read_answer
 
@@ -73,6 +74,10 @@ class Call:
                 self._started()
             case b"o" if capture is not None:
                 capture.write(body.decode("utf-8", "replace"))
+            case b"k" if capture is not None:
+                capture.keep(body.decode("utf-8", "replace"))
+            case b"j":
+                show_line(body, self._assignment.mask)
             case b"p" if progress is not None:
                 progress(*json.loads(body))
             case b"r":

@@ -19,6 +19,7 @@ from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
 from pinstripe.errors import LedgerError, UnknownJob
+from pinstripe.json_output import install
 from pinstripe.outcome import Outcome, failed
 from pinstripe.process_messages import message, write_answer
 from pinstripe.redirection import redirected
@@ -122,6 +123,10 @@ class _Told(Capture):
         """Send it on."""
         self._line.send(b"o", text.encode("utf-8", "replace"))
 
+    def keep(self, text: str) -> None:
+        """Send it on."""
+        self._line.send(b"k", text.encode("utf-8", "replace"))
+
 
 class _Child:
     """The project in this process, open from the first request to the last, and the event loop that it lives on."""
@@ -144,6 +149,7 @@ class _Child:
         return self._runner.run(self._execute(facts, written, line))
 
     async def _execute(self, facts: dict[str, Any], written: dict[str, bytes], line: _Line) -> Outcome:
+        output = install() if facts["json"] else None
         try:
             project = await self._open()
             executor = self._executor = (await project._started()).executor  # noqa: SLF001 - the project in this process is ours
@@ -152,6 +158,9 @@ class _Child:
             outcome.unstarted = True
             return outcome
         definition = _find(project, facts["job"], written.get("class"))
+        if output is not None:
+            output.settle()  # after the `setup`, which whoever finds a job has called
+            output.send = lambda text: line.send(b"j", text.encode())
         args, kwargs = pickle.loads(written["arguments"])  # noqa: S301 - as above
         number, key, fence, scheduled_for = facts["attempt"]
         assignment = Assignment(
@@ -182,6 +191,8 @@ class _Child:
 
     def _close(self) -> None:
         """Close the project when this process is told to go, unless a job is still at work in it."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the pool sends a second one, which would cut this off
         if self._opening is not None and not self._runner.get_loop().is_running():
             self._runner.run(self._opening.__aexit__(None, None, None))
             self._runner.close()

@@ -33,7 +33,11 @@ def write_answer(outcome: Outcome) -> bytes:
 
 
 def message(kind: bytes, body: bytes) -> bytes:
-    """Write a message: `h` who it is, `s` started, `o` output, `p` progress, `r` the result, `e` its end after that."""
+    """Write a message.
+
+    Its kind is `h` who it is, `s` started, `o` output, `k` output that is to be kept and not shown, `j` a line of JSON
+    to be shown, `p` progress, `r` the result, or `e` its end after that.
+    """
     return kind + len(body).to_bytes(HEADER - 1) + body
 
 

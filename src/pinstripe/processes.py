@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pinstripe.child_process import EXIT_LIMIT, ChildProcess, told
 from pinstripe.errors import PinstripeError
 from pinstripe.executing import CURRENT
+from pinstripe.json_output import installed
 from pinstripe.outcome import error_text
 from pinstripe.process_call import Call, unstarted
 from pinstripe.process_messages import HEADER, read_header
@@ -113,6 +114,7 @@ class Processes:
             "timeout": assignment.timeout,
             "captures": assignment.capture is not None,
             "trace": assignment.trace,
+            "json": installed() is not None,
         }
         return pickle.dumps((self._settings, facts, written))
 

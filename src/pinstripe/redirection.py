@@ -74,7 +74,7 @@ def _redirect(name: str) -> _Stream:
     if not isinstance(stream, _Stream):
         stream = _Stream(name, stream)
         setattr(sys, name, stream)
-        _swap_handlers(stream.real, stream)
+        swap_handlers(stream.of_handlers.real, stream.of_handlers)
     stream.users += 1
     return stream
 
@@ -97,12 +97,15 @@ class _Stream(io.TextIOBase):
         self.real = real
         self.users = 0
         self.buffer = _Bytes(self)
+        terminal = getattr(real, "terminal", None)
+        self.of_handlers = self if terminal is None else _Stream(name, terminal)
+        """What handlers of the application's write to: not what makes JSON of all that is written to the real one."""
 
     def leave(self) -> None:
         self.users -= 1
         if self.users:
             return
-        _swap_handlers(self, self.real)
+        swap_handlers(self.of_handlers, self.of_handlers.real)
         if getattr(sys, self._name) is self:
             setattr(sys, self._name, self.real)
 
@@ -223,8 +226,9 @@ class _Handler(logging.Handler):
             if last is not None and record.levelno >= last.level and not any(_handlers(record.name, but=self)):
                 last.handle(record)
         elif not any(isinstance(getattr(each, "stream", None), _Stream) for each in others):
+            is_shown = any(getattr(each, "shows_jobs", False) for each in others)  # as JSON, by one of ours
             try:
-                capture.write(self.format(record) + "\n")
+                (capture.keep if is_shown else capture.write)(self.format(record) + "\n")
             except Exception:  # noqa: BLE001 - as every handler does: a bad log call ends nothing
                 self.handleError(record)
 
@@ -242,7 +246,7 @@ def _handlers(name: str, but: logging.Handler | None = None) -> Iterator[logging
         logger = logger.parent if logger.propagate else None
 
 
-def _swap_handlers(old: Any, new: Any) -> None:
+def swap_handlers(old: Any, new: Any) -> None:
     """Let every handler of the application's that writes to `old` write to `new`."""
     loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
     for logger in loggers:

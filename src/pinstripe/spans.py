@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span, 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pinstripe.clock import to_datetime, to_iso
+from pinstripe.names import full_name
 from pinstripe.ongoing import Ongoing, guarded
 from pinstripe.version import VERSION
 
@@ -208,7 +209,7 @@ def _marked(work: NewWork, trace: str | None) -> NewWork:
 def _note_error(span: Span, outcome: Outcome) -> None:
     """Note what an attempt failed with, in the ledger's words: without passwords, and cut."""
     text, kind = outcome.error or "", type(outcome.exception)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = full_name(kind)
     facts = {"exception.type": name, "exception.message": text.removeprefix(f"{kind.__qualname__}: ")}
     if outcome.traceback is not None:
         facts["exception.stacktrace"] = outcome.traceback

@@ -13,6 +13,7 @@ from pinstripe.duration import write_duration
 from pinstripe.errors import PinstripeError
 from pinstripe.outcome import Outcome, failed
 from pinstripe.run import ExecutionStatus
+from pinstripe.tracing import ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pinstripe.background_job import BackgroundJob
     from pinstripe.capture import Capture
     from pinstripe.executor import Executor
+    from pinstripe.redaction import Mask
     from pinstripe.workspace import Workspace
 
 SUCCEEDED_LOG = 16 * 1024
@@ -102,6 +104,20 @@ class Stoppable:
     def capture(self) -> Capture | None:
         """Where its output goes; None leaves it alone."""
         return self.assignment.capture
+
+    @property
+    def mask(self) -> Mask | None:
+        """What hides what nobody is shown in what it says."""
+        return self.assignment.mask
+
+    def facts(self) -> dict[str, object]:
+        """Give what a log line tells of where it comes from."""
+        facts: dict[str, object] = {"job": self.job, "run": self.assignment.run_id}
+        facts |= {"tenant": self.tenant_id, "attempt": self.assignment.attempt.number}
+        ids = None if self._span is None else ids_of(self._span)
+        if ids is not None:
+            facts["trace_id"], facts["span_id"] = ids
+        return facts
 
     @property
     def abandoned(self) -> bool:

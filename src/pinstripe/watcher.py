@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pinstripe.queue import Started
     from pinstripe.run import Counts, Failure, Run
 
 
@@ -50,6 +51,10 @@ class Watcher:
     def job_output(self, job: str, tenant: str | None, text: str) -> None:  # noqa: ARG002 - as above
         """Hear the same from a worker, which executes several jobs at once: of which `job` it is."""
         self.output(tenant, text)
+
+    def output_of(self, started: Started, tenant: str | None, text: str) -> None:
+        """Hear the same, with all that is known of the execution."""
+        self.job_output(started.run.job, tenant, text)
 
     def progress(self, tenant: str | None, done: float, total: float | None) -> None:
         """Hear what a job said by `self.progress(done, total)`."""
@@ -97,6 +102,10 @@ class Guarded(Watcher):
     def job_output(self, job: str, tenant: str | None, text: str) -> None:
         """Pass it on."""
         self._pass_on("job_output", job, tenant, text)
+
+    def output_of(self, started: Started, tenant: str | None, text: str) -> None:
+        """Pass it on."""
+        self._pass_on("output_of", started, tenant, text)
 
     def progress(self, tenant: str | None, done: float, total: float | None) -> None:
         """Pass it on."""

@@ -17,6 +17,7 @@ from pinstripe.commands.progress import new_screen
 from pinstripe.commands.summary import NOTHING_RAN, exit_code, summary
 from pinstripe.errors import PinstripeError
 from pinstripe.opening import open_project
+from pinstripe.tracing import FLUSH_LIMIT, flush
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -200,6 +201,7 @@ async def leave(code: int, former: frozenset[threading.Thread], *, by: str = "a 
             click.echo(
                 f"Warning: left behind by {by} and still running, abandoned: {kind} {', '.join(names)}", err=True
             )
+    flush(FLUSH_LIMIT)
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # whatever a job has made of it
             stream.flush()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from pinstripe.commands.log_format import begin_log, log_format_option, log_words, settle_log
 from pinstripe.commands.options import example, project_option
 from pinstripe.errors import PinstripeError
 
@@ -39,6 +40,7 @@ class _Options(NamedTuple):
     processes: int | None
     project: str | None
     has_link: bool = False
+    log_format: str | None = None
 
 
 @click.command(
@@ -64,8 +66,9 @@ class _Options(NamedTuple):
 @click.option("--dashboard", is_flag=True, help="Open the dashboard, and print a link that logs in; on this machine.")
 @click.option("--concurrency", metavar="N", type=click.IntRange(min=1), help="How many executions at once a process.")
 @click.option("--processes", metavar="N", type=click.IntRange(min=1), help="How many processes execute them.")
+@log_format_option
 @project_option
-def command(
+def command(  # noqa: PLR0913 - one for each option
     *,
     hosts: tuple[str, ...],
     without_bot: bool,
@@ -74,6 +77,7 @@ def command(
     dashboard: bool,
     concurrency: int | None,
     processes: int | None,
+    log_format: str | None,
     project: str | None,
 ) -> int:
     """Serve the application, let schedules fire, and execute what is queued, until told to stop.
@@ -96,7 +100,9 @@ def command(
             f"--{'processes' if processes else 'concurrency'} is for workers; it doesn't go with --without-workers"
         )
         raise click.UsageError(message)
-    options = _Options(hosts, not without_bot, not without_workers, concurrency, processes, project, dashboard)
+    options = _Options(
+        hosts, not without_bot, not without_workers, concurrency, processes, project, dashboard, log_format
+    )
     return asyncio.run(_reload(options) if reload else _serve(options))
 
 
@@ -113,6 +119,7 @@ async def _serve(options: _Options) -> int:
     threads = frozenset(threading.enumerate())
     reloader = find_supervisor()
     opening = _open(options)
+    begin_log(opening.settings)
     addresses = [parse_address(host) for host in options.hosts]
     secret = local_secret(opening.settings, addresses) if options.has_link else None
     listeners = inherited(addresses)
@@ -144,6 +151,7 @@ async def _reload(options: _Options) -> int:
     from pinstripe.server.reloading import Reloader
 
     settings = _open(options).settings
+    begin_log(settings)
     addresses = [parse_address(host) for host in options.hosts]
     secret = local_secret(settings, addresses) if options.has_link else None
     listeners = listen(addresses)
@@ -164,7 +172,7 @@ def _open(options: _Options) -> Opening:
     from pinstripe.opening import open_project
 
     flags = {"worker.concurrency": options.concurrency, "worker.processes": options.processes}
-    return open_project(options.project, flags=flags)
+    return open_project(options.project, flags=flags | {"log_format": options.log_format})
 
 
 def child_command(settings: Settings, options: _Options) -> list[str]:
@@ -175,6 +183,7 @@ def child_command(settings: Settings, options: _Options) -> list[str]:
         *(["--dashboard"] if options.has_link else []),
         *([] if options.concurrency is None else ["--concurrency", str(options.concurrency)]),
         *([] if options.processes is None else ["--processes", str(options.processes)]),
+        *log_words(settings),
     ]
     return [sys.executable, "-m", "pinstripe", "start-server", *said, "--project", str(settings.folder)]
 
@@ -196,6 +205,7 @@ async def _make(
     from pinstripe.server.application import load_application
     from pinstripe.server.serving import Server
 
+    settle_log(project)
     loaded = load_and_tell(project)
     target = project.settings.app
     application = None if target is None else load_application(target)

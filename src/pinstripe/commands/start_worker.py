@@ -15,12 +15,14 @@ import click
 from pinstripe.commands.bot_beside import BotBeside
 from pinstripe.commands.by_hand import leave
 from pinstripe.commands.ledger_there import opened, outlast
+from pinstripe.commands.log_format import begin_log, log_format_option, log_words, settle_log
 from pinstripe.commands.options import example, project_option
 from pinstripe.commands.problems import counted, load_and_tell
 from pinstripe.commands.stop_signals import StopSignals
 from pinstripe.duration import write_duration
 from pinstripe.opening import open_project
 from pinstripe.supervisor import KILL_MARGIN, Supervisor, end_with, find_supervisor
+from pinstripe.tracing import FLUSH_LIMIT, flush
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +56,7 @@ class _Options(NamedTuple):
     drain: bool
     project: str | None
     without_bot: bool
+    log_format: str | None
 
 
 @click.command(
@@ -72,6 +75,7 @@ class _Options(NamedTuple):
 )
 @click.option("--without-bot", is_flag=True, help="Let no schedule fire from here.")
 @click.option("--drain", is_flag=True, help="End when nothing is ready any more, instead of waiting for more.")
+@log_format_option
 @project_option
 def command(
     *,
@@ -79,6 +83,7 @@ def command(
     processes: int | None,
     without_bot: bool,
     drain: bool,
+    log_format: str | None,
     project: str | None,
 ) -> int:
     """Let schedules fire and execute what is queued, until told to stop.
@@ -91,18 +96,19 @@ def command(
     Exit codes: 0 drained, 1 a job ended the worker, 2 wrong usage or configuration, 4 the ledger can't be used, 130 and
     143 interrupted.
     """
-    return asyncio.run(_start(_Options(concurrency, processes, drain, project, without_bot)))
+    return asyncio.run(_start(_Options(concurrency, processes, drain, project, without_bot, log_format)))
 
 
 async def _start(options: _Options) -> int:
     threads = frozenset(threading.enumerate())
     supervisor = find_supervisor()
-    opening = open_project(
-        options.project, flags={"worker.concurrency": options.concurrency, "worker.processes": options.processes}
-    )
+    flags = {"worker.concurrency": options.concurrency, "worker.processes": options.processes}
+    opening = open_project(options.project, flags=flags | {"log_format": options.log_format})
     settings = opening.settings
+    begin_log(settings)
     stop_signals = StopSignals(write_duration(settings.worker.shutdown_grace), quiet=supervisor is not None)
     async with stop_signals as signals, opened(opening, signals) as project:
+        settle_log(project)
         has_bot = not (options.without_bot or options.drain or supervisor is not None)
         if supervisor is None:
             _introduce(project, drain=options.drain, has_bot=has_bot)
@@ -125,9 +131,9 @@ async def _work(
     project: Project, signals: StopSignals, supervisor: int | None, bot: BotBeside | None, *, drain: bool
 ) -> None:
     """Work in this process."""
-    from pinstripe.commands.worker_output import WorkerOutput
+    from pinstripe.commands.worker_output import worker_output
 
-    worker = project.worker(watcher=WorkerOutput())
+    worker = project.worker(watcher=worker_output())
     signals.hand_to(_both(bot, worker.stop))
     watch = None if supervisor is None else asyncio.create_task(end_with(supervisor, worker.stop))
     try:
@@ -177,6 +183,7 @@ def child_command(settings: Settings, *, drain: bool) -> list[str]:
     return [
         *(sys.executable, "-m", "pinstripe", *words),
         *(["--drain"] if drain else []),
+        *log_words(settings),
         *("--project", str(settings.folder)),
     ]
 
@@ -214,6 +221,7 @@ def _rest(status: QueueStatus) -> Iterator[str]:
 
 def _end(code: int) -> None:
     """End the process as it is."""
+    flush(FLUSH_LIMIT)
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # whatever a job has made of it
             stream.flush()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from pinstripe.commands.by_hand import CODES, SAME_SIGNAL
+from pinstripe.json_output import as_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ class StopSignals:
         if not self._quiet:
             text = FIRST.format(self._grace, AGAIN[self._first]) if self._count == 1 else SECOND
             with suppress(OSError):  # said here, so that it is said also while a job blocks the event loop
-                os.write(2, ("\n" if os.isatty(2) else "").encode() + text.encode())
+                os.write(2, ("\n" if os.isatty(2) else "").encode() + as_said(text))
         self._loop.call_soon_threadsafe(self._pass_on)
 
     def _pass_on(self) -> None:
