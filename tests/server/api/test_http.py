@@ -35,6 +35,7 @@ async def test_what_is_nowhere_is_not_found(api: Api, path: str) -> None:
         ("TRACE", "/v1/jobs/a/b", "GET, HEAD"),
         ("GET", "/v1/runs/preview", "POST"),
         ("HEAD", "/v1/runs/preview", "POST"),
+        ("OPTIONS", "/v1/runs/preview", "POST"),
         ("GET", "/v1/runs/last/cancel", "POST"),
         ("POST", "/v1/openapi.json", "GET, HEAD"),
     ],

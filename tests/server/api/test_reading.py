@@ -127,8 +127,8 @@ async def test_pauses_are_set_listed_and_ended(api: Api) -> None:
     ended = await api.ask("DELETE", "/v1/pauses", params={"everything": "true"})
     assert ended.json() == {"job": None, "tenant": None, "changed": True}
     assert len((await api.get("/v1/pauses"))["items"]) == 2
-    wrong: list[tuple[Any, int]] = [({}, 422), ({"everything": True, "job": "mail"}, 422), ({"job": "mial"}, 404)]
-    for wrong_body, status in [*wrong, ({"tenant": "x"}, 404)]:
+    wrong: list[tuple[Any, int]] = [({}, 422), ({"everything": True, "job": "mail"}, 422), ({"job": "mial"}, 422)]
+    for wrong_body, status in [*wrong, ({"tenant": "x"}, 422)]:
         await api.refused("/v1/pauses", wrong_body, status)
     nothing = await api.ask("DELETE", "/v1/pauses")
     assert nothing.status_code == 422

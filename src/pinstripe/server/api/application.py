@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -64,7 +65,7 @@ def _make_application(context: WebContext) -> FastAPI:
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     app.add_api_route(f"{VERSION}/openapi.json", document, include_in_schema=False)
     app.add_api_route("/", document_page, include_in_schema=False)
-    app.state.routes = [*app.routes, *(route for router in routers for route in router.routes)]
+    app.state.routes = [route for router in (app, *routers) for route in router.routes if isinstance(route, APIRoute)]
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _answer)
     return app

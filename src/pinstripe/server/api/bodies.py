@@ -101,7 +101,7 @@ def _parse(raw: bytes) -> Any:
         raise _not_json("something in it is nested too deeply") from None
     reason = why_not_json(value)
     if reason is not None:
-        raise _not_json(f"found {reason}")
+        raise Refused(422, "The request doesn't fit", f"expected a body without {reason}", type_="invalid-request")
     return value
 
 

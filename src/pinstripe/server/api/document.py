@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field, create_model
 
-from pinstripe.server.api.models.fields import Told
+from pinstripe.server.api.models.fields import Given, Told
+from pinstripe.server.api.models.runs import A_QUEUED_RUN
 from pinstripe.server.api.models.starting import Problem
 from pinstripe.server.problems import MEDIA_TYPE
 from pinstripe.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastapi import FastAPI
 
 JOBS = "Jobs"
@@ -51,7 +54,7 @@ _PROBLEMS = {
     400: ("The body is not JSON, or the request can't be read.", "invalid-json", "The body is not JSON"),
     401: ("No token, or a wrong one.", "unauthorized", "Not known"),
     403: ("The token may not do that, or not for these tenants.", "forbidden", "You may look, but not act"),
-    404: ("There is no such job, run or tenant.", "unknown-run", "Unknown run"),
+    404: ("There is no such job, run or tenant at this address.", "unknown-run", "Unknown run"),
     409: ("It can't be done now.", "not-finished", "The run is not finished"),
     413: ("The body is longer than 1,000,000 bytes.", "body-too-large", "The body is too large"),
     415: ("The body is not `application/json` in UTF-8.", "unsupported-media-type", "Not JSON"),
@@ -68,9 +71,12 @@ PROBLEM_TYPES = {
     "unauthorized": (401, "There was no token, or a wrong one."),
     "forbidden": (403, "The token's role, or the tenants that it is confined to, don't let it do that."),
     "not-found": (404, "The API has nothing at this address."),
-    "unknown-job": (404, "There is no such job; the nearest names are told."),
+    "unknown-job": (404, "There is no such job; the nearest names are told. By 422 where a body or a filter names it."),
     "unknown-run": (404, "The ledger has no such run (any more), or several whose ids end so."),
-    "unknown-tenant": (404, "There is no such tenant, it isn't in the run, or the job's filter leaves it out."),
+    "unknown-tenant": (
+        404,
+        "There is no such tenant, it isn't in the run, or the filter leaves it out. By 422 as above.",
+    ),
     "method-not-allowed": (405, "The address has other methods, which the header `Allow` tells."),
     "not-finished": (409, "The run is to be finished before it is retried."),
     "nothing-to-retry": (409, "All that failed or was cancelled in the run has succeeded since, or nothing did."),
@@ -140,12 +146,32 @@ def make_document(app: FastAPI) -> dict[str, Any]:
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     components = document["components"]
+    _restore_examples(document)
     components["schemas"]["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "A token of the server's settings."}
     }
     document["security"] = [{"token": []}]
     return document
+
+
+def _restore_examples(document: dict[str, Any]) -> None:
+    """Put nulls into examples again, which FastAPI takes out of all that it documents."""
+    shapes = document["components"]["schemas"]
+    for model in (*_all_below(Given), *_all_below(Told)):
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and model.__name__ in shapes:
+            shapes[model.__name__].update(extra)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "202" in operation["responses"]:
+                operation["responses"]["202"]["content"]["application/json"]["example"] = A_QUEUED_RUN
+
+
+def _all_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for below in model.__subclasses__():
+        yield below
+        yield from _all_below(below)
 
 
 def _problem(status: int) -> dict[str, Any]:

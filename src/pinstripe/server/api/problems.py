@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from pinstripe.errors import UnknownJob, UnknownTenant
 from pinstripe.server.api.answers import Json
 from pinstripe.server.api.validation import in_words, problems_of
 from pinstripe.server.problems import MEDIA_TYPE, UNEXPECTED, Problem, Refused, problem_of
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pinstripe.server.api.validation import FieldProblem
+
+_UNPROCESSABLE = 422
 
 _logger = logging.getLogger("pinstripe")
 
@@ -50,6 +53,8 @@ def answer(request: Request, error: Exception, known: Collection[str] = ()) -> P
     if isinstance(error, ClientDisconnect):  # there is nobody to answer
         error = Refused(400, "Cut off", "the request ended before its body did", type_="cut-off")
     problem = problem_of(error)
+    if isinstance(error, UnknownJob | UnknownTenant):  # what the address itself names is told by the endpoint
+        problem = problem._replace(status=_UNPROCESSABLE)
     if problem is UNEXPECTED:
         _logger.error("%s %r failed", request.method, request.url.path, exc_info=error)
     written = problem.to_json()

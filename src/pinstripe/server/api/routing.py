@@ -28,6 +28,8 @@ SAFE = frozenset({"GET", "HEAD"})
 
 _LOOKING = "pinstripe_changes_nothing"
 
+_REFUSING = "pinstripe_refuses"
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -64,6 +66,12 @@ class Route(APIRoute):
         return handle_strictly
 
 
+def refusing(endpoint: F) -> F:
+    """Mark an endpoint that only says that its method isn't the path's."""
+    setattr(endpoint, _REFUSING, True)
+    return endpoint
+
+
 def _keys(annotation: Any) -> Collection[str]:
     """Give the keys that a body may have, which is optional or not."""
     for one in (annotation, *getattr(annotation, "__args__", ())):
@@ -88,14 +96,15 @@ def _check_parameters(request: Request, known: Collection[str]) -> None:
         raise Misfit(problems[:20])
 
 
-def refuse_method(request: Request, *, without: Collection[str] = ()) -> ProblemJson:
-    """Answer with the methods that the path has in all of the application's routes, but for those `without` sense."""
+def refuse_method(request: Request) -> ProblemJson:
+    """Answer with the methods that the path has in all of the application's routes.
+
+    Those that are of this very path go before those of all paths like it.
+    """
     app: FastAPI = request.app
-    methods: set[str] = set()
-    for route in app.state.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    methods -= {*without}
+    found = [route for route in app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
+    found = [route for route in found if "{" not in route.path] or found
+    methods = {method for route in found if not hasattr(route.endpoint, _REFUSING) for method in route.methods}
     if "GET" in methods:
         methods.add("HEAD")
     return send(not_allowed(request, methods))

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import PlainTextResponse
 
-from pinstripe.errors import UnknownTenant
 from pinstripe.history import ExecutionPage
 from pinstripe.run import Execution as OneExecution
 from pinstripe.run import ExecutionStatus
 from pinstripe.run import Run as OneRun
 from pinstripe.server.access.confining import confined_run
 from pinstripe.server.access.identity import Access
-from pinstripe.server.access.require import require_tenant
+from pinstripe.server.access.require import Refused, require_tenant
 from pinstripe.server.api.answers import Json
 from pinstripe.server.api.asking import (
     Caller,
@@ -139,7 +138,7 @@ async def _find_run(context: WebContext, caller: Access, reference: str) -> OneR
 
 
 async def _find(context: WebContext, caller: Access, reference: str, tenant: str | None) -> OneExecution:
-    """Find an execution; raises `UnknownRun`, `UnknownTenant`, and `Refused` for a tenant that isn't theirs."""
+    """Find an execution; raises `UnknownRun`, and `Refused` for a tenant that isn't in it, or isn't theirs."""
     if caller.is_confined:
         require_tenant(caller, tenant)
     run = await _find_run(context, caller, reference)
@@ -150,7 +149,7 @@ async def _find(context: WebContext, caller: Access, reference: str, tenant: str
         message = f"run {run.id} of {run.job} is for tenants; expected `tenant` to be one of them"
         raise Misfit([FieldProblem("tenant", message)])
     message = f"run {run.id} of {run.job} has no tenant {tenant!r}"
-    raise UnknownTenant(message)
+    raise Refused(404, "Unknown tenant", message, type_="unknown-tenant")
 
 
 async def _theirs(

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from pinstripe.definition import BrokenJob
+from pinstripe.errors import UnknownJob
 from pinstripe.server.access.identity import Access
+from pinstripe.server.access.require import Refused
 from pinstripe.server.api.answers import Json
 from pinstripe.server.api.asking import Caller, Context, Page
 from pinstripe.server.api.document import JOBS, answers, page_of
@@ -19,9 +21,7 @@ from pinstripe.views.jobs import JobView, job_json, look_at_job, look_at_jobs
 router = APIRouter(prefix=VERSION, route_class=Route, tags=[JOBS])
 
 
-@router.get(
-    "/jobs", operation_id="listJobs", summary="List the jobs", response_model=page_of(Job), responses=answers(404)
-)
+@router.get("/jobs", operation_id="listJobs", summary="List the jobs", response_model=page_of(Job), responses=answers())
 async def list_jobs(context: Context, caller: Caller, paging: Page) -> Json:
     """List every job by name: what it does, when and for whom it runs, and why one can't be loaded."""
     of: dict[str, object] = {"list": "jobs"}
@@ -48,7 +48,11 @@ async def get_job(
     ],
 ) -> Json:
     """Tell what one job does, when and for whom it runs, and which arguments it takes."""
-    return Json(written(await look_at_job(context.project, name), caller))
+    try:
+        view = await look_at_job(context.project, name)
+    except UnknownJob as error:
+        raise Refused(404, "Unknown job", str(error), type_="unknown-job") from None
+    return Json(written(view, caller))
 
 
 def written(view: JobView, caller: Access) -> dict[str, Any]:

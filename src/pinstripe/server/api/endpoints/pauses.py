@@ -44,9 +44,7 @@ async def list_pauses(context: Context, caller: Caller, paging: Page) -> Json:
     return paging.answer(pauses_json([one for _, one in shown]), last, of)
 
 
-@router.post(
-    "/pauses", operation_id="pause", summary="Pause", response_model=Changed, responses=answers(403, 404, body=True)
-)
+@router.post("/pauses", operation_id="pause", summary="Pause", response_model=Changed, responses=answers(body=True))
 async def pause(context: Context, caller: Caller, body: NewPause) -> Json:
     """Let nothing more start of a job, for a tenant, of the job for the tenant, or at all.
 
@@ -58,7 +56,7 @@ async def pause(context: Context, caller: Caller, body: NewPause) -> Json:
     return Json({"job": scope.job, "tenant": scope.tenant, "changed": changed})
 
 
-@router.delete("/pauses", operation_id="resume", summary="Resume", response_model=Changed, responses=answers(403, 404))
+@router.delete("/pauses", operation_id="resume", summary="Resume", response_model=Changed, responses=answers(403))
 async def resume(
     context: Context,
     caller: Caller,

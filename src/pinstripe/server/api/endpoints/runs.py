@@ -23,6 +23,7 @@ from pinstripe.server.api.asking import (
     since_filter,
 )
 from pinstripe.server.api.document import RUNS, answers, page_of
+from pinstripe.server.api.models.fields import DURATION
 from pinstripe.server.api.models.runs import ListedRun, Run
 from pinstripe.server.api.routing import VERSION, Route
 
@@ -34,7 +35,7 @@ router = APIRouter(prefix=VERSION, route_class=Route, tags=[RUNS])
     operation_id="listRuns",
     summary="List the runs",
     response_model=page_of(ListedRun),
-    responses=answers(403, 404),
+    responses=answers(403),
 )
 async def list_runs(
     context: Context,
@@ -43,7 +44,10 @@ async def list_runs(
     job: JobFilter = None,
     tenant: TenantFilter = None,
     status: Annotated[RunStatus | None, Query(description="Only runs of this status.", examples=["failed"])] = None,
-    since: Annotated[str | None, Query(description="Only runs not older than that.", examples=["2h", "2d"])] = None,
+    since: Annotated[
+        str | None,
+        Query(description="Only runs not older than that.", examples=["2h", "2d"], json_schema_extra=DURATION),
+    ] = None,
 ) -> Json:
     """List runs, newest first: all filters that are given must hold.
 

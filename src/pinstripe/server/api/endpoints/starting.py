@@ -14,11 +14,11 @@ from pinstripe.server.access.require import Refused, actor_of, require_all, requ
 from pinstripe.server.api.answers import Json
 from pinstripe.server.api.asking import Caller, Context, Reference
 from pinstripe.server.api.document import RUNS, answers
-from pinstripe.server.api.models.runs import A_QUEUED_RUN, Run
+from pinstripe.server.api.models.runs import Run
 from pinstripe.server.api.models.starting import MAX_TENANTS, NewPreview, NewRetry, NewRun, Preview
 from pinstripe.server.api.replays import start
 from pinstripe.server.api.requests import read_request, read_terms
-from pinstripe.server.api.routing import VERSION, Route, changing_nothing, refuse_method
+from pinstripe.server.api.routing import VERSION, Route, changing_nothing, refuse_method, refusing
 from pinstripe.server.context import WebContext
 from pinstripe.views.preview import preview_json
 
@@ -31,10 +31,7 @@ _REPLAYED = {
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
-_QUEUED = {
-    "content": {"application/json": {"example": A_QUEUED_RUN}},
-    "description": "The run, written down for workers.",
-}
+_QUEUED = {"description": "The run, written down for workers."}
 
 
 @router.post(
@@ -43,7 +40,7 @@ _QUEUED = {
     summary="Start a run",
     status_code=202,
     response_model=Run,
-    responses={**answers(404, body=True), 202: {**_QUEUED, "headers": {**_WHERE, **_REPLAYED}}},
+    responses={**answers(body=True), 202: {**_QUEUED, "headers": {**_WHERE, **_REPLAYED}}},
 )
 async def start_run(
     request: Request,
@@ -78,7 +75,7 @@ async def start_run(
     operation_id="previewRun",
     summary="Preview a run",
     response_model=Preview,
-    responses=answers(404, body=True),
+    responses=answers(body=True),
 )
 @changing_nothing
 async def preview_run(context: Context, caller: Caller, body: NewPreview) -> Json:
@@ -88,9 +85,10 @@ async def preview_run(context: Context, caller: Caller, body: NewPreview) -> Jso
 
 
 @router.get("/runs/preview", include_in_schema=False)
+@refusing
 async def no_such_run(request: Request) -> Json:
     """Tell that this is no run's address, though it looks like one's."""
-    return refuse_method(request, without={"GET"})
+    return refuse_method(request)
 
 
 @router.post(

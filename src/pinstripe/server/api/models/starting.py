@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from pinstripe.priority import Priority
-from pinstripe.server.api.models.fields import A_MOMENT, Given, JobName, Json, TenantId, Told
+from pinstripe.server.api.models.fields import A_MOMENT, DURATION, Given, JobName, Json, TenantId, Told
 
 MAX_TENANTS = 1_000
 """How many tenants a preview lists."""
@@ -69,7 +69,12 @@ class NewRun(NewPreview):
         ),
     ] = None
     delay: Annotated[
-        str | None, Field(description='Start it so late: `"30s"`, `"5m"`, `"1h30m"`, `"7d"`.', examples=["5m"])
+        str | None,
+        Field(
+            description='Start it so late: `"30s"`, `"5m"`, `"1h30m"`, `"7d"`.',
+            examples=["5m"],
+            json_schema_extra=dict[str, JsonValue](DURATION),
+        ),
     ] = None
     priority: Annotated[
         str | None,
