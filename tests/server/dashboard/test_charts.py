@@ -140,4 +140,5 @@ def test_a_heat_map_tells_each_state_by_a_sign_and_a_word() -> None:
     cell = drawn.one("a", class_="heat-failed")
     assert cell.attributes["href"] == "/_pinstripe/runs/0199-00000001/execution?tenant=%3Cacme%3E"
     assert "there are more tenants" in drawn.one("caption").text
+    assert "cancelled" in drawn.one("p", class_="heat-legend").text
     assert heat(HeatMap([], [], more=False)) == ""

@@ -103,7 +103,7 @@ def outcomes(points: Sequence[RunPoint]) -> Markup:
 
     Below them hangs how long executions took: a dark bar to the median, a light one to the 95th percentile.
     """
-    width = max(len(points), 12)
+    width = max(len(points), 20)
     start = width - len(points)
     longest = max((point.durations.p95 for point in points if point.durations), default=0)
     columns = [_outcome(point, start + place) for place, point in enumerate(points)]
@@ -166,11 +166,11 @@ def _bar(parts: Sequence[Part], total: int, words: str) -> Markup:
     return _svg("0 0 1000 10", words, [Markup('<rect class="track" width="1000" height="10"/>'), *drawn], kind="bar")
 
 
-def _widths(numbers: Sequence[int], total: int) -> list[float]:
+def _widths(numbers: Sequence[int], total: int, *, least: int = _LEAST) -> list[float]:
     """Share a thousand between numbers, each getting at least so much that it is seen."""
     if not numbers:
         return []
-    wanted = [max(number / max(total, 1) * 1000, _LEAST) for number in numbers]
+    wanted = [max(number / max(total, 1) * 1000, least) for number in numbers]
     return [width * min(1000 / sum(wanted), 1) for width in wanted]
 
 
@@ -200,7 +200,7 @@ def _minute(found: Mapping[str, int], place: int, at: int, height: int, depth: i
 def _outcome(point: RunPoint, place: int) -> Markup:
     counts = point.run.executions
     numbers = [Part(name, getattr(counts, name)) for name in ORDER if getattr(counts, name)]
-    tall = [width * 0.06 for width in _widths([part.number for part in numbers], counts.total)]
+    tall = [width * 0.06 for width in _widths([part.number for part in numbers], counts.total, least=50)]
     drawn, y = [], 62.0
     for part, height in zip(numbers, tall, strict=True):
         y -= height

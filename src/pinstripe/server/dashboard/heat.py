@@ -41,11 +41,12 @@ def heat(found: HeatMap) -> Markup:
     )
     more = "; there are more tenants, with fewer failures" if found.more else ""
     return Markup(
+        '<p class="heat-legend small dim">{}</p>'
         '<div class="heat-box" tabindex="0" role="region" aria-label="Tenants by runs"><table class="heat">'
-        "<caption>{}{}. {}</caption>"
+        '<caption class="hidden">{}{}</caption>'
         '<thead><tr><th scope="col">Tenant</th>{}<th scope="col" class="num">Failed</th></tr></thead>'
-        "<tbody>{}</tbody></table></div>"
-    ).format(span, more, _legend(), heads, rows)
+        '<tbody>{}</tbody></table></div><p class="small dim">{}{}</p>'
+    ).format(_legend(), span, more, heads, rows, span, more)
 
 
 def _row(row: HeatRow, runs: list[Run]) -> Markup:
@@ -69,7 +70,7 @@ def _sign(state: object) -> Markup:
 
 
 def _legend() -> Markup:
-    return Markup(", ").join(
+    return Markup("").join(
         Markup('<span class="nowrap"><span class="heat-cell heat-{0}" aria-hidden="true">{1}</span> {0}</span>').format(
             name, sign
         )

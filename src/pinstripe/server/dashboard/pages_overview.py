@@ -17,6 +17,8 @@ from pinstripe.server.dashboard.rendering import render
 from pinstripe.views.pauses import scope_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pinstripe.queue import Pause, RunningExecution
     from pinstripe.server.context import WebContext
     from pinstripe.views.status import Seen
+    from pinstripe.views.timeline import ComingFire
 
 HOURS = 24
 """How far ahead fires are shown."""
@@ -59,7 +62,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             fires=fires,
             hours=HOURS,
             each=EACH,
-            listed=LISTED,
+            soon=_soon(fires),
             working=_working(view.seen),
             lacking_jobs=sorted({*view.seen.status.lacking, *view.seen.status.lacking_runs})[:LACKING],
             pause_fields=pause_fields,
@@ -76,6 +79,14 @@ def pause_fields(pause: Pause) -> dict[str, str]:
     """Give the fields of the form that ends a pause, on the first page."""
     named = {name: value for name, value in (("job", pause.job), ("tenant", pause.tenant)) if value is not None}
     return {**(named or {"all": "1"}), "next": url("/")}
+
+
+def _soon(fires: Sequence[ComingFire]) -> list[ComingFire]:
+    """Give the next fires, of each schedule the first."""
+    first: dict[tuple[str, str], ComingFire] = {}
+    for fire in fires:
+        first.setdefault((fire.job, fire.key), fire)
+    return list(first.values())[:LISTED]
 
 
 def _working(seen: Seen) -> list[RunningExecution]:
