@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-
 from benchmarks import fuzz_api
 
 if TYPE_CHECKING:

@@ -43,7 +43,6 @@ def schema_of(definition: Definition) -> dict[str, Any] | None:
 @lru_cache(maxsize=1024)
 def _schema_of(key: _Identity) -> dict[str, Any] | None:
     definition = key.definition
-    redacted = frozenset(getattr(definition.job_class, "redact", ()))
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
     more: dict[str, Any] | bool = False
@@ -56,7 +55,7 @@ def _schema_of(key: _Identity) -> dict[str, Any] | None:
         if parameter.kind is _MORE_NAMES:
             more = schema
             continue
-        properties[name] = _of_parameter(parameter, schema, is_redacted=name in redacted)
+        properties[name] = _of_parameter(parameter, schema, is_redacted=name in definition.redact)
         if parameter.default is parameter.empty and parameter.kind is not _MORE_POSITIONS:
             required.append(name)
     written = {"type": "object", "properties": properties, "required": required, "additionalProperties": more}

@@ -70,6 +70,6 @@ def written(view: JobView, caller: Access) -> dict[str, Any]:
         "retries": found.retry.times,
         "limits": None if limits is None else {"total": limits.total, "per_tenant": limits.per_tenant},
         "priority": None if found.priority is None else str(found.priority),
-        "redact": [*getattr(found.job_class, "redact", ())],
+        "redact": sorted(found.redact),
         "parameters": schema_of(found),
     }
