@@ -40,6 +40,18 @@ async def test_the_application_that_is_served(project_folder: ProjectFolder) -> 
     assert await found(project_folder) == []
 
 
+async def test_a_login_of_one_s_own(project_folder: ProjectFolder) -> None:
+    project_folder.configure("server.access = 'login:who'")
+    ((where, reason),) = await found(project_folder)
+    assert (where, reason.partition(":")[0]) == ("setting server.access", "login can't be imported")
+    project_folder.file("login.py", "async def how(request):\n    ...\n\n\nraise OSError('gone')\n")
+    ((where, reason),) = await found(project_folder)
+    assert (where, "OSError: gone" in reason) == ("login.py:5", True)
+    project_folder.file("login.py", "async def how(request):\n    ...\n")
+    ((where, reason),) = await found(project_folder)
+    assert (where, reason) == ("setting server.access", "login has no attribute 'who'; the nearest is how")
+
+
 async def test_a_setup_that_fails(project_folder: ProjectFolder) -> None:
     project_folder.configure("setup = 'boot:setup'")
     project_folder.file("boot.py", "def setup():\n    raise OSError('gone')\n")

@@ -81,16 +81,22 @@ async def _of_project(project: Project) -> AsyncIterator[Problem]:
 
 
 def _of_application(project: Project) -> Iterator[Problem]:
-    """Import the web application, as start-server does."""
+    """Import the web application, and what tells who may see the dashboard, as start-server does."""
+    from pinstripe.server.access.own_login import load_own_login
     from pinstripe.server.application import load_application
 
-    if project.settings.app is not None:
-        try:
-            load_application(project.settings.app)
-        except ConfigurationError as error:
-            where = _place(error.path, error.line)
-            reason = error.reason if where else error.reason.removeprefix("setting `app`: ")
-            yield Problem(where or "setting app", reason)
+    settings = project.settings
+    for setting, target, load in (
+        ("app", settings.app, load_application),
+        ("server.access", settings.server.access, load_own_login),
+    ):
+        if target is not None:
+            try:
+                load(target)
+            except ConfigurationError as error:
+                where = _place(error.path, error.line)
+                reason = error.reason if where else error.reason.removeprefix(f"setting `{setting}`: ")
+                yield Problem(where or f"setting {setting}", reason)
 
 
 def ignored_by_git(*folders: Path) -> Iterator[Problem]:

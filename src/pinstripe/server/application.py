@@ -29,18 +29,13 @@ def load_application(target: str) -> ASGI:
     The project's folder must be on `sys.path`, and its `setup` called. Raises `ConfigurationError` where it can't be
     imported, with file and line, or is neither ASGI (version 3) nor WSGI.
     """
-    module, _, _ = target.partition(":")
-    file = _file_of(module)
-    if file is not None:
-        import_file(file, module, _wrong)
-    try:
-        found = import_reference(target)
-    except ConfigurationError as error:
-        raise _wrong(error.reason) from error
+    found = import_named(target, "app")
     try:
         interface = interface_of(found)
     except ValueError as error:
-        raise _wrong(f"expected {target} to be an ASGI or a WSGI application, got {error}") from None
+        raise ConfigurationError(
+            f"setting `app`: expected {target} to be an ASGI or a WSGI application, got {error}"
+        ) from None
     application: ASGI = found
     if interface == "wsgi":
         from a2wsgi import WSGIMiddleware
@@ -50,6 +45,25 @@ def load_application(target: str) -> ASGI:
     return application
 
 
+def import_named(target: str, setting: str) -> Any:
+    """Import what a `setting` names as `"module:attribute"`.
+
+    Raises `ConfigurationError` with the setting, and with file and line where something is wrong in the module itself.
+    """
+
+    def wrong(reason: str, *, path: Path | None = None, line: int | None = None) -> ConfigurationError:
+        return ConfigurationError(f"setting `{setting}`: {reason}", path=path, line=line)
+
+    module, _, _ = target.partition(":")
+    file = _file_of(module)
+    if file is not None:
+        import_file(file, module, wrong)
+    try:
+        return import_reference(target)
+    except ConfigurationError as error:
+        raise wrong(error.reason) from error
+
+
 def _file_of(module: str) -> Path | None:
     """Find the file of a module, so that what is wrong in it is told by its line; None where it has none."""
     try:
@@ -57,7 +71,3 @@ def _file_of(module: str) -> Path | None:
     except Exception:  # noqa: BLE001 - a package above it can't be imported, which importing it will tell
         return None
     return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
-
-
-def _wrong(reason: str, *, path: Path | None = None, line: int | None = None) -> ConfigurationError:
-    return ConfigurationError(f"setting `app`: {reason}", path=path, line=line)

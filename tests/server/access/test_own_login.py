@@ -179,7 +179,7 @@ async def test_a_page_elsewhere_does_not_use_the_application_s_cookie_by_the_api
         ("", "has no attribute 'who'"),
         ("who = 7", "to be a function, got 7"),
         ("class who: pass", "to be a function, got <class"),
-        ("raise ValueError('not today')", "can't be imported: ValueError: not today"),
+        ("raise ValueError('not today')", "ValueError: not today"),
     ],
 )
 def test_what_is_no_function_is_told_at_the_start(

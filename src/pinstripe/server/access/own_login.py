@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pinstripe.errors import ConfigurationError
-from pinstripe.references import import_reference
 from pinstripe.server.access.identity import Access, Role
+from pinstripe.server.application import import_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +47,7 @@ class OwnLogin:
 
 def load_own_login(target: str) -> OwnLogin:
     """Import the function; raises `ConfigurationError` where that can't be done, or it can't be called."""
-    try:
-        found = import_reference(target)
-    except ConfigurationError as error:
-        message = f"setting `server.access`: {error.reason}"
-        raise ConfigurationError(message) from error
+    found = import_named(target, "server.access")
     if not callable(found) or inspect.isclass(found):
         message = f"setting `server.access`: expected {target} to be a function, got {found!r}"
         raise ConfigurationError(message)
