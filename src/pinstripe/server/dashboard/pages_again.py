@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from pinstripe.actor import Door
 from pinstripe.ledger import NO_TENANT
-from pinstripe.retrying import retryable_pages
+from pinstripe.retrying import ONLY, SKIPPED_TOO, retryable_pages
 from pinstripe.server.access.confining import confined_run
 from pinstripe.server.access.forms import checked_form
 from pinstripe.server.access.identity import access_of
@@ -70,14 +70,17 @@ def routes(context: WebContext) -> list[BaseRoute]:
         tenants = chosen.tenants
         if tenants is not None and run.finished:
             tenants = (await _eligible(context, run, chosen)).tenants
+        same = None if access.is_confined else await _same_retry(context, run, tenants, skipped=chosen.skipped)
+        if same is not None:
+            return RedirectResponse(url(f"/runs/{same.id}"), 303)
         retried = await context.project.enqueue_retry(
             run.id, skipped=chosen.skipped, tenants=tenants, actor=actor_of(access, Door.DASHBOARD)
         )
-        if retried is None:  # somebody was quicker, perhaps by a second click
-            open_ = [one for one in await retries_of(context, run) if not one.finished]
-            if open_ and not access.is_confined:
-                return RedirectResponse(url(f"/runs/{open_[0].id}"), 303)
-            return await _ask(context, request, run, chosen)
+        if retried is None:  # somebody was quicker
+            open_ = [] if access.is_confined else [one for one in await retries_of(context, run) if not one.finished]
+            if not open_:
+                return await _ask(context, request, run, chosen)
+            retried = open_[0]
         return RedirectResponse(url(f"/runs/{retried.id}"), 303)
 
     async def cancel(request: Request) -> Response:
@@ -122,6 +125,16 @@ def _chosen(form: Form, access: Access) -> Chosen:
         tenants = None if access.tenants is None else sorted(access.tenants)
     require_tenants(access, tenants)
     return Chosen(tenants, skipped)
+
+
+async def _same_retry(context: WebContext, run: Run, tenants: list[str] | None, *, skipped: bool) -> Run | None:
+    """Give a retry of a run for the same tenants that isn't selected yet, as where a button is pressed twice."""
+    for one in await retries_of(context, run):
+        if one.selecting and not one.finished:
+            selection = (await context.project.ledger.selected_by(one.id)).selection
+            if selection.get(ONLY) == tenants and bool(selection.get(SKIPPED_TOO)) == skipped:
+                return one
+    return None
 
 
 async def _ask(context: WebContext, request: Request, run: Run, chosen: Chosen) -> Response:

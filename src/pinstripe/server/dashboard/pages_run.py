@@ -50,7 +50,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             request,
             "run.html",
             **values,
-            may_retry=access.may_operate and found.finished and view.is_retryable,
+            may_retry=access.may_operate and found.finished,
             may_cancel=access.may_operate and not found.finished and not access.is_confined,
             started_before="before" in request.query_params,
         )
