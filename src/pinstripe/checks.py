@@ -82,21 +82,26 @@ async def _of_project(project: Project) -> AsyncIterator[Problem]:
 
 def _of_application(project: Project) -> Iterator[Problem]:
     """Import the web application, and what tells who may see the dashboard, as start-server does."""
-    from pinstripe.server.access.own_login import load_own_login
-    from pinstripe.server.application import load_application
-
     settings = project.settings
-    for setting, target, load in (
-        ("app", settings.app, load_application),
-        ("server.access", settings.server.access, load_own_login),
-    ):
+    for setting, target in (("app", settings.app), ("server.access", settings.server.access)):
         if target is not None:
             try:
-                load(target)
+                _load(setting, target)
             except ConfigurationError as error:
                 where = _place(error.path, error.line)
                 reason = error.reason if where else error.reason.removeprefix(f"setting `{setting}`: ")
                 yield Problem(where or f"setting {setting}", reason)
+
+
+def _load(setting: str, target: str) -> None:
+    if setting == "app":
+        from pinstripe.server.application import load_application
+
+        load_application(target)
+    else:
+        from pinstripe.server.access.own_login import load_own_login
+
+        load_own_login(target)
 
 
 def ignored_by_git(*folders: Path) -> Iterator[Problem]:
