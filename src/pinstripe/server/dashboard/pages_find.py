@@ -13,14 +13,16 @@ from pinstripe.names import normalise_job_name
 from pinstripe.server.access.confining import confined_run
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.dashboard.asking import asked_exactly
+from pinstripe.server.dashboard.known_jobs import KnownJobs
 from pinstripe.server.dashboard.links import url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from pinstripe.project import Project
     from pinstripe.server.access.identity import Access
     from pinstripe.server.context import WebContext
 
@@ -30,6 +32,7 @@ _RUN = re.compile(r"last|[0-9a-f-]{6,36}", re.IGNORECASE)
 
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the route of the search."""
+    jobs = KnownJobs(context.project)
 
     async def find(request: Request) -> Response:
         text = asked_exactly(request, "q")
@@ -37,7 +40,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             return RedirectResponse(url("/runs"), 303)
         access = access_of(request)
         return RedirectResponse(
-            await _run(context, text.strip(), access) or _job(context.project, text) or url("/tenant", id=text), 303
+            await _run(context, text.strip(), access) or _job(jobs.names(), text) or url("/tenant", id=text), 303
         )
 
     return [Route("/find", find, methods=["GET"])]
@@ -54,9 +57,8 @@ async def _run(context: WebContext, text: str, access: Access) -> str | None:
         return None
 
 
-def _job(project: Project, text: str) -> str | None:
+def _job(names: Sequence[str], text: str) -> str | None:
     """Give the page of the job with that name, or of the jobs that have it in theirs, where no tenant is meant."""
-    names = project.registry.names()
     try:
         name = normalise_job_name(text)
     except ValueError:

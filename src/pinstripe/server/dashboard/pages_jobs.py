@@ -13,6 +13,7 @@ from pinstripe.errors import InvalidJob, UnknownJob
 from pinstripe.server.access.confining import confined_runs
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.dashboard.asking import asked_text
+from pinstripe.server.dashboard.known_jobs import KnownJobs
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.views.jobs import look_at_jobs
@@ -38,11 +39,11 @@ LIMIT = 50
 
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the route of the list."""
-    project = context.project
+    project, jobs = context.project, KnownJobs(context.project)
 
     async def page(request: Request) -> Response:
         access, search, after = access_of(request), asked_text(request, "search"), asked_text(request, "after")
-        names = project.registry.names()
+        names = jobs.names()
         shown = matching(names, search)
         place = 0 if after is None else bisect_right(shown, after)
         found = load(project, shown[place : place + LIMIT])

@@ -12,6 +12,7 @@ from pinstripe.clock import to_datetime
 from pinstripe.overdue import MOST
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.dashboard import overview
+from pinstripe.server.dashboard.known_jobs import KnownJobs
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.views.pauses import scope_of
@@ -46,7 +47,7 @@ LACKING = 10
 
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the route of the first page."""
-    project = context.project
+    project, jobs = context.project, KnownJobs(context.project)
 
     async def page(request: Request) -> Response:
         if access_of(request).is_confined:  # there is nothing here that is of some tenants only
@@ -66,7 +67,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             working=_working(view.seen),
             lacking_jobs=sorted({*view.seen.status.lacking, *view.seen.status.lacking_runs})[:LACKING],
             pause_fields=pause_fields,
-            has_jobs=bool(project.job_names() or project.registry.names()),
+            has_jobs=bool(jobs.names()),
             scope_of=scope_of,
             most_overdue=MOST,
             limits=overview,

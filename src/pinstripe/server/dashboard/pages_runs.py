@@ -15,6 +15,7 @@ from pinstripe.server.access.confining import confined_runs
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_tenant
 from pinstripe.server.dashboard.asking import MOST_NAMES, asked_exactly, asked_number, asked_text
+from pinstripe.server.dashboard.known_jobs import KnownJobs
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
 
@@ -41,7 +42,7 @@ class Asked(NamedTuple):
 
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the route of the list."""
-    project = context.project
+    project, jobs = context.project, KnownJobs(context.project)
 
     async def page(request: Request) -> Response:
         access = access_of(request)
@@ -60,7 +61,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         else:
             found = await context.history.runs(only, before=before)
             runs, following = await confined_runs(context.history, found.runs, access), found.next
-        names = project.registry.names()
+        names = jobs.names()
         return render(
             request,
             "runs.html",

@@ -10,6 +10,7 @@ from pinstripe.names import normalise_job_name
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_all
 from pinstripe.server.dashboard.asking import MOST_NAMES, asked_exactly, asked_text
+from pinstripe.server.dashboard.known_jobs import KnownJobs
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.views.text import arguments_of
@@ -28,6 +29,7 @@ LIMIT = 50
 
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the route of the list."""
+    jobs = KnownJobs(context.project)
 
     async def page(request: Request) -> Response:
         require_all(access_of(request))
@@ -38,7 +40,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             found = await context.timeline.schedule_rows(LIMIT, after, job=name)
         except ValueError as error:
             found, trouble = SchedulePage([], None, 0), str(error)
-        names = context.project.registry.names()
+        names = jobs.names()
         return render(
             request,
             "schedules.html",
