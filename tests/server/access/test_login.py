@@ -82,6 +82,9 @@ async def test_who_has_a_token_is_let_in_to_where_they_wanted(project_folder: Pr
             r"pinstripe_session_3000=[\w-]+\.[\w-]+; Path=/_pinstripe; Max-Age=43200; HttpOnly; SameSite=Strict", cookie
         )
         assert (await browser.get(HOME)).status_code == 200
+        for path in ("/_pinstripe", "/_pinstripe/api"):
+            place = await browser.get(path)
+            assert (place.status_code, place.headers["location"]) == (308, f"{path}/")
         again = await browser.get(f"{LOGIN}?next=/_pinstripe/jobs")
         assert (again.status_code, again.headers["location"]) == (303, "/_pinstripe/jobs")
         assert await browser.audit() == [(Actor(Door.DASHBOARD, "token"), "by a token", "logged in")]
