@@ -154,6 +154,10 @@ class History(Protocol):
         """Give the next `only.limit` runs `before` a page's `next`, without failures."""
         ...
 
+    async def count_running(self, limit: int) -> int:
+        """Count the runs that have begun and not ended, up to `limit`."""
+        ...
+
     async def executions(
         self,
         run: str,

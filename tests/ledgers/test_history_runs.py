@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pinstripe.history import HeatMap
 from pinstripe.ledger import RunFilter
 from pinstripe.run import RunStatus
-from tests.ledgers.moves import CANCELLED, FAILED, SUCCEEDED, carry_out, new_run, select
+from tests.ledgers.moves import CANCELLED, FAILED, SUCCEEDED, carry_out, new_run, select, start
 
 if TYPE_CHECKING:
     from pinstripe.history import History
@@ -178,3 +178,12 @@ async def check_tenant(history: History, tenant: str, made: list[tuple[Kind, Run
         for kind, run in made
         if tenant in kind.outcomes and job in {None, kind.job} and wanted in {None, kind.outcomes[tenant]}
     ]
+
+
+async def test_what_goes_on_is_counted_up_to_a_limit(ledger: Ledger) -> None:
+    assert await ledger.history.count_running(10) == 0
+    for _ in range(3):
+        run = await select(ledger, ["a"])
+        await start(ledger, run.id, "a")
+    assert await ledger.history.count_running(10) == 3
+    assert await ledger.history.count_running(2) == 2

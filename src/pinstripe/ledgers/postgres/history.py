@@ -45,6 +45,11 @@ class PostgresHistory:
         only = only._replace(job=writable(only.job), tenant=writable(only.tenant))
         return await self._store.read(lambda tx: list_page(tx, only, LAST_NUMBER if before is None else before))
 
+    async def count_running(self, limit: int) -> int:
+        """Count the runs that have begun and not ended, up to `limit`."""
+        rows = await self._rows("count_running", limit)
+        return int(rows[0][0]) if rows else 0
+
     async def executions(
         self,
         run: str,

@@ -44,6 +44,11 @@ class SQLiteHistory:
             return RunPage([], None)
         return self._store.read(lambda tx: list_page(tx, only, LAST_NUMBER if before is None else before))
 
+    async def count_running(self, limit: int) -> int:
+        """Count the runs that have begun and not ended, up to `limit`."""
+        rows = self._store.rows("count_running", {"limit": limit})
+        return int(rows[0][0]) if rows else 0
+
     async def executions(
         self,
         run: str,

@@ -11,6 +11,9 @@ order by minute, job, status
 -- name: totals
 select minute, job, status, executions, duration from pinstripe.tallies where minute = 0 order by job, status
 
+-- name: count_running
+select count(*) from (select from pinstripe.runs where state = 'running' limit $1) as running
+
 -- name: begin_audit
 insert into pinstripe.audit(at, door, name, action, job, tenant, run, detail, outcome)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id

@@ -11,6 +11,9 @@ order by minute, job, status
 -- name: totals
 select minute, job, status, executions, duration from tallies where minute = 0 order by job, status
 
+-- name: count_running
+select count(*) from (select 1 from runs where state = 'running' limit :limit)
+
 -- name: begin_audit
 insert into audit(at, door, name, action, job, tenant, run, detail, outcome)
 values (:at, :door, :name, :action, :job, :tenant, :run, :detail, :outcome) returning id
