@@ -11,6 +11,7 @@ import pytest
 import pinstripe.server
 from pinstripe.server import problems
 from pinstripe.server.api.document import PROBLEM_TYPES
+from tests.code_blocks import ROOT
 
 if TYPE_CHECKING:
     from tests.server.api.conftest import Api
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SOURCE = Path(pinstripe.server.__file__).parent
+REFERENCE = ROOT / "docs" / "reference" / "http-api.md"
 
 
 async def document(api: Api) -> Any:
@@ -73,6 +75,24 @@ def test_every_type_of_problem_is_described() -> None:
         raised |= set(re.findall(r'type_="([\w-]+)"', path.read_text(encoding="utf-8")))
     assert raised | {"not-found", "method-not-allowed", "unexpected", "forbidden"} == set(PROBLEM_TYPES)
     assert known == {type_: PROBLEM_TYPES[type_][0] for type_ in known}
+
+
+async def test_the_reference_leaves_nothing_out(api: Api) -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    told = await document(api)
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            _, heading, section = text.partition(f"### `{method.upper()} {path}`\n")
+            assert heading, (method, path)
+            section = section.partition("\n### ")[0]
+            for one in operation.get("parameters", ()):
+                if one["in"] == "query" and one["name"] not in {"limit", "cursor"}:
+                    assert f"`{one['name']}`" in section or f"`{one['name']}=" in section, (path, one["name"])
+    for shape in ("NewRun", "NewRetry"):
+        for key in told["components"]["schemas"][shape]["properties"]:
+            assert f"| `{key}` |" in text or f"| `{key}`, `" in text or f", `{key}` |" in text, key
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+)(?:, 422)? \|", text, re.MULTILINE)
+    assert {type_: int(status) for type_, status in rows} == {type_: told for type_, (told, _) in PROBLEM_TYPES.items()}
 
 
 async def test_the_document_is_a_page_without_scripts_of_others(api: Api) -> None:
