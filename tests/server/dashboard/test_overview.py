@@ -134,3 +134,16 @@ async def test_a_project_without_jobs_is_told_how_to_make_one(
         page = await dashboard.page("/")
         assert "There are no jobs yet" in page.text
         assert "pinstripe generate-background-job NAME" in page.text
+
+
+async def test_who_watches_shares_what_was_read(dashboard: Dashboard) -> None:
+    class Broken(Tidy):
+        async def run(self) -> None:
+            raise ValueError("broken")
+
+    await dashboard.ask("/", x_pinstripe_live="1")
+    await dashboard.ran(job=Broken)
+    before = (await dashboard.ask("/", x_pinstripe_live="1")).text
+    now = (await dashboard.ask("/")).text
+    assert ("ValueError: broken" in before, "ValueError: broken" in now) == (False, True)
+    assert "ValueError: broken" in (await dashboard.ask("/", x_pinstripe_live="1")).text

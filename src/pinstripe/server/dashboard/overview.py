@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.clock import to_microseconds
@@ -41,6 +42,9 @@ SHOWN_TENANTS = 5
 
 OVERDUE = 8
 """How much is shown of what should have run."""
+
+FRESH = 2.0
+"""Seconds for which what was read is what who watches is shown."""
 
 MINUTES = 60
 """Of how many minutes it is shown what was finished."""
@@ -82,6 +86,31 @@ class Overview(NamedTuple):
     held_total: int
     has_worker: bool
     waiting: int
+
+
+class Watched:
+    """What the first page shows to all who watch it: read once for all of them, and not more often than it need be."""
+
+    def __init__(self, project: Project) -> None:
+        """Take the open project; nothing is read yet."""
+        self._project = project
+        self._lock = asyncio.Lock()
+        self._read: tuple[float, Overview] | None = None
+
+    async def look(self) -> Overview:
+        """Give what was read in the last seconds, or read it."""
+        async with self._lock:
+            now = self._project.clock.monotonic()
+            if self._read is not None and self._read[0] <= now < self._read[0] + FRESH:
+                return self._read[1]
+            return await self.look_now()
+
+    async def look_now(self) -> Overview:
+        """Read it."""
+        now = self._project.clock.monotonic()
+        found = await look_over(self._project)
+        self._read = now, found
+        return found
 
 
 async def look_over(project: Project) -> Overview:

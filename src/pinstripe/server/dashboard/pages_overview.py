@@ -48,11 +48,13 @@ LACKING = 10
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the route of the first page."""
     project, jobs = context.project, KnownJobs(context.project)
+    watched = overview.Watched(project)
 
     async def page(request: Request) -> Response:
         if access_of(request).is_confined:  # there is nothing here that is of some tenants only
             return RedirectResponse(url("/runs"), 303)
-        view = await overview.look_over(project)
+        # Who looks on may see what another one has just been shown; who comes, or has done something, what is now.
+        view = await (watched.look() if "x-pinstripe-live" in request.headers else watched.look_now())
         fires = await context.timeline.next_fires(FIRES, timedelta(hours=HOURS), each=EACH)
         return render(
             request,

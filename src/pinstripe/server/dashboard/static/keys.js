@@ -1,4 +1,6 @@
-// Keys: `/` goes to the search, `g` and a letter to a part of the dashboard, `?` shows them all.
+// Keys: `/` goes to the search, `g` and a letter to a part of the dashboard, `?` shows them all. They can be turned off,
+// for those who speak to their browser.
+const OFF = "pinstripe.keys-off";
 let before = "";
 let timer = 0;
 let help = null;
@@ -17,6 +19,25 @@ function row(keys, words) {
   return [term, text];
 }
 
+function areOff() {
+  try {
+    return localStorage.getItem(OFF) === "1";
+  } catch {
+    return false; // it may not be kept here
+  }
+}
+
+function turn(button) {
+  const off = !areOff();
+  try {
+    if (off) localStorage.setItem(OFF, "1");
+    else localStorage.removeItem(OFF);
+  } catch {
+    return;
+  }
+  button.textContent = off ? "Turn them on" : "Turn them off";
+}
+
 function showHelp() {
   if (!help) {
     help = document.createElement("dialog");
@@ -31,9 +52,15 @@ function showHelp() {
     for (const place of places) list.append(...row(["g", place.dataset.key], place.textContent.trim()));
     const form = document.createElement("form");
     form.method = "dialog";
+    form.className = "ask-buttons";
+    const toggle = document.createElement("button");
+    toggle.type = "button";
+    toggle.className = "quiet";
+    toggle.textContent = areOff() ? "Turn them on" : "Turn them off";
+    toggle.addEventListener("click", () => turn(toggle));
     const close = document.createElement("button");
     close.textContent = "Close";
-    form.append(close);
+    form.append(toggle, close);
     help.append(title, list, form);
     document.body.append(help);
   }
@@ -50,7 +77,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && event.target.matches("[data-search]")) event.target.blur();
     return;
   }
-  if (document.querySelector("dialog[open]")) return;
+  if (areOff() || document.querySelector("dialog[open]")) return;
   const last = before;
   before = "";
   clearTimeout(timer);

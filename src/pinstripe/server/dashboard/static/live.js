@@ -65,11 +65,15 @@ function tell(words) {
 async function refresh() {
   clearTimeout(timer);
   if (document.hidden || asking) return;
+  if (document.querySelector("dialog[open]")) { // what is asked about stays as it is
+    timer = setTimeout(refresh, EVERY);
+    return;
+  }
   asking = new AbortController();
   const limit = setTimeout(() => asking?.abort(), 20_000);
   try {
     const answer = await fetch(location.href, {
-      headers: { Accept: "text/html" }, cache: "no-store", redirect: "error", signal: asking.signal,
+      headers: { Accept: "text/html", "X-Pinstripe-Live": "1" }, cache: "no-store", redirect: "error", signal: asking.signal,
     });
     if (answer.status === 401) { // the session is over: the page leads to the login, and back
       location.reload();
