@@ -56,6 +56,19 @@ async def test_who_is_confined_sees_their_own_part_of_a_run(api: Api) -> None:
     assert (await api.ask("GET", f"/v1/runs/{run.id}/execution", token="acme")).status_code == 403
 
 
+async def test_the_last_run_is_the_last_of_their_own(api: Api) -> None:
+    none = await api.ask("GET", "/v1/runs/last", token="acme")
+    assert none.json()["detail"] == "there is no run 'last' with any of the tenants that 'acme' is confined to"
+    theirs = await api.ran("acme")
+    other = await api.ran(tenants=["birch"])
+    assert (await api.get("/v1/runs/last", "acme"))["id"] == theirs.id
+    assert (await api.get("/v1/runs/last", "looker"))["id"] == other.id
+    for reference in (other.id, other.id[-12:], other.id[:3], "ffffffffffff"):
+        answer = await api.ask("GET", f"/v1/runs/{reference}", token="acme")
+        assert answer.status_code == 404
+        assert answer.json()["detail"].startswith(f"there is no run {reference!r} with any")
+
+
 async def test_a_page_of_several_own_tenants_goes_on(api: Api) -> None:
     api.shop.tenants([{"id": "acme inc"}, {"id": "birch"}, {"id": "cedar"}])
     await api.ran("birch")

@@ -33,8 +33,6 @@ async def start(project: Project, request: Request, terms: Terms, actor: Actor) 
     async with lock:
         began = project.clock.now()
         run = await project.enqueue(request, terms, actor=actor)
-        if to_microseconds(run.created_at) >= began:
-            return run, False
     args, kwargs = arguments.bind(definition, request.args, request.kwargs)
     selected_by = await project.ledger.selected_by(run.id)
     same = (
@@ -49,4 +47,4 @@ async def start(project: Project, request: Request, terms: Terms, actor: Actor) 
             "expected the same, or another key"
         )
         raise Refused(422, "The key is another request's", detail, type_="key-reused")
-    return run, True
+    return run, to_microseconds(run.created_at) < began

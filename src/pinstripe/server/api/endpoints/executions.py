@@ -10,8 +10,6 @@ from starlette.responses import PlainTextResponse
 from pinstripe.history import ExecutionPage
 from pinstripe.run import Execution as OneExecution
 from pinstripe.run import ExecutionStatus
-from pinstripe.run import Run as OneRun
-from pinstripe.server.access.confining import confined_run
 from pinstripe.server.access.identity import Access
 from pinstripe.server.access.require import Refused, require_tenant
 from pinstripe.server.api.answers import Json
@@ -26,6 +24,7 @@ from pinstripe.server.api.asking import (
     job_filter,
 )
 from pinstripe.server.api.document import EXECUTIONS, answers, page_of
+from pinstripe.server.api.finding import find_run
 from pinstripe.server.api.models.executions import Execution, ListedExecution
 from pinstripe.server.api.problems import Misfit
 from pinstripe.server.api.routing import VERSION, Route
@@ -59,7 +58,7 @@ async def list_executions_of_run(
     ] = None,
 ) -> Json:
     """List the executions of a run by tenant."""
-    found = await _find_run(context, caller, run)
+    found = await find_run(context, caller, run, failures=False)
     of = {"list": "executions", "run": found.id, "status": status, "search": search}
     after = paging.position(of, str)
     if caller.is_confined:
@@ -132,16 +131,11 @@ def listed(execution: OneExecution) -> dict[str, Any]:
     return written
 
 
-async def _find_run(context: WebContext, caller: Access, reference: str) -> OneRun:
-    run = await context.project.ledger.find_run(reference, failures=False)
-    return await confined_run(context.history, run, caller)
-
-
 async def _find(context: WebContext, caller: Access, reference: str, tenant: str | None) -> OneExecution:
     """Find an execution; raises `UnknownRun`, and `Refused` for a tenant that isn't in it, or isn't theirs."""
     if caller.is_confined:
         require_tenant(caller, tenant)
-    run = await _find_run(context, caller, reference)
+    run = await find_run(context, caller, reference, failures=False)
     execution = await context.project.ledger.find_execution(run.id, tenant)
     if execution is not None:
         return execution

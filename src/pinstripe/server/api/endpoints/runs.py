@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pinstripe.ledger import RunFilter
 from pinstripe.run import Run as OneRun
 from pinstripe.run import RunStatus
-from pinstripe.server.access.confining import confined_run, confined_runs
+from pinstripe.server.access.confining import confined_runs
 from pinstripe.server.access.require import require_tenant
 from pinstripe.server.api.answers import Json
 from pinstripe.server.api.asking import (
@@ -23,6 +23,7 @@ from pinstripe.server.api.asking import (
     since_filter,
 )
 from pinstripe.server.api.document import RUNS, answers, page_of
+from pinstripe.server.api.finding import find_run
 from pinstripe.server.api.models.fields import DURATION
 from pinstripe.server.api.models.runs import ListedRun, Run
 from pinstripe.server.api.routing import VERSION, Route
@@ -78,8 +79,7 @@ async def get_run(context: Context, caller: Caller, run: Reference) -> Json:
     Who is confined to tenants sees the counts and failures of theirs alone, and neither arguments, result nor the run's
     own error.
     """
-    found = await context.project.ledger.find_run(run)
-    return Json((await confined_run(context.history, found, caller)).to_json())
+    return Json((await find_run(context, caller, run)).to_json())
 
 
 def listed(run: OneRun) -> dict[str, Any]:

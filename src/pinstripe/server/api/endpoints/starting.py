@@ -14,6 +14,7 @@ from pinstripe.server.access.require import Refused, actor_of, require_all, requ
 from pinstripe.server.api.answers import Json
 from pinstripe.server.api.asking import Caller, Context, Reference
 from pinstripe.server.api.document import RUNS, answers
+from pinstripe.server.api.finding import find_run
 from pinstripe.server.api.models.runs import Run
 from pinstripe.server.api.models.starting import MAX_TENANTS, NewPreview, NewRetry, NewRun, Preview
 from pinstripe.server.api.replays import start
@@ -111,7 +112,7 @@ async def retry_run(
     if asked.tenants is not None:
         require_tenants(caller, asked.tenants)
     ledger = context.project.ledger
-    old = await confined_run(context.history, await ledger.find_run(run, failures=False), caller)
+    old = await find_run(context, caller, run, failures=False)
     if not old.finished:
         detail = f"run {old.id} of {old.job} is still {old.status}: wait for its end, or cancel it, before you retry it"
         raise Refused(409, "The run is not finished", detail, type_="not-finished")
@@ -154,12 +155,12 @@ async def cancel_run(context: Context, caller: Caller, run: Reference) -> Json:
 
 async def _all_theirs(context: WebContext, caller: Access, reference: str) -> str:
     """Give the id of a run; raises `Refused` where other tenants than the caller's are in it, too."""
-    run = await context.project.ledger.find_run(reference, failures=False)
+    seen = await find_run(context, caller, reference, failures=False)
     if caller.is_confined:
-        seen = await confined_run(context.history, run, caller)
+        run = await context.project.ledger.find_run(seen.id, failures=False)
         if run.selecting or seen.executions.total != run.executions.total:
             require_all(caller)
-    return run.id
+    return seen.id
 
 
 def _place(request: Request, run: str) -> str:
