@@ -132,9 +132,10 @@ def both_ledgers(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def dashboard_of(shop: Shop) -> AsyncIterator[Dashboard]:
-    """Give the dashboard of an open shop whose settings have the tokens."""
-    await shop.project.ledger.open(write=True)
+async def dashboard_of(shop: Shop, *, makes: bool = True) -> AsyncIterator[Dashboard]:
+    """Give the dashboard of an open shop whose settings have the tokens; the server `makes` the ledger, as it does."""
+    if makes:
+        await shop.project.ledger.open(write=True)
     context = WebContext(shop.project, Entrance(shop.project.settings.server))
     transport = httpx2.ASGITransport(app=make_guarded(context), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -12,6 +12,7 @@ from pinstripe.history import Tally
 from pinstripe.run import ExecutionStatus
 from pinstripe.server.dashboard.charts import MINUTE
 from tests.server.dashboard.conftest import SETTINGS, Tidy, dashboard_of, open_dashboard
+from tests.shop import open_shop
 from tests.working import enqueue, told_shop
 
 if TYPE_CHECKING:
@@ -147,3 +148,11 @@ async def test_who_watches_shares_what_was_read(dashboard: Dashboard) -> None:
     now = (await dashboard.ask("/")).text
     assert ("ValueError: broken" in before, "ValueError: broken" in now) == (False, True)
     assert "ValueError: broken" in (await dashboard.ask("/", x_pinstripe_live="1")).text
+
+
+async def test_where_there_is_no_ledger_yet_pages_say_so(project_folder: ProjectFolder) -> None:
+    async with open_shop(project_folder, settings=SETTINGS) as shop, dashboard_of(shop, makes=False) as dashboard:
+        assert "There is no ledger yet" in (await dashboard.page("/")).text
+        assert "Whatever runs or is enqueued first makes it." in (await dashboard.page("/")).text
+        for path in ("/runs", "/jobs", "/schedules", "/processes", "/audit"):
+            await dashboard.page(path)
