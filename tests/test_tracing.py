@@ -13,9 +13,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pinstripe.answers import Cancel, RetryLater
 from pinstripe.background_job import BackgroundJob
 from pinstripe.errors import UnknownJob
+from pinstripe.ongoing import UNTRACED
 from pinstripe.retry import Retry
 from pinstripe.run import RunStatus
 from pinstripe.runs import Request
+from pinstripe.tracing import Tracing
 from tests.shop import Recorder, in_global_workspace, open_shop
 from tests.traced import Traced, context, facts, is_below, traced
 from tests.working import drain, enqueue
@@ -296,3 +298,12 @@ async def test_a_span_s_state_goes_with_it(shop: Shop, traced: Traced) -> None:
     assert len(write_span(trace.get_current_span(read_context(long))) or "") <= LONGEST
     for nothing in (None, "", "00-nonsense", json.dumps({"traceparent": 1})):
         assert write_span(trace.get_current_span(read_context(nothing))) is None
+
+
+async def test_a_provider_that_is_set_late_is_found(traced: Traced, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracing = Tracing()
+    with monkeypatch.context() as before:
+        before.setattr(trace, "_TRACER_PROVIDER", None)
+        assert tracing.asking("enqueue", "greet", "code") is UNTRACED
+    monkeypatch.setattr("pinstripe.tracing.LOOK_EVERY", 0.0)
+    assert tracing.asking("enqueue", "greet", "code") is not UNTRACED

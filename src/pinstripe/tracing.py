@@ -7,6 +7,7 @@ dictionary. Nothing that goes wrong in it is the end of a run.
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from pinstripe.errors import ConfigurationError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 FLUSH_LIMIT = 2.0
 """Seconds that spans have for being sent where a process ends."""
 
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether a tracer provider is set by now: to ask for it takes longer than all else here."""
+
 NOT_INSTALLED = (
     'setting tracing = "required": OpenTelemetry is not installed; `pip install pinstripe[tracing]` installs it'
 )
@@ -37,18 +41,20 @@ NO_PROVIDER = (
 
 
 class Tracing:
-    """Makes spans where a tracer provider is set. It looks each time, since an application may set one late."""
+    """Makes spans where a tracer provider is set; it looks again and again, since an application may set one late."""
 
-    __slots__ = ("_mode", "_provider", "_spans")
+    __slots__ = ("_looked", "_mode", "_provider", "_spans")
 
     def __init__(self, mode: Literal["auto", "required", "off"] = "auto") -> None:
         """Take the setting `tracing`."""
         self._mode = mode
         self._provider: object = None
         self._spans: Spans | None = None
+        self._looked = float("-inf")
 
     def check(self) -> None:
-        """Raise `ConfigurationError` where spans are required and nothing is there to make them."""
+        """Raise `ConfigurationError` where spans are required and nothing is there to make them; see to it at once."""
+        self._looked = float("-inf")
         if self._mode != "required" or self._find() is not None:
             return
         try:
@@ -119,6 +125,11 @@ class Tracing:
         api: Any = sys.modules.get("opentelemetry.trace")
         if api is None or self._mode == "off":
             return None
+        if self._spans is None:
+            now = time.monotonic()
+            if now - self._looked < LOOK_EVERY:
+                return None
+            self._looked = now
         try:
             provider = api.get_tracer_provider()
         except Exception:  # noqa: BLE001 - another thread is about to import it, or its environment variables are wrong
