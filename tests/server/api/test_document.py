@@ -104,6 +104,11 @@ async def test_the_document_is_a_page_without_scripts_of_others(api: Api) -> Non
         for method, operation in methods.items():
             assert f"<code>{method.upper()} {path}</code>".replace("'", "&#39;") in page
             assert f'id="{operation["operationId"]}"' in page
+    for words in (
+        "One of <code>interactive</code>, <code>default</code>",
+        "From 1 to 200. <code>50</code> where nothing is said",
+    ):
+        assert words in page
     for type_ in PROBLEM_TYPES:
         assert f'id="problem-{type_}"' in page
     assert "https://" not in page

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Depends, Path, Query
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 
 from pinstripe.duration import parse_duration
@@ -50,9 +50,8 @@ Reference = Annotated[
     Path(description="A run's id, the unique end of one, or `last`.", examples=["1f3a9c0753e1", "last"]),
 ]
 Limit = Annotated[
-    int,
-    BeforeValidator(_whole),
-    Query(ge=1, le=MAX_PAGE, description="How many items the page may have.", examples=[50]),
+    Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_whole)],
+    Query(description="How many items the page may have.", examples=[50]),
 ]
 Cursor = Annotated[
     str | None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Parameter(NamedTuple):
-    """A parameter of an operation: its `place` is the path, the query or the header."""
+    """What an operation takes: its `place` is the path, the query, a header or the body."""
 
     name: str
     place: str
@@ -90,7 +90,7 @@ def _operations(document: Mapping[str, Any], base: str) -> Iterator[tuple[str, O
                     path=path,
                     summary=told["summary"],
                     about=in_html(told["description"]),
-                    parameters=[_parameter(one) for one in told.get("parameters", ())],
+                    parameters=[*_parameters(told, document)],
                     curl=_curl(method.upper(), base + path, told, document),
                     answers=[one for one in every if one.status < "4"],
                     problems=[one for one in every if one.status >= "4"],
@@ -98,9 +98,43 @@ def _operations(document: Mapping[str, Any], base: str) -> Iterator[tuple[str, O
             )
 
 
-def _parameter(told: Mapping[str, Any]) -> Parameter:
-    about = in_html(told.get("description", ""))
-    return Parameter(told["name"], told["in"], bool(told.get("required")), about)
+def _parameters(told: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[Parameter]:
+    for one in told.get("parameters", ()):
+        about = _about(one["schema"], one["description"], document)
+        yield Parameter(one["name"], one["in"], bool(one.get("required")), about)
+    body = _body_shape(told, document)
+    for name, shape in body.get("properties", {}).items():
+        about = _about(shape, shape.get("description", ""), document)
+        yield Parameter(name, "body", name in body.get("required", ()), about)
+
+
+def _body_shape(told: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the shape of the body that an operation takes, empty where it takes none."""
+    if "requestBody" not in told:
+        return {}
+    shape = told["requestBody"]["content"]["application/json"]["schema"]
+    return _resolved(next((one for one in shape.get("anyOf", ()) if "$ref" in one), shape), document)
+
+
+def _resolved(shape: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" not in shape:
+        return shape
+    found: Mapping[str, Any] = document["components"]["schemas"][shape["$ref"].rpartition("/")[2]]
+    return found
+
+
+def _about(shape: Mapping[str, Any], words: str, document: Mapping[str, Any]) -> Markup:
+    """Write what a value is, with what it may be, and what it is where nothing is said."""
+    kinds = [_resolved(one, document) for one in (shape, *shape.get("anyOf", ()))]
+    options = [str(one) for kind in kinds for one in kind.get("enum", ()) if one is not None]
+    parts = [words]
+    if options:
+        parts.append(f"One of {', '.join(f'`{one}`' for one in options)}.")
+    if "maximum" in shape:
+        parts.append(f"From {shape['minimum']:,} to {shape['maximum']:,}.")
+    if shape.get("default") not in (None, [], {}):
+        parts.append(f"`{json.dumps(shape['default'])}` where nothing is said.")
+    return in_html(" ".join(parts))
 
 
 def _answer(status: str, told: Mapping[str, Any], document: Mapping[str, Any]) -> Answer:
@@ -115,9 +149,7 @@ def _answer(status: str, told: Mapping[str, Any], document: Mapping[str, Any]) -
 
 def _example(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
     """Give the first example of a shape; of a page, a page of one item."""
-    found = schema
-    if "$ref" in schema:
-        found = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    found = _resolved(schema, document)
     if found.get("examples"):
         return found["examples"][0]
     items = found.get("properties", {}).get("items", {}).get("items")
@@ -139,9 +171,6 @@ def _curl(method: str, url: str, told: Mapping[str, Any], document: Mapping[str,
     parts = ["curl", shlex.quote(url), "-H", '"Authorization: Bearer $TOKEN"']
     if method != "GET":
         parts[1:1] = ["-X", method]
-    body = told.get("requestBody")
-    if body is not None:
-        schema = body["content"]["application/json"]["schema"]
-        schema = next((one for one in schema.get("anyOf", ()) if "$ref" in one), schema)
-        parts += ["--json", shlex.quote(json.dumps(_example(schema, document)))]
+    if shape := _body_shape(told, document):
+        parts += ["--json", shlex.quote(json.dumps(_example(shape, document)))]
     return " ".join(parts)

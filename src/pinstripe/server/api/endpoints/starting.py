@@ -51,6 +51,7 @@ async def start_run(
     idempotency_key: Annotated[
         str | None,
         Header(
+            alias="Idempotency-Key",
             description="A text of 1 to 200 printable ASCII characters. A second request for the same job with the "
             "same key starts nothing: it is answered with the run of the first one, for as long as that is kept. "
             "With other arguments or tenants it is refused.",
@@ -132,7 +133,8 @@ async def retry_run(
         kinds = "failed, was cancelled or was skipped" if asked.skipped else "failed or was cancelled"
         detail = f"all that {kinds} in run {old.id} has succeeded since, or nothing did"
         raise Refused(409, "Nothing to retry", detail, type_="nothing-to-retry")
-    return Json(new.to_json(), 202, {"Location": _place(request, new.id)})
+    seen = await confined_run(ledger, new, caller)
+    return Json(seen.to_json(), 202, {"Location": _place(request, new.id)})
 
 
 @router.post(
@@ -150,7 +152,7 @@ async def cancel_run(context: Context, caller: Caller, run: Reference) -> Json:
     """
     old = await _all_theirs(context, caller, run)
     cancelled = await context.project.cancel(old, actor=actor_of(caller, Door.API))
-    return Json((await confined_run(context.history, cancelled.after, caller)).to_json())
+    return Json((await confined_run(context.project.ledger, cancelled.after, caller)).to_json())
 
 
 async def _all_theirs(context: WebContext, caller: Access, reference: str) -> str:

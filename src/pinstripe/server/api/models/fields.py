@@ -21,8 +21,12 @@ JobName = Annotated[
     str, Field(description="A job's name, as `send_newsletter` or `billing/close_month`.", examples=["send_newsletter"])
 ]
 TenantId = Annotated[str, Field(description="A tenant's id.", examples=["acme"])]
-DURATION = {"pattern": r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+ms)?$", "minLength": 2}
-"""How durations are written, as a JSON Schema tells it; there may also be fractions of the longer units."""
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+DURATION = {
+    "pattern": "^" + "".join(rf"(?:{_NUMBER}{unit})?" for unit in ("d", "h", "m", "s", "ms")) + "$",
+    "minLength": 2,
+}
+"""How durations are written, as a JSON Schema tells it."""
 
 Json = Annotated[Any, Field(description="Any JSON value.")]
 
