@@ -139,6 +139,21 @@ async def test_a_failure_is_told_as_the_ledger_has_it(shop: Shop, traced: Traced
     assert SECRET not in everything
 
 
+async def test_a_redacted_argument_is_in_no_error_either(project_folder: ProjectFolder, traced: Traced) -> None:
+    class Leaks(BackgroundJob):
+        redact = ("name",)
+
+        async def run(self, name: str) -> None:
+            raise ValueError(f"no {name}")
+
+    async with open_shop(project_folder) as shop:
+        run = await enqueue(shop, Leaks, SECRET)
+        await drain(shop)
+        await shop.project.run(Request(run.job, (SECRET,)), Recorder())
+    assert len(traced.all()) == 4
+    assert SECRET not in "".join(span.to_json() for span in traced.all())
+
+
 async def test_each_attempt_has_a_span(project_folder: ProjectFolder, traced: Traced) -> None:
     class Tries(Fails):
         retries = Retry(1, wait="1ms")

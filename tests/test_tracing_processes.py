@@ -8,18 +8,23 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+import pinstripe
 from pinstripe.clock import to_microseconds
 from tests.firing import HOUR, NOON, machine, scheduled
-from tests.traced import facts, is_below, traced
+from tests.shop import Recorder
+from tests.traced import Traced, facts, is_below, traced
 from tests.working import drain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import ProjectFolder
-    from tests.traced import Traced
+    from tests.postgres import Postgres
 
 __all__ = ["traced"]
 
@@ -70,6 +75,13 @@ ENQUEUES = """
             workspace.enqueue_background_job("render")
     """
 
+WARM_UP = """
+    from pinstripe import BackgroundJob
+
+    class WarmUp(BackgroundJob):
+        async def run(self): ...
+    """
+
 BLOCKED = """
     import sys
 
@@ -102,9 +114,7 @@ def test_a_trace_goes_from_who_asks_over_a_worker_to_what_its_job_does(
     project_folder.configure('setup = "boot:setup"\ntracing = "required"\n')
     project_folder.file("boot.py", SETUP)
     project_folder.job("render", JOB.format(where))
-    project_folder.job(
-        "warm_up", "from pinstripe import BackgroundJob\n\nclass WarmUp(BackgroundJob):\n    async def run(self): ...\n"
-    )
+    project_folder.job("warm_up", WARM_UP)
     python(folder, ENQUEUES)
     command = [sys.executable, "-m", "pinstripe", "start-worker", "--drain", "--project", str(folder)]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
@@ -138,9 +148,7 @@ async def test_each_fire_begins_a_trace(project_folder: ProjectFolder, traced: T
 
 
 def test_without_opentelemetry_all_goes_on_and_nothing_is_imported(project_folder: ProjectFolder) -> None:
-    project_folder.job(
-        "warm_up", "from pinstripe import BackgroundJob\n\nclass WarmUp(BackgroundJob):\n    async def run(self): ...\n"
-    )
+    project_folder.job("warm_up", WARM_UP)
     source = """
     import pinstripe
 
@@ -167,3 +175,38 @@ def test_who_requires_it_is_told_what_is_missing(project_folder: ProjectFolder) 
     """
     assert "`pip install pinstripe[tracing]`" in python(project_folder.path, BLOCKED + source).stdout
     assert "expected a tracer provider to be set" in python(project_folder.path, source).stdout
+
+
+@pytest.mark.anyio
+async def test_a_trace_goes_through_a_caller_s_own_transaction(
+    project_folder: ProjectFolder,
+    traced: Traced,
+    postgres: Postgres,
+    postgres_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = postgres.url(postgres_database)
+    monkeypatch.setenv("PINSTRIPE_LEDGER", url)
+    project_folder.job("warm_up", WARM_UP)
+    async with pinstripe.open_project(project_folder.path) as project:
+        await project.ledger.open()
+        with psycopg.connect(url) as connection:
+            async with project.workspace(tenant=None) as workspace:
+                await workspace.options(connection=connection).enqueue_background_job("warm_up")
+        await project.worker(watcher=Recorder()).work(drain=True)
+    assert is_below(traced.one("execute warm_up"), traced.one("enqueue warm_up"))
+
+
+@pytest.mark.anyio
+async def test_what_a_sampler_leaves_out_is_left_out_everywhere(
+    project_folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody, everybody = Traced(ALWAYS_OFF), Traced()
+    project_folder.job("warm_up", WARM_UP)
+    async with pinstripe.open_project(project_folder.path) as project:
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", nobody.provider)
+        async with project.workspace(tenant=None) as workspace:
+            await workspace.enqueue_background_job("warm_up")
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", everybody.provider)
+        await project.worker(watcher=Recorder()).work(drain=True)
+    assert nobody.names == everybody.names == []
