@@ -79,6 +79,8 @@ def test_it_is_no_terminal_and_takes_text_alone() -> None:
     with writing() as terminal:
         assert not sys.stdout.isatty()
         assert (sys.stdout.encoding, sys.stdout.errors, sys.stdout.writable()) == ("utf-8", "replace", True)
+        assert sys.stdout.name == "<stdout>"
+        sys.stdout.reconfigure(errors="strict")  # type: ignore[union-attr]
         with pytest.raises(TypeError, match="must be str, not bytes"):
             sys.stdout.write(b"no")  # type: ignore[arg-type]
         sys.stdout.close()

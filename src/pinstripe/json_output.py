@@ -160,6 +160,14 @@ class Lines(io.TextIOBase):
     def close(self) -> None:
         """Leave it open: it isn't the writer's."""
 
+    def reconfigure(self, **options: Any) -> None:
+        """Do nothing: it takes any text."""
+
+    @property
+    def name(self) -> str:
+        """Give the stream's name."""
+        return f"<{self._name}>"
+
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """Tell that it takes any text."""
