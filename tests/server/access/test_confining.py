@@ -15,7 +15,7 @@ from pinstripe import BackgroundJob
 from pinstripe.actor import Actor, Door
 from pinstripe.errors import UnknownRun
 from pinstripe.run import Counts, ExecutionStatus, Run, RunStatus
-from pinstripe.server.access.confining import confined_executions, confined_run, confined_runs
+from pinstripe.server.access.confining import confined_executions, confined_run, confined_runs, seen_run
 from pinstripe.server.access.entrance import Entrance
 from pinstripe.server.access.identity import Access, Role
 from pinstripe.server.api.application import make_api
@@ -79,8 +79,8 @@ async def shop_with_runs(folder: ProjectFolder) -> AsyncIterator[tuple[Shop, Run
 
 async def test_a_run_is_what_it_is_for_one_s_own_tenants(project_folder: ProjectFolder) -> None:
     async with shop_with_runs(project_folder) as (shop, runs):
-        history = shop.project.ledger.history
-        seen = await confined_run(history, runs.part, OWN)
+        ledger = shop.project.ledger
+        seen = await confined_run(ledger, runs.part, OWN)
         assert (seen.id, seen.job, seen.status) == (runs.part.id, "send", RunStatus.FAILED)
         assert seen.executions == Counts(total=1, failed=1)
         assert [failure.tenant for failure in seen.failures] == ["acme"]
@@ -91,32 +91,86 @@ async def test_a_run_is_what_it_is_for_one_s_own_tenants(project_folder: Project
         assert (seen.started_at, seen.finished_at) == (acme.started_at, acme.finished_at)
         for marker in HIDDEN:
             assert marker not in str(seen.to_json())
-        assert await confined_run(history, runs.part, ALL) is runs.part
+        assert await confined_run(ledger, runs.part, ALL) is runs.part
 
 
 async def test_a_run_of_one_s_own_tenants_alone_is_seen_whole(project_folder: ProjectFolder) -> None:
     async with shop_with_runs(project_folder) as (shop, runs):
-        assert await confined_run(shop.project.ledger.history, runs.whole, OWN) is runs.whole
+        assert await confined_run(shop.project.ledger, runs.whole, OWN) is runs.whole
 
 
 async def test_of_others_runs_it_is_not_even_told_that_they_are_there(project_folder: ProjectFolder) -> None:
     async with shop_with_runs(project_folder) as (shop, runs):
-        history = shop.project.ledger.history
+        ledger = shop.project.ledger
         for run, access in ((runs.others, OWN), (runs.global_, OWN), (runs.part, NOBODY), (runs.whole, NOBODY)):
             with pytest.raises(UnknownRun):
-                await confined_run(history, run, access)
+                await confined_run(ledger, run, access)
         listed = [runs.global_, runs.others, runs.whole, runs.part]
-        assert [run.id for run in await confined_runs(history, listed, OWN)] == [runs.whole.id, runs.part.id]
-        assert await confined_runs(history, listed, ALL) == listed
-        assert await confined_runs(history, listed, NOBODY) == []
+        assert [run.id for run in await confined_runs(ledger, listed, OWN)] == [runs.whole.id, runs.part.id]
+        assert await confined_runs(ledger, listed, ALL) == listed
+        assert await confined_runs(ledger, listed, NOBODY) == []
+
+
+async def test_a_run_is_found_by_the_same_words_whether_it_is_others_or_none(project_folder: ProjectFolder) -> None:
+    async with shop_with_runs(project_folder) as (shop, runs):
+        ledger = shop.project.ledger
+        for reference in (runs.part.id, runs.part.id[-8:], runs.whole.id):
+            assert (await seen_run(ledger, reference, OWN)).id.endswith(reference)
+        assert (await seen_run(ledger, "last", OWN)).id == runs.whole.id
+        assert (await seen_run(ledger, "last", ALL)).id == runs.global_.id
+        assert (await seen_run(ledger, runs.others.id[-8:], ALL)).id == runs.others.id
+        told = set()
+        nothing = "0" * 8 + "-0000-7000-8000-" + "0" * 12
+        for reference in (runs.others.id, runs.others.id[-8:], runs.global_.id, nothing, "0", "1", "", "no such run"):
+            with pytest.raises(UnknownRun) as caught:
+                await seen_run(ledger, reference, OWN)
+            told.add(str(caught.value))
+        with pytest.raises(UnknownRun) as caught:
+            await seen_run(ledger, "last", NOBODY)
+        assert told == {str(caught.value)}
+
+
+async def test_how_a_run_went_for_others_lets_nothing_through(project_folder: ProjectFolder) -> None:
+    async with shop_with_runs(project_folder) as (shop, runs):
+        ledger = shop.project.ledger
+        access = Access("unse3n's", Role.READ, frozenset({"unse3n"}))
+        listed = [runs.others, runs.part]
+        assert {run.status for run in listed} == {RunStatus.FAILED}
+        assert await confined_runs(ledger, listed, access, RunStatus.FAILED) == []
+        seen = await confined_runs(ledger, listed, access, RunStatus.SUCCEEDED)
+        assert [(run.id, run.status) for run in seen] == [(run.id, RunStatus.SUCCEEDED) for run in listed]
+        assert len(await confined_runs(ledger, listed, OWN, RunStatus.FAILED)) == 1
+
+
+async def test_a_retry_of_one_s_own_shows_no_arguments_that_were_for_others_too(project_folder: ProjectFolder) -> None:
+    async with shop_with_runs(project_folder) as (shop, runs):
+        retry = await shop.project.enqueue_retry(runs.part.id, tenants=["acme"])
+        assert retry is not None
+        seen = await seen_run(shop.project.ledger, retry.id, OWN)
+        assert (seen.args, seen.kwargs) == (("***",), {"to": "***"})
+        assert (seen.selecting, seen.status, seen.executions) == (True, RunStatus.QUEUED, Counts())
+        await shop.project.worker().work(drain=True)
+        seen = await seen_run(shop.project.ledger, retry.id, OWN)
+        assert (seen.args, seen.status, seen.executions) == (("***",), RunStatus.FAILED, Counts(total=1, failed=1))
+
+
+async def test_a_run_that_is_selected_yet_is_theirs_for_whom_it_was_asked(project_folder: ProjectFolder) -> None:
+    async with shop_with_runs(project_folder) as (shop, runs):
+        for tenants in (["oth3r"], None):
+            retry = await shop.project.enqueue_retry(runs.part.id, tenants=tenants)
+            assert retry is not None
+            assert retry.selecting
+            with pytest.raises(UnknownRun):
+                await seen_run(shop.project.ledger, retry.id, OWN)
+            await shop.project.cancel(retry.id)
 
 
 async def test_executions_are_one_s_own(project_folder: ProjectFolder) -> None:
     async with shop_with_runs(project_folder) as (shop, runs):
-        history = shop.project.ledger.history
+        ledger = shop.project.ledger
 
         async def tenants(**said: Any) -> list[str | None]:
-            page = await confined_executions(history, runs.part, OWN, **said)
+            page = await confined_executions(ledger.history, runs.part, OWN, **said)
             assert page.next is None
             return [execution.tenant for execution in page.executions]
 
@@ -143,7 +197,7 @@ def fill(pattern: str, run: Run) -> str:
     return re.sub(r"\{(\w+)(:\w+)?\}", lambda found: PARAMETERS.get(found[1], run.id), pattern)
 
 
-QUERIES = ("", "?tenant=oth3r", "?id=oth3r", "?job=send", "?status=failed", "?search=oth3r", "?q=oth3r")
+QUERIES = ("", "?tenant=oth3r", "?tenant=acme", "?id=oth3r", "?job=send", "?status=failed", "?search=oth3r", "?q=oth3r")
 
 
 @pytest.mark.parametrize("access", [OWN, NOBODY])

@@ -171,7 +171,7 @@ class LiveRuns:
                 await ledger.rescue()  # nobody else need be there to notice
             run = await ledger.find_run(before.run.id, failures=False)
             if watched.access.is_confined:
-                run = await confined_run(ledger.history, run, watched.access)
+                run = await confined_run(ledger, run, watched.access)
             rate, left = watched.pace(run, now)
             return Look(run, rate, left, await self._why(watched, run, now))
         except UnknownRun:

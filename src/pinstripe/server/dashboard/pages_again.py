@@ -11,13 +11,14 @@ from starlette.routing import Route
 from pinstripe.actor import Door
 from pinstripe.ledger import NO_TENANT
 from pinstripe.retrying import ONLY, SKIPPED_TOO, retryable_pages
-from pinstripe.server.access.confining import confined_run
+from pinstripe.server.access.confining import seen_run
 from pinstripe.server.access.forms import checked_form
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import actor_of, require_all, require_operate, require_tenants
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.dashboard.run_view import retries_of
+from pinstripe.server.dashboard.tenant_fields import tenant_field, tenants_in
 from pinstripe.server.problems import Refused
 from pinstripe.views.text import as_call
 
@@ -102,17 +103,16 @@ def routes(context: WebContext) -> list[BaseRoute]:
 
 
 async def _find(context: WebContext, request: Request, access: Access) -> Run:
-    run = await context.project.ledger.find_run(request.path_params["run"], failures=False)
-    if access.is_confined:
-        await confined_run(context.history, run, access)  # raises where nothing of it is theirs
-    return run
+    ledger = context.project.ledger
+    seen = await seen_run(ledger, request.path_params["run"], access, failures=False)  # raises where nothing is theirs
+    return await ledger.find_run(seen.id, failures=False) if access.is_confined else seen
 
 
 def _chosen(form: Form, access: Access) -> Chosen:
     """Read whom a retry is asked for; who is confined retries their own alone."""
     skipped = "skipped" in form
     if "chosen" in form:
-        tenants: list[str] | None = list(dict.fromkeys(form.get("tenant", [])))
+        tenants: list[str] | None = tenants_in(form)
         if not tenants:
             raise Refused(
                 422,
@@ -147,6 +147,7 @@ async def _ask(context: WebContext, request: Request, run: Run, chosen: Chosen) 
         "retry.html",
         run=run,
         chosen=chosen,
+        tenant_field=tenant_field,
         whole=whole or chosen.tenants is not None,
         eligible=eligible,
         left_out=0 if chosen.tenants is None else len(chosen.tenants) - eligible.many,

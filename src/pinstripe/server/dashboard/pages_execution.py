@@ -9,9 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from pinstripe.server.access.confining import seen_run
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_tenant
 from pinstripe.server.dashboard.rendering import render
+from pinstripe.server.dashboard.tenant_fields import tenant_field
 from pinstripe.views.executions import attempts_in_words
 from pinstripe.views.waits import why_held
 
@@ -37,6 +39,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             "execution.html",
             run=run,
             execution=execution,
+            fields={"chosen": "1", **tenant_field(execution.tenant)} if execution.tenant is not None else {},
             result=result_text(execution),
             attempts=attempts_in_words(execution) or "0",
             held=why_held(execution, context.project.clock.now()),
@@ -62,8 +65,9 @@ async def _find(context: WebContext, request: Request) -> tuple[Run, Execution]:
     """Find the execution that is asked for; what others' tenants have isn't looked for."""
     ledger = context.project.ledger
     tenant = request.query_params.get("tenant")
-    require_tenant(access_of(request), tenant)
-    run = await ledger.find_run(request.path_params["run"], failures=False)
+    access = access_of(request)
+    require_tenant(access, tenant)
+    run = await seen_run(ledger, request.path_params["run"], access, failures=False)
     execution = await ledger.find_execution(run.id, tenant)
     if execution is None:
         which = "an execution without a tenant" if tenant is None else f"the tenant {tenant!r}"

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from pinstripe.errors import UnknownRun
 from pinstripe.names import normalise_job_name
-from pinstripe.server.access.confining import confined_run
+from pinstripe.server.access.confining import seen_run
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.dashboard.asking import asked_exactly
 from pinstripe.server.dashboard.known_jobs import KnownJobs
@@ -51,8 +51,8 @@ async def _run(context: WebContext, text: str, access: Access) -> str | None:
     if not _RUN.fullmatch(text):
         return None
     try:
-        run = await context.project.ledger.find_run(text.lower(), failures=False)
-        return url(f"/runs/{(await confined_run(context.history, run, access)).id}")
+        run = await seen_run(context.project.ledger, text.lower(), access, failures=False)
+        return url(f"/runs/{run.id}")
     except UnknownRun:
         return None
 

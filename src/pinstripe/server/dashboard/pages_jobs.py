@@ -94,6 +94,6 @@ async def _confined(context: WebContext, views: list[JobView], access: Access) -
     """Show of last runs what somebody may see."""
     if not access.is_confined:
         return views
-    runs = await confined_runs(context.history, [view.last_run for view in views if view.last_run], access)
+    runs = await confined_runs(context.project.ledger, [view.last_run for view in views if view.last_run], access)
     own = {run.id: run for run in runs}
     return [view._replace(last_run=view.last_run and own.get(view.last_run.id)) for view in views]

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from pinstripe.run import ExecutionStatus
-from pinstripe.server.access.confining import confined_run
+from pinstripe.server.access.confining import seen_run
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.dashboard.events import EventStream, pace
 from pinstripe.server.dashboard.links import url
@@ -17,6 +17,7 @@ from pinstripe.server.dashboard.live import Look, TooManyViewers
 from pinstripe.server.dashboard.pages_execution import result_text
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.dashboard.run_view import ALL, OPENED, Asked, look_at_run
+from pinstripe.server.dashboard.tenant_fields import tenant_field
 from pinstripe.views.text import as_call, took
 from pinstripe.views.waits import of_one, why_held
 
@@ -40,7 +41,9 @@ def routes(context: WebContext) -> list[BaseRoute]:
 
     async def page(request: Request) -> Response:
         access = access_of(request)
-        found = await context.project.ledger.find_run(request.path_params["run"], failures=False)
+        found = await seen_run(context.project.ledger, request.path_params["run"], access, failures=False)
+        if access.is_confined:  # whether it can be retried is the whole run's to tell
+            found = await context.project.ledger.find_run(found.id, failures=False)
         asked = _asked(request.query_params)
         view = await look_at_run(context, found, access, asked)
         if found.id != request.path_params["run"]:  # the end of its id, or `last`
@@ -57,9 +60,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
 
     async def events(request: Request) -> Response:
         access = access_of(request)
-        found = await context.project.ledger.find_run(request.path_params["run"], failures=False)
-        if access.is_confined:
-            found = await confined_run(context.history, found, access)
+        found = await seen_run(context.project.ledger, request.path_params["run"], access, failures=False)
         try:
             return EventStream(context.live.watch(found, access))
         except TooManyViewers:
@@ -98,6 +99,7 @@ def _values(context: WebContext, view: RunView, asked: Asked) -> dict[str, Any]:
         if following is None
         else url(f"/runs/{run.id}", status=shown, search=asked.search, after=following),
         "first_page": None if asked.after is None else url(f"/runs/{run.id}", status=shown, search=asked.search),
+        "tenant_field": tenant_field,
         "held": {one.tenant: why_held(one, now) for one in view.page.executions if one.held},
         "result": None if view.alone is None else result_text(view.alone),
         "retry": _retry_words(run),

@@ -59,8 +59,11 @@ def routes(context: WebContext) -> list[BaseRoute]:
         except ValueError as error:
             trouble = str(error)
         else:
+            status = only.status
+            if access.is_confined:  # how a run went for others is nothing to them
+                only = only._replace(status=None)
             found = await context.history.runs(only, before=before)
-            runs, following = await confined_runs(context.history, found.runs, access), found.next
+            runs, following = await confined_runs(context.project.ledger, found.runs, access, status), found.next
         names = jobs.names()
         return render(
             request,

@@ -64,7 +64,7 @@ async def look_at_run(context: WebContext, found: Run, access: Access, asked: As
     Raises `UnknownRun` where nothing of it is theirs.
     """
     ledger, history = context.project.ledger, context.history
-    run = await confined_run(history, found, access)
+    run = await confined_run(ledger, found, access)
     status = _status(asked.status, run)
     alone = await ledger.find_execution(run.id, None) if run.executions.total == 1 and not access.is_confined else None
     if access.is_confined:
