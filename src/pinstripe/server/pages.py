@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 if TYPE_CHECKING:
@@ -54,16 +52,13 @@ def make_pages(health: Health, context: WebContext | None = None) -> ASGI:
 def make_guarded(context: WebContext) -> ASGI:
     """Make what is behind the guard, with the guard before it."""
     from pinstripe.server.access.guard import Guard
+    from pinstripe.server.api.application import make_api
+    from pinstripe.server.dashboard.application import make_dashboard
+    from pinstripe.server.dashboard.live import LiveRuns
+    from pinstripe.server.metrics import make_metrics
 
-    if find_spec("pinstripe.server.dashboard.live") is not None:
-        from pinstripe.server.dashboard.live import LiveRuns
-
-        context.live = LiveRuns(context.project, context.stopping)
-    inside = _Inside(
-        dashboard=_make("pinstripe.server.dashboard.application", "make_dashboard", context),
-        api=_make("pinstripe.server.api.application", "make_api", context),
-        metrics=_make("pinstripe.server.metrics", "make_metrics", context),
-    )
+    context.live = LiveRuns(context.project, context.stopping)
+    inside = _Inside(dashboard=make_dashboard(context), api=make_api(context), metrics=make_metrics(context))
     return Guard(inside, context.entrance, context.clock, error_page=context.error_page)
 
 
@@ -107,11 +102,3 @@ def _below(scope: Scope, mount: str) -> Scope:
     """Give the scope for what is mounted, as Starlette's `Mount` does."""
     root = scope.get("root_path", "")
     return {**scope, "app_root_path": scope.get("app_root_path", root), "root_path": f"{root}{PREFIX}{mount}"}
-
-
-def _make(module: str, function: str, context: WebContext) -> ASGI:
-    if find_spec(module) is None:
-        return PlainTextResponse("Not Found", 404)
-    make: Any = getattr(import_module(module), function)
-    made: ASGI = make(context)
-    return made
