@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -192,3 +193,25 @@ async def test_who_is_confined_retries_their_own_alone(project_folder: ProjectFo
         retry = await seen(house.shop, await last(house))
         assert [failure.tenant for failure in retry.failures] == ["acme"]
         assert retry.executions.total == 1
+
+
+async def test_reaches_a_tenant_whose_id_has_line_breaks(project_folder: ProjectFolder) -> None:
+    odd = "a\r\nb\nc\r"
+    async with open_house(project_folder, [{"id": odd}, {"id": "acme"}]) as house:
+        run = await enqueue(house.shop, FailsForSome, odd, "acme")
+        await drain(house.shop)
+        visitor = house.visitor()
+        (box,) = (await visitor.get(f"/runs/{run.id}")).fields("tenant-json")
+        asked = await visitor.post(f"/runs/{run.id}/retry", chosen="1", **{"tenant-json": box})
+        assert "Retry 1 tenant" in asked.words
+        (again,) = asked.fields("tenant-json")
+        await visitor.post(f"/runs/{run.id}/retry", chosen="1", confirmed="1", **{"tenant-json": again})
+        await drain(house.shop)
+        assert [failure.tenant for failure in (await seen(house.shop, await last(house))).failures] == [odd]
+        tenant = await visitor.get(f"/tenant?id={quote(odd)}")
+        (own, *_) = tenant.fields("tenant-json")
+        assert (await visitor.get(f"/tenant?tenant-json={quote(own)}&status=failed")).status == 200
+        assert (await visitor.post("/pause", **{"tenant-json": own})).location == f"/tenant?id={quote_plus(odd)}"
+        assert [pause.tenant for pause in await house.shop.project.ledger.queue.pauses()] == [odd]
+        for wrong in ("", "[]", "{", "[" * 9_000):
+            assert (await visitor.post("/pause", **{"tenant-json": wrong})).status == 400

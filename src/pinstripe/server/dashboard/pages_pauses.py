@@ -12,6 +12,7 @@ from pinstripe.server.access.forms import checked_form
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import actor_of, require_operate, require_tenant
 from pinstripe.server.dashboard.links import PREFIX, url
+from pinstripe.server.dashboard.tenant_fields import tenants_in
 from pinstripe.server.problems import Refused
 from pinstripe.views.pauses import Scope
 
@@ -47,7 +48,7 @@ async def _read(request: Request) -> tuple[Form, Scope]:
     access = access_of(request)
     require_operate(access)
     form = await checked_form(request)
-    job, tenant = (form.get(name, [None])[0] for name in ("job", "tenant"))
+    job, tenant = next(iter(form.get("job", [])), None), next(iter(tenants_in(form)), None)
     if ("all" in form) == (job is not None or tenant is not None) or "" in {job, tenant}:
         raise Refused(
             422, "What is to be paused?", "expected a job, a tenant, both of them, or all", type_="nothing-chosen"

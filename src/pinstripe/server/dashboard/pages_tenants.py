@@ -13,6 +13,7 @@ from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_tenant
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
+from pinstripe.server.dashboard.tenant_fields import tenant_field, tenants_in
 from pinstripe.server.dashboard.tenant_view import look_at_ids, look_at_tenants
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def routes(context: WebContext) -> list[BaseRoute]:
 
     async def tenant(request: Request) -> Response:
         access = access_of(request)
-        id_ = request.query_params.get("id")
+        # The form that filters sends the id as forms do, all links as it is.
+        id_ = request.query_params.get("id") or next(iter(tenants_in(_lists(request))), None)
         if not id_:
             raise HTTPException(404, "Expected the id of a tenant, as in /tenant?id=acme.")
         require_tenant(access, id_)
@@ -83,6 +85,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             request,
             "tenant.html",
             id=id_,
+            fields=tenant_field(id_),
             known=known,
             trouble=found.trouble,
             executions=page.executions,
@@ -129,6 +132,10 @@ def _names(known: list[str], executions: list[Execution], asked: str | None) -> 
 
 def _status(text: str | None) -> ExecutionStatus | None:
     return ExecutionStatus(text) if text and text in [*ExecutionStatus] else None
+
+
+def _lists(request: Request) -> dict[str, list[str]]:
+    return {name: request.query_params.getlist(name) for name in request.query_params}
 
 
 def _number(text: str | None) -> int:

@@ -1,5 +1,5 @@
 // Tenants that are ticked: the button says how many there are, and one box ticks all of a page.
-const TICKS = 'input[name="tenant"]';
+const TICKS = '[data-choose]';
 
 function count() {
   for (const form of document.querySelectorAll("form[data-choosing]")) {
