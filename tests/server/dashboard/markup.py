@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VOID = {"br", "hr", "img", "input", "link", "meta"}
+VOID = {"br", "hr", "img", "input", "link", "meta", "wbr"}
 IN_PARAGRAPH = {
     "a", "b", "br", "button", "code", "em", "i", "input", "kbd", "label", "path", "select", "small", "span", "strong",
     "svg", "time", "wbr", "rect", "title", "g", "option", "abbr",

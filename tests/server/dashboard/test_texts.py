@@ -80,6 +80,7 @@ def test_what_is_cut_says_how_much_there_is_more() -> None:
         'a\nb&lt;\\x1b…\n<span class="note">(and 1,000 characters more)</span>'
     )
     assert texts.first_line("first\nsecond") == "first…"
+    assert texts.breakable("a_b/<c>") == "a_<wbr>b/<wbr>&lt;c&gt;"
     assert texts.counted(1, "run") == "1 run"
     assert texts.counted(1_000, "run") == "1,000 runs"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,11 @@ def cut(text: object, most: int = 200) -> str:
     text = str(text)
     shown = words.visible(text[:most])
     return shown if len(text) <= most else f"{shown}… (and {len(text) - most:,} characters more)"
+
+
+def breakable(text: object) -> Markup:
+    """Let the line end in a job's name where a word of it does."""
+    return Markup(re.sub("(?<=[/_])(?=[^/_])", "<wbr>", str(escape(visible(text)))))  # noqa: S704 - it is escaped
 
 
 def first_line(text: object, most: int = words.WIDEST_CELL) -> str:
@@ -106,7 +112,7 @@ def finalize(value: Any) -> Any:
 
 def add_filters(environment: Environment) -> None:
     """Let templates write by these."""
-    for write in (visible, lines, cut, first_line, exact, short, number, counted, moment, span, took):
+    for write in (visible, lines, cut, breakable, first_line, exact, short, number, counted, moment, span, took):
         environment.filters[write.__name__] = write
     environment.filters["json_line"] = words.as_json_line
     environment.filters["call"] = lambda run: words.as_call(run[0], run[1])
