@@ -61,6 +61,7 @@ def elsewhere(night: Night) -> Iterator[str]:
 
 def test_a_link_leads_to_the_page_where_one_is_logged_in(night: Night, visit: Any, elsewhere: str) -> None:
     page = visit().login(night)
+    page.wait_for_url(night.at("/"))
     page.goto(f"{elsewhere}/link")
     page.get_by_text("look").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
@@ -70,7 +71,7 @@ def test_a_link_leads_to_the_page_where_one_is_logged_in(night: Night, visit: An
 def test_nothing_else_reaches_them(night: Night, visit: Any, elsewhere: str) -> None:
     visitor = visit()
     inside = visitor.login(night)
-    expect(inside.get_by_role("button", name="Theme")).to_be_visible()
+    inside.wait_for_url(night.at("/"))
     page = visitor.context.new_page()  # its browser complains, and has to
     for path in ("/form", "/login"):
         with page.expect_response(lambda answer: answer.request.method == "POST") as sent:
