@@ -81,6 +81,8 @@ async def test_tokens_open_the_api_beside_it(owned: Callable[..., Gate]) -> None
     gate = owned(by_cookie)
     assert (await gate.bearer(READ)).json()["who"][0] == "read_token"
     assert (await gate.bearer("x" * 30, cookie="user=1")).status_code == 401
+    assert (await gate.ask("/api/v1/runs", authorization="Basic eDp5", cookie="user=1")).json()["who"][0] == "ada"
+    assert (await gate.ask("/api/v1/runs", authorization="Basic eDp5")).status_code == 401
     alone = owned(by_cookie, token=None, read_token=None, tokens=())
     assert alone.entrance.is_open
     assert (await alone.bearer(TOKEN, cookie="user=1")).json()["who"][0] == "ada"

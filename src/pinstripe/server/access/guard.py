@@ -164,9 +164,10 @@ class Guard:
 
     async def _find(self, request: Request, area: Area) -> Access | Response | None:
         written = request.headers.getlist("authorization")
-        if area in {Area.API, Area.METRICS} and written and self._entrance.bearers:
-            return self._find_bearer(request, written)
         own = self._entrance.own_login
+        is_bearer = own is None or any(one[:7].lower() == "bearer " for one in written)
+        if area in {Area.API, Area.METRICS} and written and is_bearer and self._entrance.bearers:
+            return self._find_bearer(request, written)
         if own is not None:
             try:
                 told = await own.who(request)
