@@ -25,7 +25,11 @@ def server(tmp_path: Path) -> Iterator[fuzz_api.Server]:
 
 
 def test_answers_are_as_the_document_says(tmp_path: Path, server: fuzz_api.Server) -> None:
-    verdict = fuzz_api.ask(tmp_path, server.url, "operate", seconds=20, seed=1, examples=5)
-    assert verdict.wrong is None, verdict.wrong
-    assert int(re.findall(r"\d+", verdict.cases)[0]) > 50
+    before = fuzz_api.dump(tmp_path)
+    for who, examples in (("looker", 3), ("operate", 8)):
+        assert fuzz_api.dump(tmp_path) == before
+        verdict = fuzz_api.ask(tmp_path, server.url, who, seed=1, examples=examples)
+        assert verdict.wrong is None, verdict.wrong
+        assert int(re.findall(r"\d+", verdict.cases)[0]) > 50
+    assert len(fuzz_api.dump(tmp_path)["runs"]) > len(before["runs"])
     assert fuzz_api.logged(server.log()) == []
