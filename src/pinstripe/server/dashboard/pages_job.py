@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
+from pinstripe.clock import to_datetime
 from pinstripe.definition import BrokenJob
 from pinstripe.duration import write_duration
 from pinstripe.errors import UnknownJob
@@ -14,10 +16,11 @@ from pinstripe.ledger import RunFilter
 from pinstripe.names import normalise_job_name
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.dashboard.rendering import render
-from pinstripe.views.jobs import JobView, look_at_job
+from pinstripe.views.jobs import JobFires, JobView, look_at_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -31,6 +34,9 @@ RUNS = 30
 
 ROWS = 30
 """How many tenants the heat map shows."""
+
+FIRES = 3
+"""How many of a schedule's next fires are listed."""
 
 LISTED = 10
 """How many of its last runs are listed."""
@@ -61,6 +67,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             view=view,
             broken=found if isinstance(found, BrokenJob) else None,
             docs=None if isinstance(found, BrokenJob) else inspect.cleandoc(found.job_class.__doc__ or ""),
+            coming=[_coming(fires, to_datetime(project.clock.now())) for fires in view.fires],
             policies=[] if isinstance(found, BrokenJob) else list(_policies(found)),
             runs=runs,
             points=await history.points(name, RUNS) if runs else [],
@@ -87,6 +94,11 @@ async def _look(context: WebContext, name: str) -> JobView:
         if not (await context.project.ledger.last_runs([gone])):
             raise
         return JobView(BrokenJob(gone, None, None, f"It isn't there any more: {error}"), None)
+
+
+def _coming(fires: JobFires, now: datetime) -> list[datetime]:
+    """Give the next fires of a schedule."""
+    return list(islice(fires.schedule.fires(now, fires.zone), FIRES))
 
 
 def _has_tenants(view: JobView) -> bool:

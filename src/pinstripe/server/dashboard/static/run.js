@@ -9,8 +9,8 @@ let failed = Number(box?.dataset.failed ?? 0);
 let said = Date.now();
 let asked = 0;
 
-function show(selector, words) {
-  const found = box.querySelector(selector);
+function show(selector, words, within = box) {
+  const found = within.querySelector(selector);
   if (found && found.textContent !== words) found.textContent = words;
 }
 
@@ -32,7 +32,7 @@ function bar(counts) {
 function say(words, now = false) {
   if (!now && Date.now() - said < SAY_EVERY) return;
   said = Date.now();
-  show("[data-says]", words);
+  show("[data-says]", words, document);
 }
 
 function fetchAnew() { // at most once in two seconds, however quickly more fail
