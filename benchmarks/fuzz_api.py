@@ -240,9 +240,21 @@ def _beyond_acme(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]
             yield f"acme changed {table} of others: {lost!r}"[:2_000]
         if new := [row for row in after[table] if "acme" not in row and row not in before[table]]:
             yield f"acme made {table} of others: {new!r}"[:2_000]
-    selections = [row for row in after["runs"] if row not in before["runs"] and '"tenants": null' in repr(row)]
-    if selections:
-        yield f"acme started runs for all: {selections!r}"[:2_000]
+    for row in after["runs"]:
+        if row not in before["runs"] and not any(map(_is_of_acme, row)):
+            yield f"acme started or changed a run that isn't theirs alone: {row!r}"[:2_000]
+
+
+def _is_of_acme(column: object) -> bool:
+    """Tell whether a column is the selection of a run that is for acme alone, also as a retry of a part."""
+    try:
+        selection = json.loads(column) if isinstance(column, str) else None
+    except ValueError:
+        return False
+    if not isinstance(selection, dict) or not {"tenants", "exclude"} <= selection.keys():
+        return False
+    whom = selection.get("only", selection["tenants"])
+    return whom is not None and {*whom} <= {"acme"}
 
 
 def _told(verdict: Verdict) -> list[str]:
