@@ -104,15 +104,23 @@ _ALWAYS = (401, 421, 422, 429, 500, 503)
 _WITH_BODY = (400, 403, 413, 415)
 
 
-def answers(*statuses: int, body: bool = False, **others: Any) -> dict[int | str, dict[str, Any]]:
+_NEXT = {
+    "Link": {
+        "description": 'Where the next page is, with `rel="next"`; not there after the last page.',
+        "schema": {"type": "string"},
+    }
+}
+
+
+def answers(*statuses: int, body: bool = False, pages: bool = False) -> dict[int | str, dict[str, Any]]:
     """Document the problems that an operation may answer with: these, and those that may always be.
 
-    With a `body` there are more. `others` add to its success, as `headers` do.
+    With a `body` there are more; one that gives a list in `pages` has a link to the next.
     """
     every = sorted({*statuses, *_ALWAYS, *(_WITH_BODY if body else ())})
     documented: dict[int | str, dict[str, Any]] = {status: _problem(status) for status in every}
-    if others:
-        documented[200] = others
+    if pages:
+        documented[200] = {"description": "A page of the list.", "headers": _NEXT}
     return documented
 
 
@@ -123,14 +131,6 @@ def page_of(model: type[BaseModel]) -> type[BaseModel]:
         "next": (str | None, Field(description="Where the next page begins, as a `cursor`; null after the last page.")),
     }
     return create_model(f"{model.__name__}Page", __base__=Told, __doc__="A page of a list.", **fields)
-
-
-NEXT_LINK = {
-    "Link": {
-        "description": 'Where the next page is, with `rel="next"`; not there after the last page.',
-        "schema": {"type": "string"},
-    }
-}
 
 
 def make_document(app: FastAPI) -> dict[str, Any]:

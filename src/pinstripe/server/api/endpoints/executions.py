@@ -44,7 +44,7 @@ StatusFilter = Annotated[
     operation_id="listExecutionsOfRun",
     summary="List a run's executions",
     response_model=page_of(ListedExecution),
-    responses=answers(404),
+    responses=answers(404, pages=True),
 )
 async def list_executions_of_run(
     context: Context,
@@ -104,7 +104,7 @@ async def get_log(context: Context, caller: Caller, run: Reference, tenant: OneT
     operation_id="listExecutionsOfTenant",
     summary="List a tenant's executions",
     response_model=page_of(ListedExecution),
-    responses=answers(403),
+    responses=answers(403, pages=True),
 )
 async def list_executions_of_tenant(
     context: Context,

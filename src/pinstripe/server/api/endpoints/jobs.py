@@ -21,7 +21,13 @@ from pinstripe.views.jobs import JobView, job_json, look_at_job, look_at_jobs
 router = APIRouter(prefix=VERSION, route_class=Route, tags=[JOBS])
 
 
-@router.get("/jobs", operation_id="listJobs", summary="List the jobs", response_model=page_of(Job), responses=answers())
+@router.get(
+    "/jobs",
+    operation_id="listJobs",
+    summary="List the jobs",
+    response_model=page_of(Job),
+    responses=answers(pages=True),
+)
 async def list_jobs(context: Context, caller: Caller, paging: Page) -> Json:
     """List every job by name: what it does, when and for whom it runs, and why one can't be loaded."""
     of: dict[str, object] = {"list": "jobs"}

@@ -28,7 +28,7 @@ router = APIRouter(prefix=VERSION, route_class=Route, tags=[PAUSES])
     operation_id="listPauses",
     summary="List what is paused",
     response_model=page_of(Pause),
-    responses=answers(),
+    responses=answers(pages=True),
 )
 async def list_pauses(context: Context, caller: Caller, paging: Page) -> Json:
     """List what is paused: everything, jobs, tenants, and jobs for tenants.

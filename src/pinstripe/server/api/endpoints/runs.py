@@ -36,7 +36,7 @@ router = APIRouter(prefix=VERSION, route_class=Route, tags=[RUNS])
     operation_id="listRuns",
     summary="List the runs",
     response_model=page_of(ListedRun),
-    responses=answers(403),
+    responses=answers(403, pages=True),
 )
 async def list_runs(
     context: Context,

@@ -40,7 +40,7 @@ async def get_status(context: Context, caller: Caller) -> Json:
     summary="List who did what",
     tags=[AUDIT],
     response_model=page_of(AuditModel),
-    responses=answers(403),
+    responses=answers(403, pages=True),
 )
 async def list_audit(
     context: Context,
