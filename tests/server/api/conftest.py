@@ -78,6 +78,7 @@ class Api:
 
     shop: Shop
     client: httpx2.AsyncClient
+    app: Any
 
     async def ask(
         self,
@@ -151,6 +152,7 @@ async def api(project_folder: ProjectFolder, ledger_settings: str) -> AsyncItera
             shop.add(job, job.__name__.lower())
         await shop.project.ledger.open(write=True)
         context = WebContext(shop.project, Entrance(shop.project.settings.server))
-        transport = httpx2.ASGITransport(app=make_guarded(context))
+        app = make_guarded(context)
+        transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            yield Api(shop, client)
+            yield Api(shop, client, app)

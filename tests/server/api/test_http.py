@@ -10,7 +10,7 @@ import pytest
 
 from pinstripe.errors import LedgerError
 from pinstripe.server.api.endpoints import status as status_endpoints
-from tests.server.api.conftest import TOKENS
+from tests.server.api.conftest import PREFIX, TOKENS
 
 if TYPE_CHECKING:
     from tests.server.api.conftest import Api
@@ -130,6 +130,43 @@ async def test_a_ledger_that_is_away_is_told(api: Api, monkeypatch: pytest.Monke
     answer = await api.ask("GET", "/v1/status")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "hunter2" not in answer.text
+
+
+async def test_a_job_that_neither_is_nor_was_is_told(api: Api) -> None:
+    answer = await api.ask("GET", "/v1/runs", params={"job": "mial"})
+    assert (answer.status_code, answer.json()["title"]) == (422, "Unknown job")
+    assert "did you mean mail?" in answer.json()["detail"]
+
+
+async def test_a_request_that_ends_early_leaves_nothing(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    sent: list[Any] = []
+    received = [
+        {"type": "http.request", "body": b'{"job": "tidy"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Any:
+        return received.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = {"host": "localhost", "authorization": f"Bearer {TOKENS['operate']}", "content-type": "application/json"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"{PREFIX}/v1/runs",
+        "raw_path": f"{PREFIX}/v1/runs".encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "server": ("localhost", 80),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await api.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert await api.shop.runs() == []
+    assert not caplog.records
 
 
 async def test_nothing_is_kept_on_its_way(api: Api) -> None:
