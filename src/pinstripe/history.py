@@ -158,6 +158,10 @@ class History(Protocol):
         """Count the runs that have begun and not ended, up to `limit`."""
         ...
 
+    async def retries(self, run: str, limit: int) -> list[Run]:
+        """Give the newest retries of a run (by its whole id), newest first, without failures."""
+        ...
+
     async def executions(
         self,
         run: str,

@@ -187,3 +187,13 @@ async def test_what_goes_on_is_counted_up_to_a_limit(ledger: Ledger) -> None:
         await start(ledger, run.id, "a")
     assert await ledger.history.count_running(10) == 3
     assert await ledger.history.count_running(2) == 2
+
+
+async def test_retries_of_a_run_are_given_newest_first(ledger: Ledger) -> None:
+    failed = await make(ledger, Kind("greet", {"acme": FAILED}))
+    retries = [await ledger.create(new_run("greet", retry_of=failed.id, origin=failed.id)) for _ in range(3)]
+    await make(ledger, Kind("greet", {"acme": FAILED}))
+    history = ledger.history
+    assert [one.id for one in await history.retries(failed.id, 20)] == [one.id for one in reversed(retries)]
+    assert [one.id for one in await history.retries(failed.id, 1)] == [retries[-1].id]
+    assert await history.retries(retries[0].id, 20) == []

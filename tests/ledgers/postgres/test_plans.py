@@ -124,6 +124,7 @@ HOT: dict[str, tuple[tuple[Any, ...], str]] = {
     "executions_for": ((LARGEST, TENANTS[:50], "queued"), "executions_of_run"),
     "listed_for_tenant": ((1, 50, "often", "t5", "failed", RUNS), "executions_of_tenant"),
     "unlisted_for_tenant": ((1, 50, "often", "t5", "failed", RUNS), "runs_large"),
+    "retries_of": (("r" * 36, 20), "runs_by_retry"),
     "last_runs_of": (("early", 50), "runs_by_job"),
     "durations": (([LARGEST, 100], 400, 200), "executions_of_run"),
     "heat_tenants": (([LARGEST, 100], 500, 101), "executions_failed"),

@@ -126,6 +126,7 @@ HOT = {
     "executions_for": "SEARCH x USING INDEX executions_of_run (run=? AND tenant=?)",
     "listed_for_tenant": "SEARCH x USING INDEX executions_of_tenant (tenant=? AND run>? AND run<?)",
     "unlisted_for_tenant": "SEARCH r USING INDEX runs_large (n>? AND n<?)",
+    "retries_of": "SEARCH runs USING INDEX runs_by_retry (retry_of=?)",
     "last_runs_of": "SEARCH runs USING INDEX runs_by_job (job=?)",
     "last_error": "SEARCH executions USING INDEX executions_of_run (run=? AND tenant=?)",
     "tallies": "SEARCH tallies USING PRIMARY KEY (minute>?)",

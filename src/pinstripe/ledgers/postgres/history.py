@@ -8,7 +8,7 @@ from pinstripe.history import HeatMap, RunPage, TenantPage
 from pinstripe.ledgers import histories
 from pinstripe.ledgers.histories import LOOKED, AskedOfRun, AskedOfTenant
 from pinstripe.ledgers.postgres import execution_pages, overviews
-from pinstripe.ledgers.postgres.run_pages import list_page
+from pinstripe.ledgers.postgres.run_pages import list_page, retries_of
 from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.ledgers.postgres.transaction import columns
 from pinstripe.ledgers.rows import LAST_NUMBER
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pinstripe.ledger import RunFilter
     from pinstripe.ledgers.postgres.store import Store
     from pinstripe.ledgers.postgres.transaction import Transaction
-    from pinstripe.run import Execution, ExecutionStatus
+    from pinstripe.run import Execution, ExecutionStatus, Run
 
 
 class PostgresHistory:
@@ -49,6 +49,12 @@ class PostgresHistory:
         """Count the runs that have begun and not ended, up to `limit`."""
         rows = await self._rows("count_running", limit)
         return int(rows[0][0]) if rows else 0
+
+    async def retries(self, run: str, limit: int) -> list[Run]:
+        """Give the newest retries of a run, newest first, without failures."""
+        if not self._store.is_open:
+            return []
+        return await self._store.read(lambda tx: retries_of(tx, run, limit))
 
     async def executions(
         self,

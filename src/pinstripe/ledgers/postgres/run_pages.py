@@ -12,6 +12,7 @@ from pinstripe.ledgers.rows import NUMBER
 if TYPE_CHECKING:
     from pinstripe.ledger import RunFilter
     from pinstripe.ledgers.postgres.transaction import Transaction
+    from pinstripe.run import Run
 
 
 async def list_page(tx: Transaction, only: RunFilter, before: int) -> RunPage:
@@ -32,3 +33,8 @@ async def list_page(tx: Transaction, only: RunFilter, before: int) -> RunPage:
     more = len(rows) > only.limit
     runs = await make_runs(tx, rows[: only.limit], with_failures=False)
     return RunPage(runs, rows[only.limit - 1][NUMBER] if more else floor)
+
+
+async def retries_of(tx: Transaction, run: str, limit: int) -> list[Run]:
+    """Give the newest retries of a run, newest first, without failures."""
+    return await make_runs(tx, await tx.rows("retries_of", run, limit), with_failures=False)

@@ -10,7 +10,7 @@ from pinstripe.ledgers import histories
 from pinstripe.ledgers.histories import LOOKED, AskedOfRun, AskedOfTenant
 from pinstripe.ledgers.rows import LAST_NUMBER
 from pinstripe.ledgers.sqlite import execution_pages, overviews
-from pinstripe.ledgers.sqlite.run_pages import list_page
+from pinstripe.ledgers.sqlite.run_pages import list_page, retries_of
 from pinstripe.ledgers.sqlite.statements import statement
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from pinstripe.ledger import RunFilter
     from pinstripe.ledgers.sqlite.store import Store
-    from pinstripe.run import Execution, ExecutionStatus
+    from pinstripe.run import Execution, ExecutionStatus, Run
 
 
 class SQLiteHistory:
@@ -48,6 +48,12 @@ class SQLiteHistory:
         """Count the runs that have begun and not ended, up to `limit`."""
         rows = self._store.rows("count_running", {"limit": limit})
         return int(rows[0][0]) if rows else 0
+
+    async def retries(self, run: str, limit: int) -> list[Run]:
+        """Give the newest retries of a run, newest first, without failures."""
+        if self._store.reader is None:
+            return []
+        return self._store.read(lambda tx: retries_of(tx, run, limit))
 
     async def executions(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,14 +12,11 @@ from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.ledger import NO_TENANT, NewRun, RunFilter, Selected, Settlement, Turn
 from pinstripe.ledgers.references import unknown
 from pinstripe.ledgers.rows import read_counts, read_execution
-from pinstripe.ledgers.sqlite import listing, retention, schema, settling
+from pinstripe.ledgers.sqlite import listing, schema, settling
 from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, translated
 from pinstripe.ledgers.sqlite.ending import INLINE, abandon, end_open
-from pinstripe.ledgers.sqlite.fires import SQLiteFires
 from pinstripe.ledgers.sqlite.owners import LEASE
 from pinstripe.ledgers.sqlite.pausing import skip_paused
-from pinstripe.ledgers.sqlite.queue import SQLiteQueue
-from pinstripe.ledgers.sqlite.rescuing import rescue
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.sqlite.store import Store
 from pinstripe.ledgers.works import write_redacted
@@ -33,7 +31,9 @@ if TYPE_CHECKING:
     from pinstripe.clock import Clock
     from pinstripe.config import RetentionSettings
     from pinstripe.ledger import Look
+    from pinstripe.ledgers.sqlite.fires import SQLiteFires
     from pinstripe.ledgers.sqlite.history import SQLiteHistory
+    from pinstripe.ledgers.sqlite.queue import SQLiteQueue
     from pinstripe.run import Execution, Run
 
 T = TypeVar("T")
@@ -67,29 +67,28 @@ class SQLiteLedger:
         self._retention = retention
         self._clock = clock
         self._store = Store(path, clock, sync=sync, code_version=code_version, lock_wait=lock_wait, lease=lease)
-        self._queue = SQLiteQueue(self._store)
-        self._fires = SQLiteFires(self._store)
-        self._history: SQLiteHistory | None = None
         self._numbers: dict[str, tuple[int, str]] = {}
 
-    @property
+    @cached_property
     def queue(self) -> SQLiteQueue:
         """What it keeps for workers."""
-        return self._queue
+        from pinstripe.ledgers.sqlite.queue import SQLiteQueue  # commands that only look ask for few of these
 
-    @property
+        return SQLiteQueue(self._store)
+
+    @cached_property
     def fires(self) -> SQLiteFires:
         """What it keeps of schedules."""
-        return self._fires
+        from pinstripe.ledgers.sqlite.fires import SQLiteFires
 
-    @property
+        return SQLiteFires(self._store)
+
+    @cached_property
     def history(self) -> SQLiteHistory:
         """What it tells of what was."""
-        if self._history is None:
-            from pinstripe.ledgers.sqlite.history import SQLiteHistory  # most commands don't ask for it
+        from pinstripe.ledgers.sqlite.history import SQLiteHistory
 
-            self._history = SQLiteHistory(self._store)
-        return self._history
+        return SQLiteHistory(self._store)
 
     @property
     def is_made(self) -> bool:
@@ -119,6 +118,8 @@ class SQLiteLedger:
         if self._store.reader is None:
             return 0
         if self._store.owners is not None:
+            from pinstripe.ledgers.sqlite.rescuing import rescue
+
             with translated(self.path):
                 return (await rescue(self._store)).runs
         with translated(self.path):
@@ -239,6 +240,8 @@ class SQLiteLedger:
 
     async def prune(self) -> int:
         """Remove whole closed runs past their retention, and old logs; give how many runs."""
+        from pinstripe.ledgers.sqlite import retention
+
         return await retention.prune(self._store.write, self._retention, self._clock)
 
     async def find_run(self, reference: str, *, failures: bool = True) -> Run:

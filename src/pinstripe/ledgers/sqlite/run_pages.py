@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import apsw
 
     from pinstripe.ledger import RunFilter
+    from pinstripe.run import Run
 
 
 def list_page(connection: apsw.Connection, only: RunFilter, before: int) -> RunPage:
@@ -34,3 +35,9 @@ def list_page(connection: apsw.Connection, only: RunFilter, before: int) -> RunP
     more = len(rows) > only.limit
     runs = [make_run(connection, row, with_failures=False) for row in rows[: only.limit]]
     return RunPage(runs, rows[only.limit - 1][NUMBER] if more else floor)
+
+
+def retries_of(connection: apsw.Connection, run: str, limit: int) -> list[Run]:
+    """Give the newest retries of a run, newest first, without failures."""
+    rows = connection.execute(statement("retries_of"), {"run": run, "limit": limit}).fetchall()
+    return [make_run(connection, row, with_failures=False) for row in rows]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinstripe.clock import to_microseconds
-from pinstripe.ledger import RunFilter
 from pinstripe.run import ExecutionStatus
 from pinstripe.server.access.confining import confined_executions, confined_run
 from pinstripe.views.waits import why
@@ -22,8 +20,8 @@ PAGE = 50
 OPENED = 10
 """Of how many of the failed executions on the first page the traceback and the log are there at once."""
 
-LOOKED_THROUGH = 50
-"""Among how many of the job's last runs is looked for the retries of a run."""
+RETRIES = 20
+"""How many of a run's retries are shown."""
 
 AUDITED = 20
 """How many entries of the audit trail are read for a run."""
@@ -110,9 +108,5 @@ async def _audit(history: History, run: Run) -> list[AuditEntry]:
 
 
 async def retries_of(context: WebContext, run: Run) -> list[Run]:
-    """Give the retries of a run, newest first, among the last runs of its job."""
-    if not run.finished:
-        return []
-    since = to_microseconds(run.created_at)
-    page = await context.history.runs(RunFilter(job=run.job, since=since, limit=LOOKED_THROUGH, failures=False))
-    return [one for one in page.runs if one.retry_of == run.id]
+    """Give the newest retries of a run, newest first."""
+    return await context.history.retries(run.id, RETRIES) if run.finished else []

@@ -161,6 +161,10 @@ select r.n, r.id, {execution_in_list} from pinstripe.runs r cross join lateral (
 where r.total > 1000 and r.n >= $1 and r.n < $6 and not r.pruning
   and coalesce(x.job = $3, true) and coalesce(x.state = $5, true) order by r.n desc limit $2
 
+-- name: retries_of
+select {columns_of_run} from pinstripe.runs
+where retry_of = $1 and not pruning order by n desc limit $2
+
 -- name: last_runs_of
 -- The row comparison leads to the index of the job's.
 select {columns_of_run} from pinstripe.runs

@@ -138,6 +138,10 @@ cross join executions x on x.run = r.n and x.tenant = :tenant and x.tenant <> ''
 where r.total > 1000 and r.n >= :first and r.n < :before and r.pruning = 0
   and (:job is null or x.job = :job) and (:state is null or x.state = :state) order by r.n desc limit :limit
 
+-- name: retries_of
+select {columns_of_run} from runs indexed by runs_by_retry
+where retry_of = :run and pruning = 0 order by n desc limit :limit
+
 -- name: last_runs_of
 select {columns_of_run} from runs indexed by runs_by_job
 where job = :job and pruning = 0 order by n desc limit :limit
