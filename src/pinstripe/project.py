@@ -1,28 +1,21 @@
-"""The composition root: from settings to a wired project. The only place that knows concrete classes."""
+"""The composition root: from settings to a wired project. The only place that knows concrete classes.
+
+Each of them is imported where it is first needed: a command that only looks at the ledger needs few.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.application import set_up
 from pinstripe.discovery import find_files
 from pinstripe.errors import LedgerError, PinstripeError, TenantRequired, UnknownTenant
-from pinstripe.executor import Executor
-from pinstripe.foreground import Foreground
-from pinstripe.opening_workspace import OpeningWorkspace
 from pinstripe.project_actions import ProjectActions
-from pinstripe.project_database import ProjectDatabase, database_service, find_tenant_source
 from pinstripe.project_ledger import make_ledger
-from pinstripe.project_services import ProjectServices
-from pinstripe.pulse import Pulse
-from pinstripe.registry import Registry
-from pinstripe.runs import Request, Runs
-from pinstripe.selection import find_tenants
-from pinstripe.services import Services
-from pinstripe.tallies import Tallies
 from pinstripe.tracing import Tracing
 from pinstripe.watcher import Guarded, Watcher
 
@@ -32,9 +25,18 @@ if TYPE_CHECKING:
     from pinstripe.bot import Bot
     from pinstripe.clock import Clock
     from pinstripe.config import Settings
+    from pinstripe.executor import Executor
+    from pinstripe.foreground import Foreground
+    from pinstripe.opening_workspace import OpeningWorkspace
     from pinstripe.preview import Preview
     from pinstripe.processes import Processes
+    from pinstripe.project_database import ProjectDatabase
+    from pinstripe.project_services import ProjectServices
+    from pinstripe.pulse import Pulse
+    from pinstripe.registry import Registry
     from pinstripe.run import Run
+    from pinstripe.runs import Request, Runs
+    from pinstripe.services import Services
     from pinstripe.tenant_contexts import TenantContext
     from pinstripe.tenants import Tenant, TenantSource
     from pinstripe.worker import Worker
@@ -53,15 +55,6 @@ class Project(ProjectActions):
         self.settings = settings
         self.ledger, self.clock = make_ledger(settings, clock)
         self._tracing = Tracing(settings.tracing)
-        self._services = Services(settings.services, settings.services_package, database_service(settings.database))
-        self._registry = Registry(
-            settings.background_jobs,
-            package=settings.background_jobs_package,
-            multi_tenant=settings.multi_tenant,
-            services=self._services,
-            time_zone=settings.time_zone,
-        )
-        self._project_services = ProjectServices()
         self._tenants: TenantSource | None = UNSET
         self._tenant_context: TenantContext | None = None
         self._database: ProjectDatabase | None = None
@@ -86,10 +79,39 @@ class Project(ProjectActions):
         self._prepare()
         return self._services
 
+    @cached_property
+    def _services(self) -> Services:
+        from pinstripe.project_database import database_service
+        from pinstripe.services import Services
+
+        settings = self.settings
+        return Services(settings.services, settings.services_package, database_service(settings.database))
+
+    @cached_property
+    def _project_services(self) -> ProjectServices:
+        from pinstripe.project_services import ProjectServices
+
+        return ProjectServices()
+
+    @cached_property
+    def _registry(self) -> Registry:
+        from pinstripe.registry import Registry
+
+        settings = self.settings
+        return Registry(
+            settings.background_jobs,
+            package=settings.background_jobs_package,
+            multi_tenant=settings.multi_tenant,
+            services=self._services,
+            time_zone=settings.time_zone,
+        )
+
     @property
     def tenants(self) -> TenantSource | None:
         """What tells which tenants there are; None where nothing is configured."""
         if self._tenants is UNSET:
+            from pinstripe.project_database import find_tenant_source
+
             self._prepare()
             self._tenants = find_tenant_source(self.settings, self.database)
         return self._tenants
@@ -98,8 +120,11 @@ class Project(ProjectActions):
     def database(self) -> ProjectDatabase | None:
         """What opens the application's database; None where none is set up."""
         settings = self.settings.database
-        if self._database is None and database_service(settings):
-            assert settings is not None  # noqa: S101 - there would be no service
+        if self._database is None and settings is not None:
+            from pinstripe.project_database import ProjectDatabase, database_service
+
+            if not database_service(settings):
+                return None
             self._prepare()
             self._database = ProjectDatabase(
                 settings, self.settings.folder, has_tenants=lambda: self.tenants is not None
@@ -157,7 +182,8 @@ class Project(ProjectActions):
                     await self._executor.tallies.close()
             if self._pulse is not None:
                 self._pulse.stop()
-            await self._project_services.close()
+            if self._executor is not None:  # whoever else would have opened some
+                await self._project_services.close()
             if self._database is not None:
                 await self._database.close()
             # Workers remove that while they work, and must not be kept from ending by a server that is away.
@@ -196,6 +222,8 @@ class Project(ProjectActions):
         With `skipped`, what was skipped too; `timeout` bounds each execution. Give the finished retry, or None where
         there is nothing to retry. Raises `UnknownRun`, and what `run` raises.
         """
+        from pinstripe.runs import Request
+
         request = Request(reference, concurrency=concurrency, fail_fast=fail_fast, timeout=timeout)
         foreground = await self._started()
         return await foreground.retry(reference, request, skipped=skipped, watcher=watcher or Watcher())
@@ -270,6 +298,8 @@ class Project(ProjectActions):
         Raises `TenantRequired` where the project has tenants and none of the two was said, and on entering
         `UnknownTenant`.
         """
+        from pinstripe.opening_workspace import OpeningWorkspace
+
         if tenant is UNSET:
             if self.tenants is not None:
                 message = "expected workspace(tenant=ID) in a project with tenants, or tenant=None for the global one"
@@ -286,6 +316,8 @@ class Project(ProjectActions):
         if not isinstance(id_, str):
             message = f"expected the tenant's id as text, got {id_!r}"
             raise UnknownTenant(message)
+        from pinstripe.selection import find_tenants
+
         found = await find_tenants(source, [id_])
         if id_ not in found:
             message = f"unknown tenant {id_!r}: `pinstripe list-tenants` shows those there are"
@@ -302,6 +334,10 @@ class Project(ProjectActions):
         """Give what enqueues and runs jobs, with the ledger open for writing; nothing is started for that."""
         await self._open_for_writing()
         if self._foreground is None:
+            from pinstripe.foreground import Foreground
+            from pinstripe.pulse import Pulse
+            from pinstripe.tallies import Tallies
+
             settings = self.settings
             runs = self._runs()
             self._foreground = Foreground(runs, self.ledger, concurrency=settings.worker.concurrency)
@@ -322,6 +358,8 @@ class Project(ProjectActions):
         await self.ledger.open(write=True)
 
     def _runs(self) -> Runs:
+        from pinstripe.runs import Runs
+
         return Runs(
             self.registry,
             lambda: self.tenants,
@@ -340,9 +378,12 @@ class Project(ProjectActions):
             if self.settings.setup is not None:
                 set_up(self.settings.setup)
             self._tracing.check()
+            _ = self._registry  # made here, where no other thread makes another one
             self._prepared = True
 
     def _make_executor(self, foreground: Foreground) -> Executor:
+        from pinstripe.executor import Executor
+
         settings = self.settings
         return Executor(
             self.services,

@@ -8,16 +8,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from pinstripe.operations import Operations
-from pinstripe.options import NOTHING_SAID
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pinstripe.actor import Actor
     from pinstripe.clock import Clock
     from pinstripe.ledger import Ledger
-    from pinstripe.operations import Cancelled
+    from pinstripe.operations import Cancelled, Operations
     from pinstripe.options import Terms
     from pinstripe.registry import Registry
     from pinstripe.run import Run
@@ -49,13 +46,16 @@ class ProjectActions(ABC):
     async def find_tenant(self, id_: str) -> Tenant:
         """Give the tenant with this id; raises `UnknownTenant`."""
 
-    async def enqueue(self, request: Request, terms: Terms = NOTHING_SAID, *, actor: Actor | None = None) -> Run:
+    async def enqueue(self, request: Request, terms: Terms | None = None, *, actor: Actor | None = None) -> Run:
         """Enqueue a run for workers; give the queued run, or the one that has the same key.
 
-        `terms` say when, how urgently and under which key. Raises what `run` raises, before anything is recorded.
+        `terms` say when, how urgently and under which key; None is now. Raises what `run` raises, before anything is
+        recorded.
         """
+        from pinstripe.options import NOTHING_SAID
+
         await self._open_for_writing()
-        return await self._runs().enqueue_for(actor, request, terms)
+        return await self._runs().enqueue_for(actor, request, terms or NOTHING_SAID)
 
     async def enqueue_retry(
         self,
@@ -120,6 +120,8 @@ class ProjectActions(ABC):
     def _runs(self) -> Runs: ...
 
     def _operations(self) -> Operations:
+        from pinstripe.operations import Operations
+
         self._refuse_closed()
         return Operations(self.ledger, self.clock, self._check_job, self.find_tenant)
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,3 +67,21 @@ def test_what_is_enqueued_is_listed_as_it_waits(pinstripe: Command) -> None:
     _, selecting, queued = pinstripe("list-runs", "--status", "queued").out.splitlines()
     assert selecting.endswith("  selecting")
     assert queued.endswith("  2: 2 queued")
+
+
+def test_what_runs_jobs_and_serves_workers_is_not_even_imported(shop: ProjectFolder, pinstripe: Command) -> None:
+    pinstripe("run-background-job", "hello")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "pinstripe", "list-runs"],
+        cwd=shop.path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "hello" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "pinstripe.project" in imported
+    needless = {"runs", "executor", "foreground", "registry", "services", "operations", "queue", "history", "fires"}
+    assert not imported & {f"pinstripe.{name}" for name in needless}
+    assert not imported & {"pydantic", "starlette", "fastapi", "jinja2", "opentelemetry", "prometheus_client", "rich"}

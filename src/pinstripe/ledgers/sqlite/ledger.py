@@ -19,7 +19,6 @@ from pinstripe.ledgers.sqlite.owners import LEASE
 from pinstripe.ledgers.sqlite.pausing import skip_paused
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.sqlite.store import Store
-from pinstripe.ledgers.works import write_redacted
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -135,6 +134,8 @@ class SQLiteLedger:
 
     async def create(self, run: NewRun) -> Run:
         """Create the run, `queued` and `selecting`, owned by this process."""
+        from pinstripe.ledgers.works import write_redacted
+
         owners = self._store.ours()
         values: dict[str, Any] = {
             "id": run.id,
