@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pinstripe.queue import Waiting
     from pinstripe.run import Run
     from pinstripe.views.status import Seen
+    from pinstripe.views.timeline import Timeline
 
 DAY = 24 * 60 * MINUTE
 """Microseconds of the time in which failures of tenants are new."""
@@ -91,14 +92,15 @@ class Overview(NamedTuple):
 class Watched:
     """What the first page shows to all who watch it: read once for all of them, and not more often than it need be."""
 
-    def __init__(self, project: Project) -> None:
-        """Take the open project; nothing is read yet."""
+    def __init__(self, project: Project, timeline: Timeline) -> None:
+        """Take the open project and its timeline; nothing is read yet."""
         self._project = project
+        self._timeline = timeline
         self._lock = asyncio.Lock()
         self._read: tuple[float, Overview] | None = None
 
     async def look(self) -> Overview:
-        """Give what was read in the last seconds, or read it."""
+        """Give what was read in the last seconds, or read it; raises `LedgerError`."""
         async with self._lock:
             now = self._project.clock.monotonic()
             if self._read is not None and self._read[0] <= now < self._read[0] + FRESH:
@@ -106,16 +108,16 @@ class Watched:
             return await self.look_now()
 
     async def look_now(self) -> Overview:
-        """Read it."""
+        """Read it, however old what was read before is; raises `LedgerError`."""
         now = self._project.clock.monotonic()
-        found = await look_over(self._project)
+        found = await look_over(self._project, self._timeline)
         self._read = now, found
         return found
 
 
-async def look_over(project: Project) -> Overview:
-    """Read what the first page shows."""
-    seen = await look_at_status(project)
+async def look_over(project: Project, timeline: Timeline) -> Overview:
+    """Read what the first page shows; raises `LedgerError`."""
+    seen = await look_at_status(project, timeline)
     history, status = project.ledger.history, seen.status
     tallies = await history.tallies(seen.now // MINUTE - MINUTES + 1)
     running = await history.runs(RunFilter(status=RunStatus.RUNNING, limit=RUNNING, failures=False))

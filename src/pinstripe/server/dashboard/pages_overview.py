@@ -48,7 +48,7 @@ LACKING = 10
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the route of the first page."""
     project, jobs = context.project, KnownJobs(context.project)
-    watched = overview.Watched(project)
+    watched = overview.Watched(project, context.timeline)
 
     async def page(request: Request) -> Response:
         if access_of(request).is_confined:  # there is nothing here that is of some tenants only
