@@ -235,6 +235,8 @@ async def test_what_no_text_can_hold_is_replaced(ledger: Ledger) -> None:
     assert first.traceback.startswith("half \ufffd")
     assert second is not None
     assert second.result == "\0"
+    assert await ledger.find_execution(run.id, "a\0") is None
+    assert await ledger.find_execution(run.id, "a\ud800") is None
 
 
 async def test_the_reason_of_an_end_is_replaced_too(ledger: Ledger) -> None:

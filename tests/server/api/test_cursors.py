@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from pinstripe.server.api.cursors import NotACursor, Position, read_cursor, write_cursor
 
-POSITIONS = st.one_of(st.integers(0, 2**63 - 1), st.text())
+POSITIONS = st.one_of(
+    st.integers(0, 2**63 - 1), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+)
 LISTS = st.dictionaries(st.sampled_from(["list", "job", "status"]), st.none() | st.text(max_size=3))
 
 
@@ -57,3 +59,9 @@ def test_any_other_text_is_none(text: str) -> None:
 def test_a_position_that_no_list_has_is_none(position: int) -> None:
     with pytest.raises(NotACursor):
         read_cursor(write_cursor(position, {}), {}, int)
+
+
+@pytest.mark.parametrize("position", ["\0", "a\ud800", -1, 2**63])
+def test_what_no_ledger_can_be_asked_for_is_none(position: Position) -> None:
+    with pytest.raises(NotACursor):
+        read_cursor(write_cursor(position, {}), {}, type(position))

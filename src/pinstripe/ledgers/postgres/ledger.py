@@ -270,7 +270,7 @@ class PostgresLedger:
         """Give one execution with its log."""
 
         async def find(tx: Transaction) -> Execution | None:
-            row = await tx.row("find_execution", await self._number(tx, run), tenant or NO_TENANT)
+            row = await tx.row("find_execution", await self._number(tx, run), writable(tenant) or NO_TENANT)
             return None if row is None else read_execution(run, row)
 
         return await self._store.read(find)

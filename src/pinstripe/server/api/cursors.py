@@ -8,6 +8,8 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from pinstripe.json_values import why_not_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -43,9 +45,14 @@ def read_cursor(text: str, of: Mapping[str, object], kind: type[Position]) -> Po
         raise NotACursor(text) from error
     if type(position) is not kind or raw[:_CHECK] != _sum(raw[_CHECK:], of):
         raise NotACursor(text)
-    if write_cursor(position, of) != text or (isinstance(position, int) and not 0 <= position < 2**63):
+    if write_cursor(position, of) != text or not _can_be_there(position):
         raise NotACursor(text)
     return position
+
+
+def _can_be_there(position: Position) -> bool:
+    """Tell whether a ledger can be asked for it: also what nobody wrote may have the right check sum."""
+    return 0 <= position < 2**63 if isinstance(position, int) else why_not_json(position) is None
 
 
 def _sum(body: bytes, of: Mapping[str, object]) -> bytes:
