@@ -50,7 +50,9 @@ async def test_a_run_is_written_down_and_executed(api: Api) -> None:
     ],
 )
 async def test_whom_it_is_for_may_be_chosen(api: Api, body: dict[str, Any], tenants: list[str]) -> None:
-    preview = (await api.post("/v1/runs/preview", {"job": "mail", **body}, "read")).json()
+    preview = (
+        await api.post("/v1/runs/preview", {"job": "mail", **body}, "operate" if "where" in body else "read")
+    ).json()
     assert preview == {"job": "mail", "args": [], "kwargs": {}, "total": len(tenants), "tenants": preview["tenants"]}
     assert sorted(preview["tenants"]) == tenants
     assert await api.shop.runs() == []

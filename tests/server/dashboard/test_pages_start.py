@@ -199,5 +199,10 @@ async def test_lets_nobody_start_who_may_not(project_folder: ProjectFolder) -> N
             assert (await support.post("/start", job=name, key="1", tenants="birch", **dry)).status == 403
             others = await support.post("/start", job=name, key="1", tenants="acme", **{"except": "birch"}, **dry)
             assert others.status == 403
+            narrowed = await support.post(
+                "/start", job=name, key="1", tenants="acme", where="plan__begins_with=p", **dry
+            )
+            assert (narrowed.status, "it is for those who see all tenants" in narrowed.words) == (422, True)
+        assert 'name="where"' not in (await support.get(f"/start?job={name}")).text
         assert await runs(house) == []
         assert (await support.post("/start", job=name, key="1", tenants="acme")).status == 303

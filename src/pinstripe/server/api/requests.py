@@ -13,7 +13,7 @@ from pinstripe.options import MAX_KEY, Terms
 from pinstripe.run import Trigger
 from pinstripe.runs import Request
 from pinstripe.selection import Selection
-from pinstripe.server.access.require import Refused, require_tenants
+from pinstripe.server.access.require import Refused, require_all, require_operate, require_tenants
 from pinstripe.server.api.problems import Misfit
 from pinstripe.server.api.validation import FieldProblem
 
@@ -38,6 +38,9 @@ def read_request(body: NewPreview, project: Project, access: Access) -> Request:
             parse_key(key)
         except ConfigurationError as error:
             raise Misfit([FieldProblem("where", error.reason)]) from None
+    if body.where:  # yes and no, asked often enough, tell every attribute that a tenant has, which may be a password
+        require_operate(access)
+        require_all(access)
     if access.is_confined:
         _check_tenants(body, project, access)
     selection = Selection(
@@ -48,15 +51,19 @@ def read_request(body: NewPreview, project: Project, access: Access) -> Request:
     return Request(body.job, body.args, body.kwargs, selection=selection, trigger=Trigger.API)
 
 
-def read_terms(body: NewRun, key: str | None) -> Terms:
-    """Make how a run waits; `key` is what the header Idempotency-Key said. Raises `Misfit`."""
+def read_terms(body: NewRun, key: str | None, access: Access) -> Terms:
+    """Make how a run waits; `key` is what the header Idempotency-Key said. Raises `Misfit`.
+
+    The keys of who is confined are their own: by another's they would learn of others' runs, or keep them from being.
+    """
     if body.at is not None and body.delay is not None:
         raise Misfit([FieldProblem("delay", "it says when, as `at` does; expected one of them")])
     at = None if body.at is None else _read_time(body.at)
+    own = _read_key(key)
     terms = Terms(
         at=at,
         delay=None if body.delay is None else _checked("delay", lambda: Terms.of(delay=body.delay)).delay,
-        key=_read_key(key),
+        key=f"{access.name}\n{own}" if own is not None and access.is_confined else own,
         priority=None
         if body.priority is None
         else _checked("priority", lambda: Terms.of(priority=body.priority)).priority,

@@ -174,6 +174,8 @@ def _confine(definition: Definition, asked: Start, access: Access) -> None:
         require_all(access)
     if asked.request.selection.tenants is None:
         raise Unfit({"tenants": ["name at least one of your tenants: you are confined to some"]})
+    if asked.request.selection.where:  # which tells of attributes that nobody is shown
+        raise Unfit({"where": ["it is for those who see all tenants; name the tenants that you mean"]})
     require_tenants(access, asked.request.selection.tenants)
     require_tenants(access, asked.request.selection.exclude)
 

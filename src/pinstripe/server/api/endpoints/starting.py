@@ -64,7 +64,7 @@ async def start_run(
     The arguments are checked against the job's `run`, and the tenants against what there are, before anything is
     written. A selection that matches nobody is a run over no tenant, which succeeds.
     """
-    asked, terms = read_request(body, context.project, caller), read_terms(body, idempotency_key)
+    asked, terms = read_request(body, context.project, caller), read_terms(body, idempotency_key, caller)
     run, is_replayed = await start(context.project, asked, terms, actor_of(caller, Door.API))
     headers = {"Location": _place(request, run.id)}
     if is_replayed:
