@@ -86,7 +86,10 @@ class HeatMap(NamedTuple):
 
 
 class FailingTenant(NamedTuple):
-    """A tenant for which a job failed lately: how often, and in which run last, with the error's first line."""
+    """A tenant for which a job failed lately: how often, and in which run last, with the error's first line.
+
+    `mended` is the last run in which the job has succeeded for it since, by its id; None where none is known of.
+    """
 
     tenant: str | None
     job: str
@@ -94,6 +97,7 @@ class FailingTenant(NamedTuple):
     run: str
     error: str
     finished_at: int
+    mended: str | None = None
 
 
 class Tally(NamedTuple):
@@ -202,7 +206,11 @@ class History(Protocol):
         ...
 
     async def failing(self, since: int, limit: int) -> list[FailingTenant]:
-        """Give for which tenants jobs failed since then (microseconds UTC), newest first, of the last failed runs."""
+        """Give for which tenants jobs failed since then (microseconds UTC), newest first, of the last failed runs.
+
+        Whether a job has succeeded for a tenant since is looked for in the failed run's last retries, in the job's last
+        runs, and in the last that was done for the tenant.
+        """
         ...
 
     async def add_tallies(self, tallies: Sequence[Tally]) -> None:

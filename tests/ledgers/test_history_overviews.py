@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinstripe.history import SAMPLED, Durations, HeatRow
-from pinstripe.ledgers.overviews import durations_of
+from pinstripe.ledgers.overviews import LATER, durations_of
 from pinstripe.run import ExecutionStatus
 from tests.ledgers.moves import CANCELLED, FAILED, SKIPPED, SUCCEEDED, carry_out, ended, select, start
 
@@ -27,10 +27,14 @@ SECOND = 1_000_000
 
 
 async def make(
-    ledger: Ledger, outcomes: dict[str, ExecutionStatus | None], job: str = "greet", error: str | None = None
+    ledger: Ledger,
+    outcomes: dict[str, ExecutionStatus | None],
+    job: str = "greet",
+    error: str | None = None,
+    retry_of: str | None = None,
 ) -> Run:
     """Make a run whose executions ended so; None is one that waits."""
-    run = await select(ledger, outcomes, job)
+    run = await select(ledger, outcomes, job, retry_of=retry_of)
     claimed = await start(ledger, run.id, *(tenant for tenant, outcome in outcomes.items() if outcome))
     settlements = [
         ended(each, outcome, error=error) for tenant, each in claimed.items() if (outcome := outcomes[tenant])
@@ -184,3 +188,54 @@ async def test_for_whom_jobs_fail(ledger: Ledger, clock: HandClock) -> None:
     ]
     assert await failing(since, 2) == newest
     assert await failing(clock.now()) == []
+
+
+async def mended(ledger: Ledger, since: int) -> dict[tuple[str, str | None], str | None]:
+    """Give what has succeeded since, and in which run, by job and tenant."""
+    return {(each.job, each.tenant): each.mended for each in await ledger.history.failing(since, 10)}
+
+
+async def test_what_has_succeeded_since_says_in_which_run(ledger: Ledger, clock: HandClock) -> None:
+    since = clock.now()
+    first = await make(ledger, {"a": FAILED, "b": FAILED, "c": FAILED, "d": SUCCEEDED})
+    clock.advance(timedelta(minutes=1))
+    alone = await make(ledger, {"": FAILED}, "clean_up")
+    assert await mended(ledger, since) == {
+        ("greet", "a"): None,
+        ("greet", "b"): None,
+        ("greet", "c"): None,
+        ("clean_up", None): None,
+    }
+    clock.advance(timedelta(minutes=1))
+    retry = await make(ledger, {"a": SUCCEEDED, "b": FAILED}, retry_of=first.id)
+    later = await make(ledger, {"c": SUCCEEDED})
+    await make(ledger, {"b": SUCCEEDED}, "another")
+    again = await make(ledger, {"": SUCCEEDED}, "clean_up", retry_of=alone.id)
+    assert await mended(ledger, since) == {
+        ("greet", "a"): retry.id,
+        ("greet", "b"): None,
+        ("greet", "c"): later.id,
+        ("clean_up", None): again.id,
+    }
+    clock.advance(timedelta(minutes=1))
+    await make(ledger, {"a": FAILED})
+    assert (await mended(ledger, since))["greet", "a"] is None
+
+
+async def test_a_retry_is_found_behind_many_runs_and_a_tenant_s_own_run_too(ledger: Ledger, clock: HandClock) -> None:
+    since = clock.now()
+    first = await make(ledger, {"": FAILED, "a": FAILED, "b": FAILED})
+    clock.advance(timedelta(minutes=1))
+    retry = await make(ledger, {"": SUCCEEDED}, retry_of=first.id)
+    own = await make(ledger, {"a": SUCCEEDED})
+    for _ in range(LATER + 1):
+        await make(ledger, {"z": SUCCEEDED})
+    assert await mended(ledger, since) == {("greet", None): retry.id, ("greet", "a"): own.id, ("greet", "b"): None}
+
+
+async def test_who_succeeded_in_a_large_run_is_found_in_it(ledger: Ledger, clock: HandClock) -> None:
+    since = clock.now()
+    await make(ledger, {"z": FAILED})
+    clock.advance(timedelta(minutes=1))
+    large = await make(ledger, {**{f"t{number:04}": None for number in range(1_200)}, "z": SUCCEEDED})
+    assert await mended(ledger, since) == {("greet", "z"): large.id}

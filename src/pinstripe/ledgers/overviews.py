@@ -18,6 +18,12 @@ FAILED_RUNS = 200
 FAILURES = 10_000
 """How many failures of all runs of a heat map are looked at together: as many of each, the first by tenant."""
 
+LATER = 8
+"""How many of a job's last runs, and of a failed run's last retries, are looked at for who has succeeded since."""
+
+OF_TENANT = 16
+"""How much of what was last done for a tenant is looked at for the same."""
+
 SPARSE = 2
 """For each execution whose duration is taken, how many are looked at, at most: some of a run may not have finished."""
 
@@ -91,7 +97,9 @@ def groups_of(runs: Iterable[FailedRun], tenants: Mapping[int, Sequence[str]], l
     return [*groups]
 
 
-def failing_of(group: Group, failures: int, run: str, error: str | None, finished_at: int) -> FailingTenant:
+def failing_of(
+    group: Group, failures: int, run: str, error: str | None, finished_at: int, mended: str | None
+) -> FailingTenant:
     """Make one that fails, with the first line of its last error."""
     first, *_ = (error or "").strip().splitlines() or [""]
-    return FailingTenant(group.tenant or None, group.job, failures, run, first, finished_at)
+    return FailingTenant(group.tenant or None, group.job, failures, run, first, finished_at, mended)

@@ -132,6 +132,7 @@ HOT: dict[str, tuple[tuple[Any, ...], str]] = {
     "last_failed_runs": ((1, 200), "runs_by_state"),
     "failed_tenants": (([LARGEST, 100], 50), "executions_failed"),
     "failures_of_tenants": ((["often"], ["t5"], [LARGEST, 100], ["often", "often"], 1), "executions_failed"),
+    "mended_in": ((["often"], ["t5"], [100], ["r" * 36], [1], 8, 16), "executions_of_tenant"),
     "tallies": ((1_990,), "tallies_pkey"),
     "totals": ((), "tallies_pkey"),
     "end_audit": ((500, "started", None), "audit_pkey"),

@@ -129,6 +129,7 @@ HOT = {
     "retries_of": "SEARCH runs USING INDEX runs_by_retry (retry_of=?)",
     "last_runs_of": "SEARCH runs USING INDEX runs_by_job (job=?)",
     "last_error": "SEARCH executions USING INDEX executions_of_run (run=? AND tenant=?)",
+    "mended_in": f"SEARCH runs {BY_NUMBER}",
     "tallies": "SEARCH tallies USING PRIMARY KEY (minute>?)",
     "totals": "SEARCH tallies USING PRIMARY KEY (minute=?)",
     "end_audit": f"SEARCH audit {BY_NUMBER}",
@@ -264,6 +265,15 @@ def test_what_is_late_is_found_among_what_waits(connection: apsw.Connection) -> 
     assert "SEARCH x USING INDEX executions_held (run=? AND held>?)" in steps
     assert "SEARCH x USING INDEX executions_running (owner=? AND run=?)" in steps
     assert "SEARCH x USING INDEX executions_ready (chunk=?)" in steps
+
+
+def test_what_has_succeeded_since_is_looked_for_in_a_few_places(connection: apsw.Connection) -> None:
+    steps = plan(connection, "later_runs")
+    assert "SEARCH runs USING INDEX runs_by_job (job=? AND n>?)" in steps
+    assert "SEARCH runs USING INDEX runs_by_retry (retry_of=?)" in steps
+    steps = plan(connection, "mended_in")
+    assert "SEARCH x USING INDEX executions_of_run (run=? AND tenant=?)" in steps
+    assert "SEARCH executions USING INDEX executions_of_tenant (tenant=? AND run>?)" in steps
 
 
 def test_what_nothing_asks_for_is_refused(connection: apsw.Connection) -> None:

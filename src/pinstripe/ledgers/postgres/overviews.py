@@ -8,6 +8,8 @@ from pinstripe.history import SAMPLED, RunPoint
 from pinstripe.ledgers.overviews import (
     FAILED_RUNS,
     FAILURES,
+    LATER,
+    OF_TENANT,
     SPARSE,
     FailedRun,
     choose_tenants,
@@ -53,12 +55,14 @@ async def read_failing(tx: Transaction, since: int, limit: int) -> list[FailingT
     groups = groups_of(runs, tenants, limit)
     ids = {run.number: run.id for run in runs}
     values: Sequence[Any] = *columns(groups, 2), [*ids], [run.job for run in runs], since
+    found = await tx.rows("failures_of_tenants", *values)
+    failed = [(group, row) for group, row in zip(groups, found, strict=True) if row[0]]
+    asked = columns(((*group, last, ids[last], at) for group, (_, last, _, at) in failed), 5)
     failing = [
-        failing_of(group, failures, ids[last], error, finished_at)
-        for group, (failures, last, error, finished_at) in zip(
-            groups, await tx.rows("failures_of_tenants", *values), strict=True
+        failing_of(group, failures, ids[last], error, finished_at, mended)
+        for (group, (failures, last, error, finished_at)), (mended,) in zip(
+            failed, await tx.rows("mended_in", *asked, LATER, OF_TENANT), strict=True
         )
-        if failures
     ]
     return sorted(failing, key=lambda each: -each.finished_at)
 

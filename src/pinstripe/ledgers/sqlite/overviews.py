@@ -9,6 +9,8 @@ from pinstripe.history import MAX_ERROR, SAMPLED, RunPoint
 from pinstripe.ledgers.overviews import (
     FAILED_RUNS,
     FAILURES,
+    LATER,
+    OF_TENANT,
     SPARSE,
     FailedRun,
     choose_tenants,
@@ -57,14 +59,22 @@ def read_failing(connection: apsw.Connection, since: int, limit: int) -> list[Fa
     runs = sorted((FailedRun(*row) for row in found), reverse=True)
     tenants = {run.number: _tenants(connection, "failed", run.number, 2 * limit) for run in runs}
     ids = {run.number: run.id for run in runs}
+    later: dict[int, str] = {}
     failing = []
     for group in groups_of(runs, tenants, limit):
         numbers = json.dumps([run.number for run in runs if run.job == group.job])
         asked = {**values, "runs": numbers, "tenant": group.tenant}
         ((failures, number),) = connection.execute(statement("failures_of_tenant"), asked).fetchall()
         if failures:
-            rows: list[Any] = connection.execute(statement("last_error"), {**asked, "run": number}).fetchall()
-            failing.append(failing_of(group, int(str(failures)), ids[int(str(number))], *rows[0]))
+            last = int(str(number))
+            asked |= {"run": last, "id": ids[last], "job": group.job, "later": LATER, "of_tenant": OF_TENANT}
+            rows: list[Any] = connection.execute(statement("last_error"), asked).fetchall()
+            error, failed_at = rows[0]
+            if last not in later:
+                later[last] = json.dumps([n for (n,) in connection.execute(statement("later_runs"), asked)])
+            asked |= {"later_runs": later[last], "failed_at": failed_at}
+            mended: Any = connection.execute(statement("mended_in"), asked).fetchone()
+            failing.append(failing_of(group, int(str(failures)), ids[last], error, failed_at, *(mended or [None])))
     return sorted(failing, key=lambda each: -each.finished_at)
 
 

@@ -222,3 +222,31 @@ cross join lateral (
 left join lateral (
   select error, finished_at from pinstripe.executions where run = f.last and tenant = g.tenant limit 1) e on true
 order by g.place
+
+-- name: mended_in
+-- For each job and tenant, the last run in which what failed for it in a run, at a time, has succeeded since: one of the
+-- job's last, of the last retries of that run, or of the last that the tenant had.
+select (select r.id from pinstripe.runs r where not r.pruning and r.n = (
+  select max(found.run) from (
+    (select x.run from (
+      select n from pinstripe.runs later where (later.job, later.n) > (g.job, g.run)
+        and (later.job, later.n) <= (g.job, {last_number}) and not later.pruning
+      order by later.job desc, later.n desc limit $6) later
+    cross join lateral (
+      select e.run from pinstripe.executions e where e.run = later.n and e.tenant = g.tenant
+        and e.state = 'succeeded' and e.finished_at >= g.failed_at limit 1) x)
+    union all
+    (select x.run from (
+      select n from pinstripe.runs retry where retry.retry_of = g.id and not retry.pruning order by n desc limit $6) retry
+    cross join lateral (
+      select e.run from pinstripe.executions e where e.run = retry.n and e.tenant = g.tenant
+        and e.state = 'succeeded' and e.finished_at >= g.failed_at limit 1) x)
+    union all
+    (select last.run from (
+      select e.run, e.job, e.state, e.finished_at from pinstripe.executions e
+      where (e.tenant, e.run) > (g.tenant, g.run) and (e.tenant, e.run) <= (g.tenant, {last_number})
+        and e.listed and e.tenant <> '' order by e.tenant desc, e.run desc limit $7) last
+    where last.job = g.job and last.state = 'succeeded' and last.finished_at >= g.failed_at)) found))
+from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
+  with ordinality g(job, tenant, run, id, failed_at, place)
+order by g.place

@@ -176,3 +176,24 @@ where x.finished_at >= :since
 
 -- name: last_error
 select substr(error, 1, :max_error), finished_at from executions where run = :run and tenant = :tenant
+
+-- name: later_runs
+-- Where what failed in a run may have succeeded since: in the job's last runs, and in the last retries of that one.
+select n from (select n from runs indexed by runs_by_job
+  where job = :job and n > :run and pruning = 0 order by n desc limit :later)
+union all
+select n from (select n from runs indexed by runs_by_retry
+  where retry_of = :id and pruning = 0 order by n desc limit :later)
+
+-- name: mended_in
+-- The last run in which what failed for a tenant has succeeded since: one of those runs, or of the last that it had.
+select id from runs where pruning = 0 and n = (
+  select max(run) from (
+    select x.run from json_each(:later_runs) later
+    cross join executions x indexed by executions_of_run on x.run = later.value and x.tenant = :tenant
+    where x.state = 'succeeded' and x.finished_at >= :failed_at
+    union all
+    select run from (
+      select run, job, state, finished_at from executions indexed by executions_of_tenant
+      where tenant = :tenant and listed = 1 and tenant <> '' and run > :run order by run desc limit :of_tenant)
+    where job = :job and state = 'succeeded' and finished_at >= :failed_at))
