@@ -136,7 +136,7 @@ def test_each_setting_comes_through_the_environment_and_is_shown_hidden(project_
         ({"TOKEN": SECRET, "TOKENS": f"ci:read:*:{SECRET}"}, "'ci' has the secret of 'token'"),
         ({"TOKENS": f"a:read:*:{SECRET},b:read:*:{SECRET}"}, "'b' has the secret of 'a'"),
         ({"TOKENS": f"a:read:*:{SECRET},a:read:*:{SECRET}2"}, "each name once"),
-        ({"TOKENS": f"read_token:read:*:{SECRET}"}, "each name once"),
+        ({"TOKENS": f"reader:read:*:{SECRET}"}, "each name once"),
     ],
 )
 def test_nobody_is_there_twice(environment: dict[str, str], reason: str, project_folder: ProjectFolder) -> None:

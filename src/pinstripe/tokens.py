@@ -23,6 +23,12 @@ ROLES = ("read", "operate")
 HIDDEN = "***"
 """What is shown where a secret is."""
 
+OPERATOR = "operator"
+"""What whoever has `server.token` is called, in the audit trail and on pages."""
+
+READER = "reader"
+"""What whoever has `server.read_token` is called."""
+
 EVERYBODY = "*"
 """How an entry says that its bearer sees all tenants."""
 
@@ -119,10 +125,10 @@ def check_tokens(token: str | None, read_token: str | None, tokens: Iterable[str
     if token is not None and token == read_token:
         reason = "server.token and server.read_token are the same; expected two secrets"
         raise ValueError(reason)
-    seen = set(names)
+    seen = {OPERATOR, READER}
     for entry in map(parse_token, tokens):
         if entry.name in seen:
-            reason = f"server.tokens: expected each name once, and not 'token' or 'read_token', found {entry.name!r}"
+            reason = f"server.tokens: expected each name once, and not {OPERATOR!r} or {READER!r}, found {entry.name!r}"
             raise ValueError(reason)
         if entry.secret in secrets:
             reason = f"server.tokens: {entry.name!r} has the secret of {secrets[entry.secret]!r}; expected another one"

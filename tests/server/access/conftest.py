@@ -92,7 +92,7 @@ class Gate:
         """Ask the API with a token."""
         return await self.ask(path, authorization=f"Bearer {token}", **options)
 
-    def cookie(self, name: str = "token", *, lasts: timedelta = timedelta(hours=1)) -> str:
+    def cookie(self, name: str = "operator", *, lasts: timedelta = timedelta(hours=1)) -> str:
         """Give the header of a browser in which that bearer has logged in."""
         (bearer,) = (one for one in self.entrance.bearers if one.access.name == name)
         ends = self.clock.microseconds + lasts // timedelta(microseconds=1)

@@ -13,8 +13,8 @@ from tests.server.access.conftest import ACME, OTHER, READ, TOKEN, settings
 def test_each_setting_makes_somebody() -> None:
     found = [bearer.access for bearer in bearers_of(settings(), OTHER)]
     assert found == [
-        Access("token", Role.OPERATE),
-        Access("read_token", Role.READ),
+        Access("operator", Role.OPERATE),
+        Access("reader", Role.READ),
         Access("support", Role.OPERATE, frozenset({"acme", "globex"})),
         Access(LOCAL, Role.OPERATE),
     ]

@@ -76,14 +76,14 @@ async def test_a_link_from_elsewhere_is_asked_once_more_from_here(gate: Gate) ->
     again = await gate.ask(link, sec_fetch_mode="navigate", sec_fetch_site="same-origin")
     assert again.status_code == 303
     inside = await gate.ask(link, sec_fetch_mode="navigate", sec_fetch_site="cross-site", cookie=gate.cookie())
-    assert inside.json()["who"][0] == "token"
+    assert inside.json()["who"][0] == "operator"
 
 
 @pytest.mark.parametrize(
     ("token", "who"),
     [
-        (TOKEN, ["token", "operate", ["*"]]),
-        (READ, ["read_token", "read", ["*"]]),
+        (TOKEN, ["operator", "operate", ["*"]]),
+        (READ, ["reader", "read", ["*"]]),
         (ACME, ["support", "operate", ["acme", "globex"]]),
     ],
 )
@@ -149,7 +149,7 @@ async def test_two_headers_of_which_one_is_right_are_none(gate: Gate) -> None:
 async def test_the_api_s_own_page_is_for_browsers_too(gate: Gate) -> None:
     answer = await gate.ask("/api/", accept="text/html")
     assert (answer.status_code, answer.headers["location"]) == (303, "/_pinstripe/login?next=/_pinstripe/api/")
-    assert (await gate.ask("/api/", accept="text/html", cookie=gate.cookie("read_token"))).status_code == 200
+    assert (await gate.ask("/api/", accept="text/html", cookie=gate.cookie("reader"))).status_code == 200
     assert (await gate.ask("/api/")).status_code == 401
 
 
@@ -167,7 +167,7 @@ async def test_a_token_opens_no_page(gate: Gate) -> None:
 
 async def test_metrics_are_about_all_tenants(gate: Gate) -> None:
     assert (await gate.bearer(READ, "/metrics")).status_code == 200
-    assert (await gate.ask("/metrics", cookie=gate.cookie("read_token"))).status_code == 200
+    assert (await gate.ask("/metrics", cookie=gate.cookie("reader"))).status_code == 200
     assert (await gate.bearer(ACME, "/metrics")).status_code == 403
     assert (await gate.ask("/metrics")).status_code == 401
 

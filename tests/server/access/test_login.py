@@ -87,7 +87,7 @@ async def test_who_has_a_token_is_let_in_to_where_they_wanted(project_folder: Pr
             assert (place.status_code, place.headers["location"]) == (308, f"{path}/")
         again = await browser.get(f"{LOGIN}?next=/_pinstripe/jobs")
         assert (again.status_code, again.headers["location"]) == (303, "/_pinstripe/jobs")
-        assert await browser.audit() == [(Actor(Door.DASHBOARD, "token"), "by a token", "logged in")]
+        assert await browser.audit() == [(Actor(Door.DASHBOARD, "operator"), "by a token", "logged in")]
 
 
 async def test_a_wrong_token_is_told_and_then_slowed_down(

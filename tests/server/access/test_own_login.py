@@ -74,12 +74,12 @@ async def test_who_is_nobody_is_told_to_log_in_at_the_application(owned: Callabl
     assert "log in at the application" in page.text
     api = await gate.ask("/api/v1/runs")
     assert (api.status_code, api.headers["content-type"]) == (401, "application/problem+json")
-    assert (await gate.ask("/runs", cookie=gate.cookie("token"))).status_code == 401, "tokens open no page then"
+    assert (await gate.ask("/runs", cookie=gate.cookie("operator"))).status_code == 401, "tokens open no page then"
 
 
 async def test_tokens_open_the_api_beside_it(owned: Callable[..., Gate]) -> None:
     gate = owned(by_cookie)
-    assert (await gate.bearer(READ)).json()["who"][0] == "read_token"
+    assert (await gate.bearer(READ)).json()["who"][0] == "reader"
     assert (await gate.bearer("x" * 30, cookie="user=1")).status_code == 401
     assert (await gate.ask("/api/v1/runs", authorization="Basic eDp5", cookie="user=1")).json()["who"][0] == "ada"
     assert (await gate.ask("/api/v1/runs", authorization="Basic eDp5")).status_code == 401

@@ -48,7 +48,7 @@ def test_no_two_sessions_are_the_same() -> None:
 def test_a_cookie_has_no_secret_in_it() -> None:
     said, _ = begin_session(BEARERS[0], NOW).split(".")
     name, ends, nonce = json.loads(decoded(said))
-    assert (name, ends, len(nonce)) == ("token", NOW, 32)
+    assert (name, ends, len(nonce)) == ("operator", NOW, 32)
 
 
 def test_a_session_ends_with_its_token_its_role_and_its_tenants() -> None:
@@ -66,7 +66,7 @@ def test_a_session_ends_with_its_token_its_role_and_its_tenants() -> None:
 
 def test_who_may_read_makes_no_session_of_who_may_act() -> None:
     """One who knows the read token has its key, and nobody else's."""
-    forged = begin_session(make_bearer(Access("token", Role.OPERATE), READ), NOW + 1)
+    forged = begin_session(make_bearer(Access("operator", Role.OPERATE), READ), NOW + 1)
     assert read_session(forged, BEARERS, NOW) is None
     said, _ = begin_session(BEARERS[0], NOW + 1).split(".")
     _, signature = begin_session(BEARERS[1], NOW + 1).split(".")
@@ -74,7 +74,7 @@ def test_who_may_read_makes_no_session_of_who_may_act() -> None:
 
 
 def test_what_a_session_says_is_its_own_bearer_s_name() -> None:
-    own = make_bearer(Access("token", Role.READ), READ)._replace(key=BEARERS[1].key)
+    own = make_bearer(Access("operator", Role.READ), READ)._replace(key=BEARERS[1].key)
     assert read_session(begin_session(own, NOW + 1), BEARERS, NOW) is None
 
 
@@ -124,6 +124,6 @@ async def test_of_several_cookies_of_the_name_the_right_one_counts(make_gate: Ca
 
 @pytest.mark.anyio
 async def test_a_session_of_one_token_is_nobody_elsewhere(make_gate: Callable[..., Gate]) -> None:
-    cookie = make_gate().cookie("token")
+    cookie = make_gate().cookie("operator")
     other = make_gate(token=OTHER, read_token=TOKEN)
     assert (await other.ask("/", cookie=cookie)).status_code == 303

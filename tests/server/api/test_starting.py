@@ -33,7 +33,7 @@ async def test_a_run_is_written_down_and_executed(api: Api) -> None:
     kept = await api.shop.project.ledger.find_run(run["id"])
     assert ended == kept.to_json()
     entry = (await api.get("/v1/audit"))["items"][0]
-    assert (entry["door"], entry["name"], entry["action"], entry["run"]) == ("api", "token", "start", run["id"])
+    assert (entry["door"], entry["name"], entry["action"], entry["run"]) == ("api", "operator", "start", run["id"])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ SETTINGS = f"""
     read_token = "{TOKENS["read"]}"
     tokens = ["acme:operate:acme:{TOKENS["acme"]}", "both:read:acme birch:{TOKENS["both"]}"]
 """
-NAMES = {"operate": "token", "read": "read_token"}
+NAMES = {"operate": "operator", "read": "reader"}
 """How those are called whose token a setting of its own has."""
 
 

@@ -75,7 +75,7 @@ async def test_the_audit_trail_may_say_anything(dashboard: Dashboard, text: str)
     page = await dashboard.page("/audit")
     ((_, who, did, to, more, came),) = page.rows()
     once = " ".join(visible(text).split())
-    assert (who, did, more, came) == (f"{once} by HTTP API", "pause", once, once)
+    assert (who, did, more, came) == (f"{once}, by the API", "pause", once, once)
     assert to == f"{once} for {once}"
     found = await dashboard.page(f"/audit?name={quote(text)}&job={quote(text)}")
     assert len(found.rows()) == 1

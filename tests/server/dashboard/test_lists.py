@@ -181,9 +181,9 @@ async def test_the_audit_trail_says_who_did_what(dashboard: Dashboard, monkeypat
         await dashboard.post("/pause", **fields)
     page = await dashboard.page("/audit")
     assert [row[1:4] for row in page.rows()] == [
-        ["token by dashboard", "pause", "everything"],
-        ["token by dashboard", "pause", "acme"],
-        ["token by dashboard", "pause", "mail"],
+        ["operator, in the dashboard", "pause", "everything"],
+        ["operator, in the dashboard", "pause", "acme"],
+        ["operator, in the dashboard", "pause", "mail"],
     ]
     assert column(await dashboard.page("/audit?tenant=acme&action=pause"), 3) == ["acme"]
     assert "Nothing like that was done" in (await dashboard.page("/audit?name=nobody")).text

@@ -50,7 +50,7 @@ async def test_retries_what_failed_in_three_steps(project_folder: ProjectFolder)
         done = await seen(house.shop, retry)
         assert (done.status, done.executions.total, done.args) == ("succeeded", 2, ("weekly",))
         (entry,) = (await house.context.history.audit(filters={"action": "retry"})).entries
-        assert (entry.actor, entry.run, entry.outcome) == (("dashboard", "token"), run.id, "done")
+        assert (entry.actor, entry.run, entry.outcome) == (("dashboard", "operator"), run.id, "done")
 
 
 async def test_a_second_click_leads_to_the_same_retry(project_folder: ProjectFolder) -> None:
@@ -159,7 +159,7 @@ async def test_cancels_once_it_is_confirmed(project_folder: ProjectFolder) -> No
             assert (await visitor.post(f"/runs/{run.id}/cancel", confirmed="1")).location == f"/runs/{run.id}"
             assert await house.shop.project.ledger.queue.cancelled([run.id])
         (entry,) = (await house.context.history.audit(filters={"action": "cancel"})).entries
-        assert entry.actor == ("dashboard", "token")
+        assert entry.actor == ("dashboard", "operator")
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
@@ -170,7 +170,7 @@ async def test_lets_nobody_act_who_may_not(project_folder: ProjectFolder, action
             await drain(house.shop)
         before = await last(house)
         at = f"/runs/{run.id}/{action}"
-        reader = await house.visitor("read_token").post(at, confirmed="1")
+        reader = await house.visitor("reader").post(at, confirmed="1")
         assert (reader.status, "You may look, but not act" in reader.words) == (403, True)
         forged = await house.visitor().post(at, confirmed="1", csrf="made-up")
         assert (forged.status, "This form is no longer valid" in forged.words) == (403, True)

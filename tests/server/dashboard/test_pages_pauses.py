@@ -37,7 +37,7 @@ async def test_pauses_and_resumes_what_is_named(project_folder: ProjectFolder) -
         assert await paused(house) == []
         entries = (await house.context.history.audit()).entries
         assert [entry.action for entry in entries] == ["resume"] * 4 + ["pause"] * 4
-        assert {entry.actor for entry in entries} == {("dashboard", "token")}
+        assert {entry.actor for entry in entries} == {("dashboard", "operator")}
 
 
 async def test_nothing_named_is_never_everything(project_folder: ProjectFolder) -> None:
@@ -76,7 +76,7 @@ async def test_lets_nobody_pause_who_may_not(project_folder: ProjectFolder) -> N
         name = house.shop.add(FailsForSome)
         await house.shop.project.pause(None, "birch")
         for action in ("/pause", "/resume"):
-            assert (await house.visitor("read_token").post(action, tenant="acme")).status == 403
+            assert (await house.visitor("reader").post(action, tenant="acme")).status == 403
             assert (await house.visitor().post(action, tenant="acme", csrf="made-up")).status == 403
             for fields in ({"tenant": "birch"}, {"job": name}, {"all": "1"}):
                 assert (await house.visitor("support").post(action, **fields)).status == 403

@@ -171,12 +171,12 @@ async def test_leads_from_the_end_of_an_id_to_the_run(project_folder: ProjectFol
 async def test_who_may_only_look_finds_nothing_to_press(project_folder: ProjectFolder) -> None:
     async with open_house(project_folder) as house:
         run = await enqueue(house.shop, FailsForSome, "birch")
-        running = await house.visitor("read_token").get(f"/runs/{run.id}")
+        running = await house.visitor("reader").get(f"/runs/{run.id}")
         await drain(house.shop)
-        failed = await house.visitor("read_token").get(f"/runs/{run.id}")
-        one = await house.visitor("read_token").get(f"/runs/{run.id}/execution?tenant=birch")
-        job = await house.visitor("read_token").get("/jobs/FailsForSome")
-        tenant = await house.visitor("read_token").get("/tenant?id=birch")
+        failed = await house.visitor("reader").get(f"/runs/{run.id}")
+        one = await house.visitor("reader").get(f"/runs/{run.id}/execution?tenant=birch")
+        job = await house.visitor("reader").get("/jobs/FailsForSome")
+        tenant = await house.visitor("reader").get("/tenant?id=birch")
         for page in (running, failed, one, job, tenant):
             assert page.status == 200
             main = page.text.partition("<main")[2]
@@ -214,7 +214,7 @@ async def test_tells_by_whom_and_what_became_of_it(project_folder: ProjectFolder
         Picky.bad = frozenset()
         await drain(house.shop)
         page = await visitor.get(retried)
-        assert "a retry, token by dashboard" in page.words
+        assert "a retry, by operator, in the dashboard" in page.words
         assert f"Retry of {run.id[-8:]}" in page.words
         before = await visitor.get(f"/runs/{run.id}")
         assert f"Retried in {retried[-8:]} succeeded" in before.words

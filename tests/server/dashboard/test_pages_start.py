@@ -54,7 +54,7 @@ async def test_starts_what_was_typed(project_folder: ProjectFolder) -> None:
         assert page.location == f"/runs/{run.id}"
         assert (run.trigger, run.kwargs) == ("api", {"days": 3, "title": "<b>\nsecond", "password": "hunter22"})
         (entry,) = (await house.context.history.audit()).entries
-        assert (entry.action, entry.actor, entry.run) == ("start", ("dashboard", "token"), run.id)
+        assert (entry.action, entry.actor, entry.run) == ("start", ("dashboard", "operator"), run.id)
         await drain(house.shop)
         assert "hunter22" not in (await visitor.get(page.location)).text
 
@@ -188,7 +188,7 @@ async def test_asks_first_which_job(project_folder: ProjectFolder) -> None:
 async def test_lets_nobody_start_who_may_not(project_folder: ProjectFolder) -> None:
     async with open_house(project_folder) as house:
         name, alone = house.shop.add(FailsForSome), house.shop.add(Sums)
-        reader = house.visitor("read_token")
+        reader = house.visitor("reader")
         assert (await reader.get(f"/start?job={name}")).status == 403
         assert (await reader.post("/start", job=name, key="1")).status == 403
         assert (await house.visitor().post("/start", job=name, key="1", csrf="made-up")).status == 403

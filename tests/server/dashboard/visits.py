@@ -93,8 +93,8 @@ class House:
     context: WebContext
     application: ASGI
 
-    def visitor(self, name: str = "token") -> Visitor:
-        """Let somebody in: `token` may do all, `read_token` may look, `support` is for acme and globex alone."""
+    def visitor(self, name: str = "operator") -> Visitor:
+        """Let somebody in: `operator` may do all, `reader` may look, `support` is for acme and globex alone."""
         (bearer,) = (one for one in self.context.entrance.bearers if one.access.name == name)
         ends = self.shop.project.clock.now() + HOUR
         return Visitor(self.application, f"pinstripe_session_3000={begin_session(bearer, ends)}")

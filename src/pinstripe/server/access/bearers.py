@@ -7,7 +7,7 @@ import hmac
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.server.access.identity import Access, Role
-from pinstripe.tokens import parse_token
+from pinstripe.tokens import OPERATOR, READER, parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,9 +45,9 @@ def bearers_of(settings: ServerSettings, local: str | None = None) -> tuple[Bear
     """Give those that the settings name, and with a secret of this process (`local`) whoever has that."""
     found = []
     if settings.token is not None:
-        found.append(make_bearer(Access("token", Role.OPERATE), settings.token))
+        found.append(make_bearer(Access(OPERATOR, Role.OPERATE), settings.token))
     if settings.read_token is not None:
-        found.append(make_bearer(Access("read_token", Role.READ), settings.read_token))
+        found.append(make_bearer(Access(READER, Role.READ), settings.read_token))
     found.extend(
         make_bearer(Access(token.name, Role(token.role), token.tenants), token.secret)
         for token in map(parse_token, settings.tokens)

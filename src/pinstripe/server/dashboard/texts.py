@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from pinstripe.actor import Door
 from pinstripe.clock import to_datetime
 from pinstripe.views import text as words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from pinstripe.actor import Actor
     from pinstripe.run import Run
 
 NOTHING = "-"
@@ -21,6 +23,14 @@ NOTHING = "-"
 
 MAX_TEXT = 20_000
 """How many characters of one text stand on a page, unless a page says otherwise."""
+
+_DOORS = {
+    Door.CLI: "on the command line",
+    Door.CODE: "from code",
+    Door.API: "by the API",
+    Door.DASHBOARD: "in the dashboard",
+}
+"""By which way somebody came in, in words."""
 
 _DAYS = 48
 """From how many hours on a span is told in days."""
@@ -98,6 +108,16 @@ def span(value: timedelta | float | None) -> str:
     return f"{hours // 24} d {hours % 24} h" if hours >= _DAYS else words.span(seconds)
 
 
+def way(actor: Actor) -> str:
+    """Write by which way somebody came in: `in the dashboard`."""
+    return _DOORS.get(actor.door, str(actor.door))
+
+
+def who(actor: Actor) -> str:
+    """Write who did something, and by which way: `operator, in the dashboard`."""
+    return f"{cut(actor.name, 80)}, {way(actor)}"
+
+
 def took(run: Run) -> str:
     """Write how long a finished run took."""
     return words.took(run) or NOTHING
@@ -112,7 +132,22 @@ def finalize(value: Any) -> Any:
 
 def add_filters(environment: Environment) -> None:
     """Let templates write by these."""
-    for write in (visible, lines, cut, breakable, first_line, exact, short, number, counted, moment, span, took):
+    for write in (
+        visible,
+        lines,
+        cut,
+        breakable,
+        first_line,
+        exact,
+        short,
+        number,
+        counted,
+        moment,
+        span,
+        way,
+        who,
+        took,
+    ):
         environment.filters[write.__name__] = write
     environment.filters["json_line"] = words.as_json_line
     environment.filters["call"] = lambda run: words.as_call(run[0], run[1])
