@@ -6,13 +6,13 @@ import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module, invalidate_caches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinstripe.setting_keys import hide_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from types import ModuleType, TracebackType
 
     from pinstripe.errors import ConfigurationError
@@ -82,6 +82,12 @@ def line_of(path: Path | None, *names: str) -> int | None:
         line = node.lineno
         body = getattr(node, "body", [])
     return line
+
+
+def source_of(job_class: type) -> Path | None:
+    """Give the file that a class is written in; None where it is in none."""
+    file = getattr(sys.modules.get(job_class.__module__), "__file__", None)
+    return Path(file) if file else None
 
 
 def same_file(filename: str, path: Path) -> bool:

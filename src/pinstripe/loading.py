@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from pinstripe.annotations import declared_services, own_classes, resolve, unevaluated
@@ -12,7 +10,7 @@ from pinstripe.arguments import bind
 from pinstripe.background_job import BackgroundJob
 from pinstripe.definition import Definition
 from pinstripe.errors import InvalidArguments, InvalidJob
-from pinstripe.importing import line_of, summarise
+from pinstripe.importing import line_of, source_of, summarise
 from pinstripe.json_values import article
 from pinstripe.names import nearest
 from pinstripe.policies import BrokenRule, Policies, read_policies, read_redact
@@ -20,6 +18,7 @@ from pinstripe.redaction import redacted_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from pathlib import Path
     from types import ModuleType
 
     from pinstripe.schedule import Schedule
@@ -165,7 +164,7 @@ class _Rules:
 
     def __init__(self, job_class: type[BackgroundJob], path: Path | None) -> None:
         self._class = job_class
-        self._path = path or _source(job_class)
+        self._path = path or source_of(job_class)
 
     def check_class(self) -> None:
         """Refuse a class that can't be made an object of, has nothing to run, or takes a name that `self` needs."""
@@ -338,11 +337,6 @@ class _Rules:
 
 
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-def _source(job_class: type) -> Path | None:
-    file = getattr(sys.modules.get(job_class.__module__), "__file__", None)
-    return Path(file) if file else None
 
 
 def _layers(function: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from pinstripe.background_job import BackgroundJob
 from pinstripe.definition import BrokenJob, Definition
 from pinstripe.discovery import JobFile, find_files, the_file
 from pinstripe.errors import ConfigurationError, InvalidJob, UnknownJob
-from pinstripe.importing import imported, line_of, same_file, summarise
+from pinstripe.importing import imported, line_of, same_file, source_of, summarise
 from pinstripe.loading import define, the_job
 from pinstripe.names import nearest, normalise_job_name
 
@@ -181,7 +181,7 @@ class Registry:
         try:
             self._services.order(definition.services)
         except ConfigurationError as error:
-            source = path or _source(job_class)
+            source = path or source_of(job_class)
             reason = f"needs a service that can't be used: {error}"
             raise InvalidJob(reason, path=source, line=line_of(source, job_class.__qualname__)) from error
         self._loaded[name] = definition
@@ -201,11 +201,6 @@ def _entry_points() -> dict[str, list[EntryPoint]]:
             name = entry_point.name
         found.setdefault(name, []).append(entry_point)
     return found
-
-
-def _source(job_class: type[BackgroundJob]) -> Path | None:
-    file = getattr(sys.modules.get(job_class.__module__), "__file__", None)
-    return Path(file) if file else None
 
 
 def _snake(job_class: type[BackgroundJob]) -> str:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from pinstripe.definition import BrokenJob
 from pinstripe.errors import InvalidJob, UnknownJob
+from pinstripe.overdue import is_paused
 from pinstripe.server.access.confining import confined_runs
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.dashboard.asking import asked_text
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from pinstripe.definition import Definition
     from pinstripe.project import Project
-    from pinstripe.queue import Pause
     from pinstripe.server.access.identity import Access
     from pinstripe.server.context import WebContext
     from pinstripe.views.jobs import JobView
@@ -83,11 +83,6 @@ def load(project: Project, names: Sequence[str]) -> list[Definition | BrokenJob]
         except UnknownJob:
             continue
     return found
-
-
-def is_paused(job: str, pauses: Sequence[Pause]) -> bool:
-    """Tell whether a job is paused for all tenants, by itself or with everything."""
-    return any(pause.tenant is None and pause.job in {None, job} for pause in pauses)
 
 
 async def _confined(context: WebContext, views: list[JobView], access: Access) -> list[JobView]:
