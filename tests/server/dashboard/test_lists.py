@@ -187,8 +187,23 @@ async def test_the_audit_trail_says_who_did_what(dashboard: Dashboard, monkeypat
     ]
     assert column(await dashboard.page("/audit?tenant=acme&action=pause"), 3) == ["acme"]
     assert "Nothing like that was done" in (await dashboard.page("/audit?name=nobody")).text
+    assert len((await dashboard.page("/audit?since=1h")).rows()) == 3
+    assert (await dashboard.page("/audit?since=0s")).rows() == []
     monkeypatch.setattr(pages_audit, "LIMIT", 2)
     assert await follow(dashboard, "/audit", 3) == [["everything", "acme"], ["mail"]]
+
+
+async def test_the_audit_trail_leads_to_runs_and_is_found_by_the_end_of_their_ids(dashboard: Dashboard) -> None:
+    run = await dashboard.ran("acme")
+    answer = await dashboard.post(f"/runs/{run.id}/retry", confirmed="1")
+    new = answer.headers["location"].removeprefix("/_pinstripe/runs/")
+    page = await dashboard.page(f"/audit?run={run.id[-8:].upper()}")
+    assert column(page, 2) == ["retry"]
+    assert page.links()[new[-8:]] == f"/_pinstripe/runs/{new}"
+    assert page.rows()[0][4] == f"by run {new[-8:]}"
+    assert column(await dashboard.page(f"/audit?run={new[:-1]}{'0' if new[-1] != '0' else '1'}"), 2) == []
+    for query in ("run=nothing", "since=2", "action=sing"):
+        assert (await dashboard.page(f"/audit?{query}", status=422)).one("p", role="alert").text
 
 
 @pytest.mark.parametrize("path", ["/schedules", "/processes", "/audit"])
