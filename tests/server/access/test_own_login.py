@@ -85,6 +85,9 @@ async def test_tokens_open_the_api_beside_it(owned: Callable[..., Gate]) -> None
     assert (await gate.ask("/api/v1/runs", authorization="Basic eDp5")).status_code == 401
     alone = owned(by_cookie, token=None, read_token=None, tokens=())
     assert alone.entrance.is_open
+    answer = await alone.ask("/api/v1/runs")
+    assert answer.status_code == 401
+    assert "log in at the application" in answer.text, "there is no token to ask for"
     assert (await alone.bearer(TOKEN, cookie="user=1")).json()["who"][0] == "ada"
 
 
@@ -179,8 +182,8 @@ async def test_a_page_elsewhere_does_not_use_the_application_s_cookie_by_the_api
     ("source", "reason"),
     [
         ("", "has no attribute 'who'"),
-        ("who = 7", "to be a function, got 7"),
-        ("class who: pass", "to be a function, got <class"),
+        ("who = 7", "to be a function, got an int"),
+        ("class who: pass", "to be a function, got the class who"),
         ("raise ValueError('not today')", "ValueError: not today"),
     ],
 )

@@ -144,7 +144,12 @@ class Guard:
         else:
             is_ours = origin is None or self._is_ours(request, origin)
         if not is_ours:
-            raise Refused(403, "Asked from elsewhere", "a page of another site can't change anything here")
+            raise Refused(
+                403,
+                "Asked from elsewhere",
+                "a page of another site can't change anything here; if this is none, have the proxy pass on the header "
+                "Host as the browser sends it, with its port",
+            )
 
     def _is_ours(self, request: Request, origin: str | None) -> bool:
         host = read_host(request.headers["host"])
@@ -222,7 +227,7 @@ class Guard:
                 return doorstep(path)
             back = f"?next={quote(path, safe='/')}" if len(path) <= LONGEST_WAY_BACK else ""
             return RedirectResponse(f"{LOGIN}{back}", 303)
-        if area is Area.DASHBOARD:
+        if area is Area.DASHBOARD or not self._entrance.bearers:
             raise Refused(401, "Not logged in", "log in at the application, then come back", type_="unauthorized")
         raise Refused(
             401,

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pinstripe.errors import ConfigurationError
+from pinstripe.json_values import article
 from pinstripe.server.access.identity import Access, Role
 from pinstripe.server.application import import_named
 
@@ -49,7 +50,8 @@ def load_own_login(target: str) -> OwnLogin:
     """Import the function; raises `ConfigurationError` where that can't be done, or it can't be called."""
     found = import_named(target, "server.access")
     if not callable(found) or inspect.isclass(found):
-        message = f"setting `server.access`: expected {target} to be a function, got {found!r}"
+        what = f"the class {found.__name__}" if inspect.isclass(found) else article(type(found).__name__)
+        message = f"setting `server.access`: expected {target} to be a function, got {what}"
         raise ConfigurationError(message)
     return OwnLogin(found, target)
 
