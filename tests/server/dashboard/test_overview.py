@@ -11,9 +11,9 @@ from pinstripe.fires import KnownSchedule
 from pinstripe.history import Tally
 from pinstripe.run import ExecutionStatus
 from pinstripe.server.dashboard.charts import MINUTE
-from tests.server.dashboard.conftest import SETTINGS, Tidy, dashboard_of, open_dashboard
+from tests.server.dashboard.conftest import SETTINGS, Mail, Tidy, dashboard_of, open_dashboard
 from tests.shop import open_shop
-from tests.working import enqueue, told_shop
+from tests.working import drain, enqueue, told_shop
 
 if TYPE_CHECKING:
     from tests.conftest import ProjectFolder
@@ -48,12 +48,43 @@ async def test_a_failing_run_is_two_clicks_from_its_retry(dashboard: Dashboard) 
     assert any("Retry" in button.text for button in shown.all("button"))
 
 
-async def test_a_job_that_is_well_again_is_told_for_its_tenants_of_the_day(dashboard: Dashboard) -> None:
-    first = await dashboard.ran("acme")
-    await dashboard.ran()
+async def test_what_has_succeeded_since_stands_apart(dashboard: Dashboard) -> None:
+    await dashboard.ran("acme", "cedar")
+    second = await dashboard.ran()
     page = await dashboard.page("/")
-    assert "its last run didn't fail, but tenants did in the last day" in page.text
-    assert page.links()["mail"] == f"/_pinstripe/runs/{first.id}?status=failed"
+    card = page.one("section", aria_labelledby="failing-title")
+    assert "Nothing: no job's last run failed, and all that failed in the last day has succeeded since." in card.text
+    assert not card.all("a", class_="fail-link")
+    (folded,) = card.all("details")
+    assert "Failed in the last day, succeeded since: 2" in folded.text
+    assert folded.links()[second.id[-8:]] == f"/_pinstripe/runs/{second.id}"
+
+
+async def test_who_still_fails_stands_before_who_has_succeeded_since(dashboard: Dashboard) -> None:
+    first = await dashboard.ran("acme", "cedar")
+    await dashboard.ran(tenants=["acme"])
+    card = (await dashboard.page("/")).one("section", aria_labelledby="failing-title")
+    assert "fails still for 1 tenant" in card.text
+    assert card.all("a", class_="fail-link")[0].attributes["href"] == f"/_pinstripe/runs/{first.id}?status=failed"
+    (still,) = card.all("span", class_="fail-tenants")
+    assert list(still.links()) == ["cedar"]
+    assert "acme" in card.all("details")[0].links()
+
+
+async def test_a_retry_that_mends_the_last_run_mends_the_job(dashboard: Dashboard) -> None:
+    failed = await dashboard.ran("acme")
+    await dashboard.post(f"/runs/{failed.id}/retry", confirmed="1")
+    Mail.bad = set()
+    await drain(dashboard.shop)
+    page = await dashboard.page("/")
+    assert "failed in the last run" not in page.text
+    assert "Failed in the last day, succeeded since: 1" in page.text
+
+
+async def test_how_many_failed_leads_to_the_runs_that_failed(dashboard: Dashboard) -> None:
+    history, minute = dashboard.context.history, dashboard.context.clock.now() // MINUTE
+    await history.add_tallies([Tally(minute, "mail", ExecutionStatus.FAILED, 3, 5)])
+    assert (await dashboard.page("/")).links()["3"] == "/_pinstripe/runs?status=failed"
 
 
 async def test_what_waits_is_told_with_why_and_what_to_start(dashboard: Dashboard) -> None:

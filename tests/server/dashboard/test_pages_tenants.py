@@ -70,6 +70,30 @@ async def test_tells_who_is_failing_and_who_is_paused(project_folder: ProjectFol
         assert "cedar all jobs since" in page.words
 
 
+async def test_who_has_had_it_succeed_since_is_not_among_the_failing(project_folder: ProjectFolder) -> None:
+    async with open_house(project_folder) as house:
+        run = await enqueue(house.shop, FailsForSome, "birch", "cedar")
+        await drain(house.shop)
+        again = await enqueue(house.shop, FailsForSome, tenants=["cedar"])
+        await drain(house.shop)
+        page = await house.visitor().get("/tenants")
+        assert "birch fails_for_some 1 failure" in page.words
+        assert f"succeeded since: 1 cedar fails_for_some , in run {again.id[-8:]}" in page.words
+        assert run.id in page.text
+
+
+async def test_what_is_skipped_after_a_failure_has_not_succeeded(project_folder: ProjectFolder) -> None:
+    async with open_house(project_folder) as house:
+        await enqueue(house.shop, FailsForSome, "birch")
+        await drain(house.shop)
+        await house.shop.project.pause(None, "birch")
+        await enqueue(house.shop, FailsForSome)
+        await drain(house.shop)
+        page = await house.visitor().get("/tenant?id=birch")
+        assert "fails_for_some skipped" in page.words
+        assert "Failing now fails_for_some why" in page.words
+
+
 async def test_shows_what_was_done_for_one(project_folder: ProjectFolder) -> None:
     async with open_house(project_folder) as house:
         Picky.bad = frozenset()

@@ -41,6 +41,9 @@ TENANTS = 200
 SHOWN_TENANTS = 5
 """How many tenants of each job are shown."""
 
+MENDED = 20
+"""How many runs are shown in which something has succeeded that failed before."""
+
 OVERDUE = 8
 """How much is shown of what should have run."""
 
@@ -52,10 +55,10 @@ MINUTES = 60
 
 
 class FailingJob(NamedTuple):
-    """A job that fails: its last run did, `last`, or, where that is None, some tenants did within the day.
+    """A job that fails: its last run did, `last`, or it failed within the day and has not succeeded since for all.
 
-    `run` is where that is seen, `tenants` those that failed last, and `more` how many others are known of. `error` is
-    the newest one's, and `at` when that was (microseconds UTC).
+    `run` is where that is seen, `tenants` those that failed last, and `more` how many others are known of; they are
+    `failing` in all. `error` is the newest one's, and `at` when that was (microseconds UTC).
     """
 
     job: str
@@ -66,18 +69,39 @@ class FailingJob(NamedTuple):
     error: str
     at: int
 
+    @property
+    def failing(self) -> int:
+        """For how many tenants it is known to fail still."""
+        return len(self.tenants) + self.more
+
+
+class MendedJob(NamedTuple):
+    """A job that failed within the day, and what has succeeded since in a `run`: for these `tenants`, and `more`."""
+
+    job: str
+    run: str
+    tenants: list[FailingTenant]
+    more: int
+
+    @property
+    def mended(self) -> int:
+        """How many of its failures have been mended: one for each tenant, or one where it has none."""
+        return max(len(self.tenants) + self.more, 1)
+
 
 class Overview(NamedTuple):
     """What the first page shows.
 
-    `running` are runs that go on, `failing` jobs that fail. `finished` and `failures` count the
-    executions of the last hour. `held` says why what is held waits;
-    `waiting` is how much waits for a worker, but for what is paused.
+    `running` are runs that go on, `failing` jobs that fail, `mended` what failed within the day and has succeeded
+    since; with `many` there may be more of both. `finished` and `failures` count the executions of the last hour.
+    `held` says why what is held waits; `waiting` is how much waits for a worker, but for what is paused.
     """
 
     seen: Seen
     running: list[Run]
     failing: list[FailingJob]
+    mended: list[MendedJob]
+    many: bool
     tallies: list[Tally]
     finished: int
     failures: int
@@ -121,13 +145,16 @@ async def look_over(project: Project, timeline: Timeline) -> Overview:
     history, status = project.ledger.history, seen.status
     tallies = await history.tallies(seen.now // MINUTE - MINUTES + 1)
     running = await history.runs(RunFilter(status=RunStatus.RUNNING, limit=RUNNING, failures=False))
+    lately = await history.failing(seen.now - DAY, TENANTS)
     lacking = sum(status.lacking.values())
     ready = sum(band.ready for band in status.waiting)
     held_total = sum(status.held.values())
     return Overview(
         seen=seen,
         running=running.runs,
-        failing=failing_jobs(await _failed(project), await history.failing(seen.now - DAY, TENANTS)),
+        failing=failing_jobs(await _failed(project), lately),
+        mended=mended_jobs(lately),
+        many=len(lately) == TENANTS,
         tallies=tallies,
         finished=sum(one.executions for one in tallies),
         failures=sum(one.executions for one in tallies if one.status == "failed"),
@@ -149,13 +176,27 @@ async def _failed(project: Project) -> list[Run]:
 
 
 def failing_jobs(failed: Sequence[Run], failing: Sequence[FailingTenant]) -> list[FailingJob]:
-    """Put together what is told of each job, newest first: its `failed` last run, and tenants it failed for."""
+    """Put together what is told of each job, newest first: its `failed` last run, and tenants it fails for still."""
     last = {run.job: run for run in failed}
     tenants: dict[str, list[FailingTenant]] = {job: [] for job in last}
     for one in failing:
-        tenants.setdefault(one.job, []).append(one)
+        if one.mended is None:
+            tenants.setdefault(one.job, []).append(one)
     found = [_failing_job(job, last.get(job), lately) for job, lately in tenants.items()]
     return sorted(found, key=lambda one: one.at, reverse=True)
+
+
+def mended_jobs(failing: Sequence[FailingTenant]) -> list[MendedJob]:
+    """Put together what has succeeded since, by the job and the run in which it did."""
+    found: dict[tuple[str, str], list[FailingTenant]] = {}
+    for one in failing:
+        if one.mended is not None:
+            found.setdefault((one.job, one.mended), []).append(one)
+    return [
+        MendedJob(job, run, named[:SHOWN_TENANTS], max(len(named) - SHOWN_TENANTS, 0))
+        for (job, run), those in found.items()
+        for named in [[one for one in those if one.tenant is not None]]
+    ]
 
 
 def _failing_job(job: str, last: Run | None, lately: list[FailingTenant]) -> FailingJob:

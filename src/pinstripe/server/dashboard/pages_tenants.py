@@ -29,11 +29,20 @@ if TYPE_CHECKING:
 DAY = 24 * 3600 * 1_000_000
 """Microseconds of a day."""
 
-FAILING = 50
-"""How many failing tenants are listed."""
+FAILING = 200
+"""How many failures of tenants are looked at."""
+
+SHOWN = 50
+"""How many of them are listed, and as many of what has succeeded since."""
 
 JOBS = 5
 """Of how many jobs that failed lately for a tenant is looked whether they still do."""
+
+LAST = 10
+"""Of how many of the last executions of such a job: one that waits or was skipped tells nothing."""
+
+LIMITS = {"FAILING": FAILING, "SHOWN": SHOWN}
+"""What the page tells of both."""
 
 LONGEST = 1_000
 """How many characters of an id are looked for."""
@@ -54,6 +63,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         if search is not None and [tenant.id for tenant in found.tenants] == [search]:
             return RedirectResponse(url("/tenant", id=search), 303)
         first = search is None and not skip
+        lately = await _failing(context, access) if first else []
         pauses = [one for one in await project.ledger.queue.pauses() if one.tenant is not None] if first else []
         return render(
             request,
@@ -63,7 +73,10 @@ def routes(context: WebContext) -> list[BaseRoute]:
             skip=skip,
             following=None if found.next is None else url("/tenants", skip=found.next, search=search),
             pauses=[one for one in pauses if access.sees(one.tenant)][:PAUSED],
-            failing=await _failing(context, access) if first else [],
+            failing=[one for one in lately if one.mended is None],
+            mended=[one for one in lately if one.mended is not None],
+            many=len(lately) >= FAILING,
+            limits=LIMITS,
         )
 
     async def tenant(request: Request) -> Response:
@@ -106,7 +119,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
 
 
 async def _failing(context: WebContext, access: Access) -> list[FailingTenant]:
-    """Give who failed in the last day, each tenant's jobs apart; nobody to who is confined, who has few to look at."""
+    """Give for whom jobs failed in the last day, even once; nobody to who is confined, who has few to look at."""
     if access.is_confined:
         return []
     since = context.project.clock.now() - DAY
@@ -114,13 +127,14 @@ async def _failing(context: WebContext, access: Access) -> list[FailingTenant]:
 
 
 async def _still_failing(context: WebContext, tenant: str) -> list[Execution]:
-    """Give the jobs whose last execution for a tenant has failed, of those that failed last."""
+    """Give the jobs that failed for a tenant and have not succeeded for it since, of those that failed last."""
     history = context.history
     failed = (await history.executions_of_tenant(tenant, status=ExecutionStatus.FAILED, limit=20)).executions
     found: list[Execution] = []
     for job in list(dict.fromkeys(one.job for one in failed))[:JOBS]:
-        last = (await history.executions_of_tenant(tenant, job=job, limit=1)).executions
-        found += [one for one in last if one.status == ExecutionStatus.FAILED]
+        last = (await history.executions_of_tenant(tenant, job=job, limit=LAST)).executions
+        told = [one for one in last if one.status in {ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED}]
+        found += [one for one in told[:1] if one.status == ExecutionStatus.FAILED]
     return found
 
 
