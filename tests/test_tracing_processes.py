@@ -35,7 +35,7 @@ SETUP = """
 
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 
     class ToFile(SpanExporter):
@@ -48,7 +48,7 @@ SETUP = """
 
     def setup():
         provider = TracerProvider()
-        provider.add_span_processor(BatchSpanProcessor(ToFile()))
+        provider.add_span_processor(SimpleSpanProcessor(ToFile()))
         trace.set_tracer_provider(provider)
     """
 
