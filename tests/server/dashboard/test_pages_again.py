@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from pinstripe.actor import Actor, Door
 from pinstripe.background_job import BackgroundJob
 from pinstripe.ledger import RunFilter
 from tests.jobs import Alone, FailsForSome, Picky
@@ -160,6 +161,22 @@ async def test_cancels_once_it_is_confirmed(project_folder: ProjectFolder) -> No
             assert await house.shop.project.ledger.queue.cancelled([run.id])
         (entry,) = (await house.context.history.audit(filters={"action": "cancel"})).entries
         assert entry.actor == ("dashboard", "operator")
+
+
+async def test_who_did_something_in_vain_is_not_told_of_the_run(project_folder: ProjectFolder) -> None:
+    async with open_house(project_folder) as house:
+        name, visitor = house.shop.add(Alone), house.visitor()
+        key = (await visitor.get(f"/start?job={name}")).fields("key")[0]
+        for _ in range(2):
+            await visitor.post("/start", job=name, key=key)
+        await drain(house.shop)
+        run = await last(house)
+        await house.shop.project.cancel(run.id, actor=Actor(Door.CLI, "ada"))
+        outcomes = [entry.outcome for entry in (await house.context.history.audit(filters={"run": run.id})).entries]
+        assert outcomes == ["finished already", "a run has this key already", "done"]
+        page = await visitor.get(f"/runs/{run.id}")
+        assert page.words.count("operator, in the dashboard") == 1
+        assert "Cancelled by" not in page.words
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
