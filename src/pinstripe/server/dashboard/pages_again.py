@@ -11,6 +11,7 @@ from starlette.routing import Route
 from pinstripe.actor import Door
 from pinstripe.ledger import NO_TENANT
 from pinstripe.retrying import ONLY, SKIPPED_TOO, retryable_pages
+from pinstripe.run import ExecutionStatus
 from pinstripe.server.access.confining import seen_run
 from pinstripe.server.access.forms import checked_form
 from pinstripe.server.access.identity import access_of
@@ -18,11 +19,14 @@ from pinstripe.server.access.require import actor_of, require_all, require_opera
 from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.dashboard.run_view import retries_of
+from pinstripe.server.dashboard.since import look_since
 from pinstripe.server.dashboard.tenant_fields import tenant_field, tenants_in
 from pinstripe.server.problems import Refused
 from pinstripe.views.text import as_call
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
@@ -142,6 +146,8 @@ async def _ask(context: WebContext, request: Request, run: Run, chosen: Chosen) 
     project = context.project
     whole = (await project.ledger.selected_by(run.id)).complete
     eligible = await _eligible(context, run, chosen)
+    left_out = await _left_out(context, run, chosen, eligible)
+    since = await look_since(project.ledger.history, run, left_out)
     return render(
         request,
         "retry.html",
@@ -151,11 +157,25 @@ async def _ask(context: WebContext, request: Request, run: Run, chosen: Chosen) 
         whole=whole or chosen.tenants is not None,
         eligible=eligible,
         left_out=0 if chosen.tenants is None else len(chosen.tenants) - eligible.many,
+        mended=since.mended(left_out),
+        going=since.going(left_out),
         named=NAMED,
         has_tenants=eligible.tenants != [NO_TENANT],
         arguments=None if access_of(request).is_confined else as_call(*run.shown()),
         many_paused=len([pause for pause in await project.ledger.queue.pauses() if pause.job in {None, run.job}]),
     )
+
+
+async def _left_out(context: WebContext, run: Run, chosen: Chosen, eligible: Eligible) -> Sequence[str | None]:
+    """Give the first of those who were asked for and need no retry: who was chosen, or failed where none is left."""
+    if not run.finished or (chosen.tenants is None and eligible.many):
+        return []
+    if chosen.tenants is not None:
+        left = set(eligible.tenants)
+        return [tenant for tenant in chosen.tenants if tenant not in left][:NAMED]
+    states = [ExecutionStatus.FAILED, ExecutionStatus.CANCELLED, *([ExecutionStatus.SKIPPED] if chosen.skipped else [])]
+    pages = [await context.history.executions(run.id, status=status, limit=NAMED) for status in states]
+    return [one.tenant for page in pages for one in page.executions][:NAMED]
 
 
 async def _eligible(context: WebContext, run: Run, chosen: Chosen) -> Eligible:

@@ -13,6 +13,7 @@ from pinstripe.server.access.confining import seen_run
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_tenant
 from pinstripe.server.dashboard.rendering import render
+from pinstripe.server.dashboard.since import Since, look_since_for
 from pinstripe.server.dashboard.tenant_fields import tenant_field
 from pinstripe.views.executions import attempts_in_words
 from pinstripe.views.waits import why_held
@@ -34,6 +35,8 @@ def routes(context: WebContext) -> list[BaseRoute]:
 
     async def page(request: Request) -> Response:
         run, execution = await _find(context, request)
+        tenant, ended = execution.tenant, run.finished and _may_be_retried(execution.status)
+        since = await look_since_for(context.history, run, tenant) if ended else Since({}, {})
         return render(
             request,
             "execution.html",
@@ -43,7 +46,9 @@ def routes(context: WebContext) -> list[BaseRoute]:
             result=result_text(execution),
             attempts=attempts_in_words(execution) or "0",
             held=why_held(execution, context.project.clock.now()),
-            may_retry=access_of(request).may_operate and run.finished and _may_be_retried(execution.status),
+            mended=since.succeeded.get(tenant),
+            retried=since.retried.get(tenant, []),
+            may_retry=access_of(request).may_operate and ended and not since.needs_none(tenant),
         )
 
     async def log(request: Request) -> Response:

@@ -16,7 +16,7 @@ from pinstripe.server.dashboard.links import url
 from pinstripe.server.dashboard.live import Look, TooManyViewers
 from pinstripe.server.dashboard.pages_execution import result_text
 from pinstripe.server.dashboard.rendering import render
-from pinstripe.server.dashboard.run_view import ALL, OPENED, Asked, look_at_run
+from pinstripe.server.dashboard.run_view import ALL, COUNTED, OPENED, Asked, look_at_run
 from pinstripe.server.dashboard.tenant_fields import tenant_field
 from pinstripe.views.text import as_call, took
 from pinstripe.views.waits import of_one, why_held
@@ -102,7 +102,9 @@ def _values(context: WebContext, view: RunView, asked: Asked) -> dict[str, Any]:
         "tenant_field": tenant_field,
         "held": {one.tenant: why_held(one, now) for one in view.page.executions if one.held},
         "result": None if view.alone is None else result_text(view.alone),
-        "retry": _retry_words(run),
+        "retry": _retry_words(run, view.left),
+        "mended": view.since.mended(view.failed),
+        "going": view.since.going(view.failed),
         "opened_most": OPENED,
     }
 
@@ -123,9 +125,11 @@ def _filters(run: Run, search: str | None) -> list[Filter]:
     return [total, *(Filter(str(one), counts[one], url(path, status=one, search=search)) for one in ExecutionStatus)]
 
 
-def _retry_words(run: Run) -> str:
-    """Write what a retry is for: `Retry the 3 failed`, `Retry the 3 failed and 2 cancelled`."""
+def _retry_words(run: Run, left: int) -> str:
+    """Write what a retry is for: `Retry the 3 failed`, `Retry the 3 failed and 2 cancelled`, `Retry the 1 left`."""
     counts = run.executions
+    if counts.total > 1 and 0 < left < counts.failed + counts.cancelled:
+        return f"Retry the {left:,} left" if left < COUNTED else f"Retry the {COUNTED - 1:,} or more left"
     parts = [
         f"{number:,} {name}" for name, number in (("failed", counts.failed), ("cancelled", counts.cancelled)) if number
     ]
