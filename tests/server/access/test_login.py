@@ -15,7 +15,7 @@ from pinstripe.history import Action
 from pinstripe.server.access.entrance import Entrance
 from pinstripe.server.access.login import HOME, own_path
 from pinstripe.server.access.own_login import OwnLogin
-from pinstripe.server.access.throttle import FREE
+from pinstripe.server.access.throttle import FREE, FREE_IN_ALL
 from pinstripe.server.context import WebContext
 from pinstripe.server.pages import make_guarded
 from pinstripe.web import Access, Role
@@ -108,6 +108,17 @@ async def test_a_wrong_token_is_told_and_then_slowed_down(
         assert OTHER not in caplog.text
         assert TOKEN not in caplog.text
         assert len(await browser.audit()) == 1
+
+
+async def test_guessers_lock_nobody_out_who_was_there_before(project_folder: ProjectFolder, clock: HandClock) -> None:
+    async with browsing(project_folder, clock) as browser:
+        assert (await browser.log_in(TOKEN)).status_code == 303
+        browser.cookies.clear()
+        throttle = browser.context.entrance.throttle
+        for number in range(FREE_IN_ALL + 10):
+            throttle.failed(f"198.51.100.{number}")
+        assert (await browser.log_in(READ)).status_code == 429
+        assert (await browser.log_in(TOKEN)).status_code == 303
 
 
 async def test_a_login_form_of_another_site_is_refused(project_folder: ProjectFolder, clock: HandClock) -> None:

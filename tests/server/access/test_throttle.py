@@ -79,14 +79,16 @@ def test_its_memory_is_bounded(throttle: Throttle) -> None:
     assert len(throttle._addresses) == len(throttle._right) == REMEMBERED  # noqa: SLF001 - what is kept is what counts
 
 
-def test_a_token_that_was_right_is_known_there_for_an_hour(throttle: Throttle, seconds: Seconds) -> None:
+def test_a_token_that_was_right_is_known_there_for_a_day(throttle: Throttle, seconds: Seconds) -> None:
     digest = digest_of(TOKEN)
     assert not throttle.remembers("203.0.113.7", digest)
     throttle.remember("203.0.113.7", digest)
     assert throttle.remembers("203.0.113.7", digest)
     assert not throttle.remembers("203.0.113.8", digest)
     assert not throttle.remembers("203.0.113.7", digest_of(OTHER))
-    seconds.now += 3_601
+    seconds.now += 86_400
+    assert throttle.remembers("203.0.113.7", digest)
+    seconds.now += 1
     assert not throttle.remembers("203.0.113.7", digest)
 
 

@@ -9,7 +9,7 @@ from pinstripe.actor import Actor, Door
 from pinstripe.errors import LedgerError
 from pinstripe.history import Action, AuditEntry
 from pinstripe.log import Log
-from pinstripe.server.access.bearers import find_bearer
+from pinstripe.server.access.bearers import digest_of, find_bearer
 from pinstripe.server.access.cookies import NONCE, SESSION, set_cookie
 from pinstripe.server.access.guard import LONGEST_WAY_BACK, PREFIX, address_of, too_many
 from pinstripe.server.access.sessions import begin_session
@@ -37,16 +37,18 @@ class LoggedIn(NamedTuple):
 async def log_in(entrance: Entrance, history: History, clock: Clock, request: Request, token: str) -> LoggedIn | None:
     """Begin a session by a token; None where it is a wrong one.
 
-    Raises `Refused` (429) where somebody has guessed too often.
+    Raises `Refused` (429) where somebody has guessed too often, unless that token has let in from there lately.
     """
-    throttle, address = entrance.throttle, address_of(request)
-    if wait := throttle.wait(address):
+    throttle, address, token = entrance.throttle, address_of(request), token.strip()
+    digest = digest_of(token)
+    if not throttle.remembers(address, digest) and (wait := throttle.wait(address)):
         raise too_many(wait)
-    bearer = find_bearer(entrance.bearers, token.strip())
+    bearer = find_bearer(entrance.bearers, token)
     if bearer is None:
         throttle.failed(address)
         _log.warning("a wrong token was presented to the dashboard from %s", address)
         return None
+    throttle.remember(address, digest)
     return await _begin(entrance, history, clock, request, bearer, "by a token")
 
 

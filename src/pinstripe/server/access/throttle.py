@@ -26,7 +26,7 @@ FREE_IN_ALL = 100
 REMEMBERED = 10_000
 """How many addresses are remembered, and how many that a right token came from."""
 
-_TRUSTED = 3_600.0
+_TRUSTED = 86_400.0
 
 
 class _Misses(NamedTuple):
@@ -74,7 +74,7 @@ class Throttle:
         _bound(self._right)
 
     def remembers(self, address: str, digest: bytes) -> bool:
-        """Tell whether that token came from there within the last hour, and was right."""
+        """Tell whether that token came from there within the last day, and was right."""
         at = self._right.get((network_of(address), digest))
         return at is not None and self._now() - at <= _TRUSTED
 
