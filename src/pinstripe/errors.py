@@ -47,7 +47,15 @@ class UnknownJob(PinstripeError, LookupError):
 
 
 class UnknownTenant(PinstripeError, LookupError):
-    """The tenant source has no tenant with that id, or the job's filter leaves it out."""
+    """The tenant source has no tenant with that id, or the job's filter leaves it out.
+
+    `.reason` says so without what the command line has to tell who they are.
+    """
+
+    def __init__(self, reason: str, hint: str | None = None) -> None:
+        """Take the reason, and the hint for who is at a command line."""
+        super().__init__(reason if hint is None else f"{reason}: {hint}")
+        self.reason = reason
 
 
 class UnknownRun(PinstripeError, LookupError):

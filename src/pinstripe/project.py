@@ -320,8 +320,8 @@ class Project(ProjectActions):
 
         found = await find_tenants(source, [id_])
         if id_ not in found:
-            message = f"unknown tenant {id_!r}: `pinstripe list-tenants` shows those there are"
-            raise UnknownTenant(message)
+            reason = f"unknown tenant {id_!r}"
+            raise UnknownTenant(reason, "`pinstripe list-tenants` shows those there are")
         return found[id_]
 
     async def _started(self) -> Foreground:

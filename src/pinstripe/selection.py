@@ -246,14 +246,12 @@ async def _refuse_unknown(
     known = await find_tenants(source, asked) if asked else {}
     unknown = [id_ for id_ in asked if id_ not in known]
     if unknown:
-        message = f"unknown {_tenants(unknown)}: `pinstripe list-tenants` shows those there are"
-        raise UnknownTenant(message)
+        reason = f"unknown {_tenants(unknown)}"
+        raise UnknownTenant(reason, "`pinstripe list-tenants` shows those there are")
     if left and not selection.force:
-        message = (
-            f"{_tenants(left)} left out by the filter of {definition.name}: --force runs it all the same, "
-            f"`pinstripe list-tenants {definition.name}` shows those inside"
-        )
-        raise UnknownTenant(message)
+        reason = f"{_tenants(left)} left out by the filter of {definition.name}"
+        hint = f"--force runs it all the same, `pinstripe list-tenants {definition.name}` shows those inside"
+        raise UnknownTenant(reason, hint)
 
 
 async def _pages(source: TenantSource) -> AsyncGenerator[list[Tenant], None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from pinstripe.errors import PinstripeError
+from pinstripe.errors import PinstripeError, UnknownTenant
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.problems import Problem, problem_of
 
@@ -56,4 +56,7 @@ async def _of_http(request: Request, error: HTTPException) -> Response:
 
 
 async def _of_any(request: Request, error: Exception) -> Response:
-    return show(request, problem_of(error))
+    problem = problem_of(error)
+    if isinstance(error, UnknownTenant):  # what the command line has to tell who there are is no help here
+        problem = problem._replace(detail=error.reason)
+    return show(request, problem)

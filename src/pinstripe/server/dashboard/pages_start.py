@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from contextlib import aclosing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from pinstripe.actor import Door
 from pinstripe.clock import to_microseconds
-from pinstripe.errors import PinstripeError, TenantSourceFailed, UnknownRun
-from pinstripe.ledger import NO_TENANT
+from pinstripe.errors import PinstripeError
 from pinstripe.priority import Priority
-from pinstripe.redaction import redacted_of, shown
 from pinstripe.server.access.forms import checked_form
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import actor_of, require_all, require_operate, require_tenants
+from pinstripe.server.dashboard.likeness import Like, like_run
 from pinstripe.server.dashboard.links import url
+from pinstripe.server.dashboard.planning import Planned, pauses_of, plan
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.dashboard.start_form import (
     ARGUMENT,
@@ -33,9 +31,7 @@ from pinstripe.server.dashboard.start_form import (
     refused,
 )
 from pinstripe.views.filters import filter_in_force
-from pinstripe.views.parameters import parameters_of, write_form
-from pinstripe.views.preview import filter_of
-from pinstripe.views.text import as_call
+from pinstripe.views.parameters import parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,30 +44,11 @@ if TYPE_CHECKING:
     from pinstripe.server.access.identity import Access
     from pinstripe.server.context import WebContext
 
-NAMED = 100
-"""How many of the tenants that would run are named."""
-
-COUNTED = 100_000
-"""Up to how many of them are counted."""
-
-PATIENCE = 20.0
-"""How many seconds the reading of the tenants may take."""
+OWN_NAMED = 100
+"""How many of their tenants who is confined is told."""
 
 AGAIN_AFTER = 5_000_000
 """From how many microseconds on a form that is sent once more is told to have started its run before."""
-
-
-class Planned(NamedTuple):
-    """What a run would be: the `call`, the `filter` in force (None where there are no tenants), and the tenants.
-
-    Of `many` tenants the first are named; with `more` there are at least so many.
-    """
-
-    call: str
-    filter: str | None
-    tenants: list[str]
-    many: int
-    more: bool
 
 
 def routes(context: WebContext) -> list[BaseRoute]:
@@ -85,8 +62,8 @@ def routes(context: WebContext) -> list[BaseRoute]:
             names = sorted({*project.job_names(), *project.registry.names()})
             return render(request, "choose_job.html", names=names)
         definition = project.registry.find(name)
-        fields = await _like(context, request, definition)
-        return _form(context, request, definition, fields, secrets.token_hex(16))
+        like = await _like(context, request, definition)
+        return await _form(context, request, definition, like.fields, secrets.token_hex(16), note=like.note)
 
     async def start(request: Request) -> Response:
         access = access_of(request)
@@ -99,25 +76,25 @@ def routes(context: WebContext) -> list[BaseRoute]:
             asked = read_start(definition, fields, project.settings.time_zone)
             _confine(definition, asked, access)
             if "dry_run" in form:
-                planned = await _plan(context, asked)
-                return _form(context, request, definition, fields, token, planned=planned)
+                planned = await plan(context, asked.request)
+                return await _form(context, request, definition, fields, token, planned=planned)
             key = key_of(token, fields)
             now = project.clock.now()
             run = await project.enqueue(
                 asked.request, asked.terms._replace(key=key), actor=actor_of(access, Door.DASHBOARD)
             )
         except Unfit as unfit:
-            return _form(context, request, definition, fields, token, errors=unfit.errors)
+            return await _form(context, request, definition, fields, token, errors=unfit.errors)
         except PinstripeError as error:
             errors = refused(definition, fields, error)
-            return _form(context, request, definition, fields, token, errors=errors)
+            return await _form(context, request, definition, fields, token, errors=errors)
         before = "1" if now - to_microseconds(run.created_at) > AGAIN_AFTER else None
         return RedirectResponse(url(f"/runs/{run.id}", before=before), 303)
 
     return [Route("/start", show, methods=["GET", "HEAD"]), Route("/start", start, methods=["POST"])]
 
 
-def _form(
+async def _form(
     context: WebContext,
     request: Request,
     definition: Definition,
@@ -126,6 +103,7 @@ def _form(
     *,
     planned: Planned | None = None,
     errors: Errors | None = None,
+    note: str | None = None,
 ) -> Response:
     """Make the page, with all that was typed; what is redacted is never sent back."""
     errors = errors or {}
@@ -143,27 +121,23 @@ def _form(
         typed={name: text.replace("\r\n", "\n") for name, text in fields.items()},
         token=token if token.isalnum() else secrets.token_hex(16),
         planned=planned,
+        note=note,
+        pauses=await pauses_of(context, definition),
         errors=errors,
         general=errors.get(GENERAL, []),
         priorities=[("", "the job's own"), *((str(one), str(one)) for one in Priority)],
         zone=context.settings.time_zone,
-        own=None if own is None else sorted(own)[:NAMED],
+        own=None if own is None else sorted(own)[:OWN_NAMED],
     )
 
 
-async def _like(context: WebContext, request: Request, definition: Definition) -> dict[str, str]:
-    """Begin the form with the arguments of a run that it is to be like, or for a tenant, where one is named."""
+async def _like(context: WebContext, request: Request, definition: Definition) -> Like:
+    """Begin the form as a run was that it is to be like, or for a tenant, where one is named."""
     tenant, like = request.query_params.get("tenant"), request.query_params.get("like")
-    fields = {"tenants": tenant} if tenant else {}
+    found = Like({})
     if like and not access_of(request).is_confined:
-        try:
-            run = await context.project.ledger.find_run(like, failures=False)
-        except UnknownRun:
-            return fields
-        if run.job == definition.name:
-            texts = write_form(definition, run.args, run.kwargs)
-            fields |= {ARGUMENT + name: text for name, text in texts.items()}
-    return fields
+        found = await like_run(context.project.ledger, definition, like)
+    return Like({**found.fields, "tenants": tenant}, found.note) if tenant else found
 
 
 def _confine(definition: Definition, asked: Start, access: Access) -> None:
@@ -178,27 +152,3 @@ def _confine(definition: Definition, asked: Start, access: Access) -> None:
         raise Unfit({"where": ["it is for those who see all tenants; name the tenants that you mean"]})
     require_tenants(access, asked.request.selection.tenants)
     require_tenants(access, asked.request.selection.exclude)
-
-
-async def _plan(context: WebContext, asked: Start) -> Planned:
-    """Tell what a request would come to, and do nothing of it."""
-    preview = await context.project.preview(asked.request)
-    definition = preview.definition
-    hidden = redacted_of(definition.signature, definition.job_class.redact, preview.args, preview.kwargs)
-    call = f"{definition.name}({as_call(*shown(preview.args, preview.kwargs, hidden))})"
-    if not definition.multi_tenant:
-        return Planned(call, None, [NO_TENANT], 1, more=False)
-    named: list[str] = []
-    many = 0
-    try:
-        async with asyncio.timeout(PATIENCE), aclosing(preview.tenants()) as tenants:
-            async for tenant in tenants:
-                many += 1
-                if many <= NAMED:
-                    named.append(tenant.id)
-                if many == COUNTED:
-                    break
-    except TimeoutError:
-        message = f"the tenant source has not given all of them within {PATIENCE:g} s"
-        raise TenantSourceFailed(message) from None
-    return Planned(call, filter_of(preview, asked.request, context.project), named, many, more=many == COUNTED)

@@ -97,7 +97,7 @@ def refused(definition: Definition, fields: Mapping[str, str], error: Exception)
         case InvalidArguments():
             return _of_arguments(definition, error)
         case UnknownTenant():
-            return {"tenants" if fields.get("tenants", "").strip() else "except": [str(error)]}
+            return {"tenants" if fields.get("tenants", "").strip() else "except": [error.reason]}
         case TenantSourceFailed():
             return {GENERAL: [str(error)]}
         case ConfigurationError():
