@@ -65,6 +65,9 @@ async def test_every_shape_has_an_example_that_is_of_it(api: Api) -> None:
     given = {"NewRun", "NewPreview", "NewRetry", "NewPause"}
     whole = {"Run", "ListedRun", "Execution", "ListedExecution", "Job", "Pause", "Changed", "AuditEntry", "Preview"}
     assert all(shapes[name]["examples"] for name in given | whole | {"Problem"})
+    for example in shapes["Problem"]["examples"]:
+        real = await api.ask("POST", "/v1/runs", token="operate", json={"job": "send_newsleter"})
+        assert example["type"] == real.json()["type"]
 
 
 def test_every_type_of_problem_is_described() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from pinstripe.history import ExecutionPage
 from pinstripe.run import Execution as OneExecution
 from pinstripe.run import ExecutionStatus
+from pinstripe.server.access.confining import confined_executions
 from pinstripe.server.access.identity import Access
 from pinstripe.server.access.require import Refused, require_tenant
 from pinstripe.server.api.answers import Json
@@ -62,7 +64,8 @@ async def list_executions_of_run(
     of = {"list": "executions", "run": found.id, "status": status, "search": search}
     after = paging.position(of, str)
     if caller.is_confined:
-        executions = await _theirs(context, caller, found.id, status, search, after, paging.limit)
+        theirs = await confined_executions(context.history, found, caller, status=status, search=search)
+        executions = _page(theirs.executions, after, paging.limit)
     else:
         executions = await context.history.executions(
             found.id, status=status, search=search, after=after, limit=paging.limit
@@ -146,27 +149,7 @@ async def _find(context: WebContext, caller: Access, reference: str, tenant: str
     raise Refused(404, "Unknown tenant", message, type_="unknown-tenant")
 
 
-async def _theirs(
-    context: WebContext,
-    caller: Access,
-    run: str,
-    status: ExecutionStatus | None,
-    search: str | None,
-    after: str | None,
-    limit: int,
-) -> ExecutionPage:
-    """Give a page of a run's executions for the caller's own tenants, which are few."""
-    executions = await context.history.executions_of(run, sorted(caller.tenants or ()))
-    found = sorted(
-        (
-            one
-            for one in executions
-            if one.tenant is not None
-            and (status is None or one.status == status)
-            and (search is None or search.casefold() in one.tenant.casefold())
-            and (after is None or one.tenant > after)
-        ),
-        key=lambda one: one.tenant or "",
-    )
-    last = found[limit - 1].tenant if len(found) > limit else None
-    return ExecutionPage(found[:limit], last)
+def _page(executions: Sequence[OneExecution], after: str | None, limit: int) -> ExecutionPage:
+    """Give a page of the caller's own executions, which are few."""
+    left = [one for one in executions if after is None or (one.tenant or "") > after]
+    return ExecutionPage(left[:limit], left[limit - 1].tenant if len(left) > limit else None)

@@ -76,8 +76,8 @@ async def list_runs(
 async def get_run(context: Context, caller: Caller, run: Reference) -> Json:
     """Tell how a run stands, with each failed tenant and its error.
 
-    Who is confined to tenants sees the counts and failures of theirs alone, and neither arguments, result nor the run's
-    own error.
+    Who is confined to tenants sees the counts and failures of theirs alone; where others are in it, neither arguments,
+    result nor the run's own error.
     """
     return Json((await find_run(context, caller, run)).to_json())
 

@@ -122,7 +122,7 @@ class Problem(Told):
         json_schema_extra={
             "examples": [
                 {
-                    "type": "urn:pinstripe:problem:unknown-job",
+                    "type": "/_pinstripe/api/#problem-unknown-job",
                     "title": "Unknown job",
                     "status": 422,
                     "detail": "there is no background job 'send_newsleter'; did you mean send_newsletter?",
