@@ -118,7 +118,10 @@ async def test_an_entry_that_can_not_be_written_refuses_what_was_asked_for(
         store = shop.project.ledger._store  # type: ignore[attr-defined]  # noqa: SLF001 - what a full disk does to it
         write = store.write
 
+        tried = []
+
         async def fail(*args: Any, **options: Any) -> Any:
+            tried.append(args)
             raise LedgerError("the disk is full")
 
         monkeypatch.setattr(shop.project.ledger.history._store, "write", fail)  # type: ignore[attr-defined] # noqa: SLF001
@@ -128,6 +131,7 @@ async def test_an_entry_that_can_not_be_written_refuses_what_was_asked_for(
             await shop.project.cancel(id_, actor=ANN)
         with pytest.raises(LedgerError, match="disk is full"):
             await shop.project.pause("picky", None, actor=ANN)
+        assert len(tried) == 3, "each waits once for the ledger"
         monkeypatch.setattr(store, "write", write)
         assert [run.id for run in await shop.runs()] == [id_]
         assert not (await shop.project.ledger.find_run(id_)).finished

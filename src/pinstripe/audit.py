@@ -44,7 +44,7 @@ class Kept:
     refused before, and what needs not be done, is kept too, where the ledger is there to take it.
     """
 
-    __slots__ = ("_action", "_actor", "_clock", "_ledger", "_number", "outcome", "run", "subject")
+    __slots__ = ("_action", "_actor", "_clock", "_ledger", "_number", "_tried", "outcome", "run", "subject")
 
     def __init__(self, ledger: Ledger, clock: Clock, actor: Actor | None, action: Action, subject: Subject) -> None:
         """Take who does what to what; as more of the `subject` is known, it may be changed until `begin`."""
@@ -53,6 +53,7 @@ class Kept:
         self._actor = actor
         self._action = action
         self._number: int | None = None
+        self._tried = False
         self.subject = subject
         self.outcome = DONE
         """What came of it, where nothing is raised."""
@@ -62,6 +63,7 @@ class Kept:
     async def begin(self) -> None:
         """Write the entry; raises `LedgerError` where that can't be done, and so nothing else may be."""
         if self._actor is not None:
+            self._tried = True
             self._number = await self._ledger.history.begin_audit(self._entry(self._actor))
 
     async def __aenter__(self) -> Self:
@@ -77,6 +79,8 @@ class Kept:
         outcome = self.outcome if error is None else refusal(error)
         try:
             if self._number is None:
+                if self._tried and isinstance(error, LedgerError):
+                    raise error  # to wait once more for a ledger that is locked or away would only make the answer late
                 if not self._ledger.is_made:
                     return  # a mistake doesn't make a ledger
                 await self._ledger.open(write=True)
