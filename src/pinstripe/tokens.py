@@ -138,7 +138,7 @@ def check_tokens(token: str | None, read_token: str | None, tokens: Iterable[str
 
 
 def read_hosts(raw: object) -> tuple[str, ...]:
-    """Check names of hosts, without ports; give them in lower case."""
+    """Check names of hosts, without ports; give them in lower case. Raises `ValueError`."""
     if not isinstance(raw, list | tuple):
         raise ValueError  # noqa: TRY004 - as above
     hosts = []

@@ -19,7 +19,7 @@ NOT_FOUND = 404
 
 
 def require_operate(access: Access) -> None:
-    """Let nobody pass who may only read."""
+    """Let nobody pass who may only read; raises `Refused`."""
     if not access.may_operate:
         raise Refused(
             FORBIDDEN,
@@ -31,7 +31,7 @@ def require_operate(access: Access) -> None:
 def require_tenant(access: Access, tenant: str | None) -> None:
     """Let nobody pass who is confined to other tenants; None is what is nobody's in particular.
 
-    It doesn't say whether there is such a tenant.
+    Raises `Refused`, which doesn't say whether there is such a tenant.
     """
     if not access.sees(tenant):
         what = "what belongs to no single tenant" if tenant is None else f"the tenant {tenant!r}"
@@ -41,7 +41,7 @@ def require_tenant(access: Access, tenant: str | None) -> None:
 
 
 def require_tenants(access: Access, tenants: Iterable[str] | None) -> None:
-    """Let nobody pass who is confined and names others' tenants; None is all tenants there are."""
+    """Let nobody pass who is confined and names others' tenants; None is all there are. Raises `Refused`."""
     if tenants is None:
         require_all(access)
         return
@@ -50,7 +50,7 @@ def require_tenants(access: Access, tenants: Iterable[str] | None) -> None:
 
 
 def require_all(access: Access) -> None:
-    """Let nobody pass who is confined to some tenants."""
+    """Let nobody pass who is confined to some tenants; raises `Refused`."""
     if access.is_confined:
         raise Refused(
             FORBIDDEN,

@@ -71,7 +71,7 @@ OneTenant = Annotated[
 
 
 def job_filter(job: str | None) -> str | None:
-    """Give a job's name as runs have it; a job whose file is gone still has its runs."""
+    """Give a job's name as runs have it; a job whose file is gone still has its runs. Raises `Misfit`."""
     if job is None:
         return None
     try:
@@ -81,7 +81,7 @@ def job_filter(job: str | None) -> str | None:
 
 
 def since_filter(since: str | None, now: int) -> int | None:
-    """Give when that duration before `now` was, in microseconds UTC."""
+    """Give when that duration before `now` was, in microseconds UTC; raises `Misfit` for what is no duration."""
     if since is None:
         return None
     try:
@@ -101,7 +101,10 @@ class Paging:
         self._cursor = cursor
 
     def position(self, of: Mapping[str, object], kind: type[Position]) -> Any:
-        """Give where it begins in the list that is asked for by `of`: a position of that `kind`, or None."""
+        """Give where it begins in the list that is asked for by `of`: a position of that `kind`, or None.
+
+        Raises `Misfit` for the cursor of another list.
+        """
         if self._cursor is None:
             return None
         try:
