@@ -75,7 +75,10 @@ async def test_a_ledger_in_trouble_is_told() -> None:
 
 
 async def test_a_bot_that_does_not_tick_is_told() -> None:
-    assert (await checks(make(ticks=False)))["bot"] == {"ok": False, "reason": "the bot doesn't tick"}
+    assert (await checks(make(ticks=False)))["bot"] == {
+        "ok": False,
+        "reason": "the bot hasn't looked for due schedules lately",
+    }
 
 
 @pytest.mark.parametrize(

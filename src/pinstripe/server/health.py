@@ -93,7 +93,11 @@ class Health:
     def _bot(self) -> Check:
         if self._is_ticking is None:
             return _LEFT_OUT
-        return Check(ok=True) if self._is_ticking() else Check(ok=False, reason="the bot doesn't tick")
+        return (
+            Check(ok=True)
+            if self._is_ticking()
+            else Check(ok=False, reason="the bot hasn't looked for due schedules lately")
+        )
 
     def _workers(self, look: Look) -> Check:
         if self._processes is None:
