@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -96,6 +97,24 @@ def test_times_are_the_viewer_s_own_with_utc_beside_them(night: Night, visit: An
     time = page.locator("main time").first
     assert "UTC" in (time.get_attribute("title") or "")
     assert "Asia/Tokyo" in page.locator("[data-zone]").inner_text()
+
+
+def test_dates_can_be_had_without_pointing(night: Night, visit: Any) -> None:
+    page = visit(timezone_id="Asia/Tokyo", locale="en-US", has_touch=True).login(night)
+    page.goto(night.at("/runs"))
+    time = page.locator("main time").first
+    expect(time).to_have_text(re.compile(r"ago$|^now$"))
+    time.tap()
+    date = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    expect(time).to_have_text(re.compile(f"^{date}, UTC {date}$"))
+    button = page.get_by_role("button", name="Show dates")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("main time").nth(1)).to_have_text(re.compile(f"^{date}$"))
+    page.locator("main a.id").first.click()
+    expect(page.locator("#run-facts time").first).to_have_text(re.compile(f"^{date}, UTC {date}, .*(ago|now)$"))
+    page.get_by_role("button", name="Show how long ago").click()
+    expect(page.get_by_role("button", name="Show dates")).to_be_visible()
 
 
 def test_all_can_be_read_and_done_without_scripts(night: Night, visit: Any) -> None:
