@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from pinstripe.server.dashboard import tenant_view
-from tests.jobs import FailsForSome, Picky
+from tests.jobs import FailsForSome, Picky, Sums
 from tests.server.dashboard.visits import open_house
 from tests.shop import FOUR, many
 from tests.working import drain, enqueue
@@ -188,3 +188,22 @@ async def test_who_is_confined_sees_their_own(project_folder: ProjectFolder) -> 
             assert "cedar" not in page.text, path
         assert "acme" in (await support.get("/tenants")).words
         assert (await support.get("/tenant?id=birch")).status == 403
+
+
+async def test_marks_who_is_paused_and_offers_to_pause_what_is_for_tenants(project_folder: ProjectFolder) -> None:
+    async with open_house(project_folder) as house:
+        house.shop.add(FailsForSome)
+        house.shop.add(Picky)
+        house.shop.add(Sums)
+        await house.shop.project.pause(None, "birch")
+        await house.shop.project.pause("picky", "acme")
+        visitor = house.visitor()
+        for path in ("/tenants", "/tenants?search=b", "/find?q=r"):
+            assert "birch paused" in (await visitor.get(path)).words, path
+        assert "acme paused for one job" in (await visitor.get("/tenants")).words
+        page = await visitor.get("/tenant?id=acme")
+        assert 'data-confirm="Pause acme? What runs goes on' in page.text
+        offered = page.words.partition("Pause one job for it")[2]
+        assert "Job choose one fails_for_some Pause it" in offered  # picky is, and sums is for nobody
+        assert "acme" in (await visitor.get("/jobs/picky")).words
+        assert "acme" not in (await visitor.get("/jobs/sums")).words

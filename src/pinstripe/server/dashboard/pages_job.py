@@ -73,9 +73,9 @@ def routes(context: WebContext) -> list[BaseRoute]:
             points=await history.points(name, RUNS) if runs else [],
             map=await history.heat_map(name, runs=RUNS, rows=ROWS) if runs and _has_tenants(view) else None,
             pauses=[pause for pause in pauses if pause.tenant is None],
-            tenant_pauses=[pause for pause in pauses if pause.tenant is not None and access.sees(pause.tenant)][
-                :LISTED
-            ],
+            tenant_pauses=[pause for pause in pauses if pause.tenant is not None and access.sees(pause.tenant)][:LISTED]
+            if _has_tenants(view)
+            else [],
             is_paused=any(pause.job == name and pause.tenant is None for pause in pauses),
         )
 

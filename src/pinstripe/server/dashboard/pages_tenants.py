@@ -11,7 +11,9 @@ from starlette.routing import Route
 from pinstripe.run import ExecutionStatus
 from pinstripe.server.access.identity import access_of
 from pinstripe.server.access.require import require_tenant
+from pinstripe.server.dashboard.known_jobs import KnownJobs
 from pinstripe.server.dashboard.links import url
+from pinstripe.server.dashboard.paused_tenants import paused_in
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.dashboard.tenant_fields import tenant_field, tenants_in
 from pinstripe.server.dashboard.tenant_view import look_at_ids, look_at_tenants
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from pinstripe.history import FailingTenant
+    from pinstripe.queue import Pause
     from pinstripe.run import Execution
     from pinstripe.server.access.identity import Access
     from pinstripe.server.context import WebContext
@@ -54,6 +57,7 @@ PAUSED = 200
 def routes(context: WebContext) -> list[BaseRoute]:
     """Give the routes of the pages of tenants."""
     project, history = context.project, context.history
+    known_jobs = KnownJobs(project)
 
     async def tenants(request: Request) -> Response:
         access = access_of(request)
@@ -69,6 +73,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             request,
             "tenants.html",
             found=found,
+            paused=await paused_in(project, [tenant.id for tenant in found.tenants]),
             search=search,
             skip=skip,
             following=None if found.next is None else url("/tenants", skip=found.next, search=search),
@@ -91,6 +96,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page = await history.executions_of_tenant(id_, job=job, status=status, before=before)
         found = await look_at_ids(project, [id_])
         known = found.tenants[0] if found.tenants else None
+        pauses = [one for one in await project.ledger.queue.pauses() if one.tenant in {None, id_}]
         filtered = job is not None or status is not None or before is not None
         if known is None and found.trouble is None and not page.executions and not filtered:
             raise HTTPException(404, f"There is no tenant {id_!r}, and nothing was done for it that is kept.")
@@ -106,10 +112,11 @@ def routes(context: WebContext) -> list[BaseRoute]:
             job=job,
             state=None if status is None else str(status),
             filtered=filtered,
-            jobs=_names(project.job_names(), page.executions, job),
+            jobs=_names(known_jobs.names(), page.executions, job),
+            pausable=_pausable(known_jobs, id_, pauses) if access.may_operate else [],
             states=[(str(one), str(one)) for one in ExecutionStatus],
             failing=[] if filtered else await _still_failing(context, id_),
-            pauses=[one for one in await project.ledger.queue.pauses() if one.tenant in {None, id_}],
+            pauses=pauses,
         )
 
     return [
@@ -142,6 +149,12 @@ def _names(known: list[str], executions: list[Execution], asked: str | None) -> 
     """Give the jobs to choose from: those there are, and those of which there was something."""
     names = {*known, *(one.job for one in executions), *([asked] if asked else [])}
     return [(name, name) for name in sorted(names)]
+
+
+def _pausable(known: KnownJobs, tenant: str, pauses: list[Pause]) -> list[str]:
+    """Give the jobs that may be paused for a tenant: those for tenants, without what is paused for it already."""
+    paused = {pause.job for pause in pauses if pause.tenant == tenant}
+    return [name for name in known.for_tenants() if name not in paused]
 
 
 def _status(text: str | None) -> ExecutionStatus | None:
