@@ -168,6 +168,18 @@ def test_a_redacted_default_and_redacted_arguments_are_not_shown() -> None:
     assert str(caught.value).endswith("rest: expected a JSON list, found ***")
 
 
+def test_what_a_run_has_redacted_is_not_written_though_its_job_shows_it_by_now() -> None:
+    class Takes(BackgroundJob):
+        async def run(self, first: str, token: str, *rest: str, other: str = "", **more: str) -> None:
+            pass
+
+    job = define("takes", Takes)
+    args, kwargs = ("a", "t0ken", "r3st"), {"other": "0ther", "extra": "3xtra", "open": "o"}
+    shown = {"first": "a", "more": '{"open": "o"}'}
+    assert write_form(job, args, kwargs, (1, 2, "other", "extra")) == shown
+    assert set(write_form(job, args, kwargs)) == {"first", "token", "rest", "other", "more"}
+
+
 def test_optional_fields_that_are_empty_are_left_out_and_required_ones_are_not() -> None:
     assert read_form(NEWSLETTER, {"segment": "", "day": " \r\n", "copies": ""}) == ((), {})
     assert read_form(ANYTHING, {"first": "", "rest": "", "others": ""}) == ((), {"first": ""})

@@ -16,7 +16,7 @@ from pinstripe.redaction import MASK
 from pinstripe.views.argument_texts import as_text, choices, default_text, means, without_none
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pinstripe.definition import Definition
 
@@ -94,13 +94,19 @@ def read_form(definition: Definition, fields: Mapping[str, str]) -> tuple[tuple[
     return (*args, *rest), {name: text for name, text in texts.items() if name not in passed} | named
 
 
-def write_form(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
+def write_form(
+    definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any], redacted: Collection[int | str] = ()
+) -> dict[str, str]:
     """Give the texts to begin a form with, that mean the arguments of a run, which are JSON as the ledger keeps them.
 
-    What is redacted, what no text means, and what the job has no parameter for is left out.
+    What is redacted, by the job now or by the run (`redacted` are its positions and names), what no text means, and
+    what the job has no parameter for is left out.
     """
     parameters = definition.signature.parameters
     positional = [name for name, each in parameters.items() if each.kind in _POSITIONAL]
+    rest = next((name for name, each in parameters.items() if each.kind is inspect.Parameter.VAR_POSITIONAL), "")
+    named = [one if isinstance(one, str) else positional[one] if one < len(positional) else rest for one in redacted]
+    hidden = {*definition.redact, *named}
     given = dict(zip(positional, args, strict=False)) | {
         name: value for name, value in kwargs.items() if name in parameters
     }
@@ -108,11 +114,11 @@ def write_form(definition: Definition, args: Sequence[Any], kwargs: Mapping[str,
         if each.kind is inspect.Parameter.VAR_POSITIONAL and len(args) > len(positional):
             given[name] = list(args[len(positional) :])
         elif each.kind is inspect.Parameter.VAR_KEYWORD:
-            others = {other: value for other, value in kwargs.items() if other not in {*parameters, *definition.redact}}
+            others = {other: value for other, value in kwargs.items() if other not in {*parameters, *hidden}}
             given |= {name: others} if others else {}
     fields = {}
     for name, value in given.items():
-        text = None if name in definition.redact else _field_text(parameters[name], value)
+        text = None if name in hidden else _field_text(parameters[name], value)
         if text is not None:
             fields[name] = text
     return fields

@@ -202,9 +202,11 @@ async def test_who_is_confined_retries_their_own_alone(project_folder: ProjectFo
         run = await enqueue(house.shop, FailsForSome, "acme", "birch")
         await drain(house.shop)
         support = house.visitor("support")
+        await house.shop.project.pause(None, "birch")
         asked = await support.post(f"/runs/{run.id}/retry")
         assert "Retry 1 tenant" in asked.words
         assert "birch" not in asked.text
+        assert "paused" not in asked.words
         await support.post(f"/runs/{run.id}/retry", confirmed="1")
         await drain(house.shop)
         retry = await seen(house.shop, await last(house))

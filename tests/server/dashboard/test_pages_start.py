@@ -179,6 +179,23 @@ async def test_begins_like_a_run_that_was(project_folder: ProjectFolder) -> None
         assert (await visitor.get(f"/start?job={name}&like=nothing")).status == 200
 
 
+async def test_what_a_run_has_redacted_stays_so_where_its_job_shows_it(project_folder: ProjectFolder) -> None:
+    async with open_house(project_folder) as house:
+        name = house.shop.add(Report)
+        await send(house.visitor(), name, arg__days="7", arg__password="hunter22")
+        (run,) = await runs(house)
+
+    class Shows(Report):
+        redact = ("title",)
+
+    async with open_house(project_folder) as house:
+        house.shop.add(Shows, name)
+        form = await house.visitor().get(f"/start?job={name}&like={run.id}")
+        assert form.text.count('type="password"') == 1
+        assert 'name="arg-days" value="7"' in form.text
+        assert "hunter22" not in form.text
+
+
 async def test_asks_first_which_job(project_folder: ProjectFolder) -> None:
     async with open_house(project_folder) as house:
         name = house.shop.add(Report)

@@ -36,7 +36,8 @@ async def like_run(ledger: Ledger, definition: Definition, reference: str) -> Li
         return Like({})
     if run.job != definition.name:
         return Like({})
-    arguments = {ARGUMENT + name: text for name, text in write_form(definition, run.args, run.kwargs).items()}
+    texts = write_form(definition, run.args, run.kwargs, run.redacted)
+    arguments = {ARGUMENT + name: text for name, text in texts.items()}
     if not definition.multi_tenant:
         return Like(arguments)
     whom = await _whom(ledger, run)

@@ -148,6 +148,7 @@ async def _ask(context: WebContext, request: Request, run: Run, chosen: Chosen) 
     eligible = await _eligible(context, run, chosen)
     left_out = await _left_out(context, run, chosen, eligible)
     since = await look_since(project.ledger.history, run, left_out)
+    access, pauses = access_of(request), await project.ledger.queue.pauses()
     return render(
         request,
         "retry.html",
@@ -161,9 +162,14 @@ async def _ask(context: WebContext, request: Request, run: Run, chosen: Chosen) 
         going=since.going(left_out),
         named=NAMED,
         has_tenants=eligible.tenants != [NO_TENANT],
-        arguments=None if access_of(request).is_confined else as_call(*run.shown()),
-        many_paused=len([pause for pause in await project.ledger.queue.pauses() if pause.job in {None, run.job}]),
+        arguments=None if access.is_confined else as_call(*run.shown()),
+        many_paused=len([one for one in pauses if one.job in {None, run.job} and _concerns(access, one.tenant)]),
     )
+
+
+def _concerns(access: Access, tenant: str | None) -> bool:
+    """Tell whether a pause is to be told: of a tenant only to who sees it."""
+    return tenant is None or access.sees(tenant)
 
 
 async def _left_out(context: WebContext, run: Run, chosen: Chosen, eligible: Eligible) -> Sequence[str | None]:
