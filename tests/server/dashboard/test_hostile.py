@@ -89,14 +89,13 @@ async def test_what_an_address_says_is_shown_and_does_nothing(dashboard: Dashboa
         answer = await dashboard.ask(path)
         assert answer.status_code in {200, 422}
         await dashboard.page(path, status=answer.status_code)
-    for path in (f"/jobs?search={asked}&after={asked}", f"/runs?before={asked}", f"/audit?run={asked}&before={asked}"):
+    for path in (f"/jobs?search={asked}&after={asked}", f"/runs?before={asked}", f"/audit?name={asked}&before={asked}"):
         await dashboard.page(path)
-    await dashboard.page(f"/audit?action={asked}", status=422)
+    for name in ("action", "run", "since"):
+        await dashboard.page(f"/audit?{name}={asked}", status=422)
     await dashboard.page(f"/nowhere/{quote(text)}", status=404)
     await dashboard.page(f"/runs/{asked.replace('%2F', '-')}", status=404)
-    answer = await dashboard.ask(f"/find?q={asked}")
-    assert answer.status_code == 303
-    assert answer.headers["location"].startswith("/_pinstripe/")
+    await dashboard.page(f"/find?q={asked}")
 
 
 async def test_a_job_may_be_documented_with_anything(dashboard: Dashboard) -> None:

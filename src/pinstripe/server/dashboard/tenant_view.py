@@ -74,6 +74,27 @@ async def look_at_tenants(project: Project, access: Access, *, search: str | Non
         return TenantList([], trouble=str(error))
 
 
+async def look_for_tenants(project: Project, access: Access, text: str) -> TenantList:
+    """Give the tenants whose id is or begins with a text, or else those that have it anywhere in their id.
+
+    What goes wrong with the source is told, not raised; without a source there are none.
+    """
+    if access.tenants is not None:
+        own = sorted((id_ for id_ in access.tenants if text in id_), key=lambda id_: (not id_.startswith(text), id_))
+        return TenantList([Known(id_) for id_ in own[:PAGE]], beyond=len(own) > PAGE)
+    try:
+        source = project.tenants
+        if source is None:
+            return TenantList([])
+        async with asyncio.timeout(PATIENCE):
+            found = await _search(source, project.settings, text)
+            return found if found.tenants else await _search(source, project.settings, text, how="contains")
+    except TimeoutError:
+        return TenantList([], trouble=SLOW)
+    except PinstripeError as error:
+        return TenantList([], trouble=str(error))
+
+
 async def look_at_ids(project: Project, ids: Sequence[str]) -> TenantList:
     """Give those of the tenants with these ids that the source has; trouble with it is told, not raised."""
     try:
@@ -104,13 +125,13 @@ async def _page(source: TenantSource, settings: Settings, skip: int) -> TenantLi
     return TenantList(shown, None if beyond else following, beyond=beyond)
 
 
-async def _search(source: TenantSource, settings: Settings, search: str) -> TenantList:
-    """Find the tenant of that id first, and then those whose id begins so, where the source can tell."""
+async def _search(source: TenantSource, settings: Settings, search: str, how: str = "begins_with") -> TenantList:
+    """Find the tenant of that id first, and then those whose id begins so or `contains` it, if the source can tell."""
     exact = list((await find_tenants(source, [search])).values())
     others: list[Tenant] = []
     more = False
     try:
-        async with aclosing(_begin_with(source, settings.tenants.key, search)) as tenants:
+        async with aclosing(_like(source, f"{settings.tenants.key}__{how}", search)) as tenants:
             async for tenant in tenants:
                 if len(others) == PAGE:
                     more = True
@@ -122,8 +143,8 @@ async def _search(source: TenantSource, settings: Settings, search: str) -> Tena
     return TenantList([_known(tenant, settings) for tenant in (*exact, *others)], beyond=more)
 
 
-async def _begin_with(source: TenantSource, key: str, search: str) -> AsyncGenerator[Tenant, None]:
-    narrowed = source.where(**{f"{key}__begins_with": search})
+async def _like(source: TenantSource, lookup: str, search: str) -> AsyncGenerator[Tenant, None]:
+    narrowed = source.where(**{lookup: search})
     async with aclosing(Choice(narrowed, None, frozenset()).pages()) as pages:
         async for page in pages:
             for tenant in page:
