@@ -108,7 +108,8 @@ def test_outcomes_and_how_long_they_took() -> None:
         ["nothing of 0", "-", "-"],
         ["3 succeeded, 1 failed of 4", "500 ms", "2.0 s"],
     ]
-    assert [round(height, 1) for *_, height in boxes(figure, "p95")] == [17.0, 34.0]
+    assert [round(height, 1) for *_, height in boxes(figure, "p95")[:2]] == [17.0, 34.0]
+    assert "half of them at most" in figure.one("p", class_="durations-key").text
 
 
 def test_a_lane_for_each_job() -> None:
@@ -139,6 +140,17 @@ def test_a_heat_map_tells_each_state_by_a_sign_and_a_word() -> None:
     ]
     cell = drawn.one("a", class_="heat-failed")
     assert cell.attributes["href"] == "/_pinstripe/runs/0199-00000001/execution?tenant=%3Cacme%3E"
-    assert "there are more tenants" in drawn.one("caption").text
+    assert drawn.one("caption").text.endswith("; and more tenants, none of which failed")
     assert "cancelled" in drawn.one("p", class_="heat-legend").text
     assert heat(HeatMap([], [], more=False)) == ""
+
+
+def test_a_heat_map_tells_of_those_that_have_no_row() -> None:
+    def beyond(failed: int, *totals: int) -> str:
+        runs = [run(number, succeeded=total) for number, total in enumerate(totals, 1)]
+        rows = [HeatRow("acme", [ExecutionStatus.SUCCEEDED] * len(runs), failed)]
+        return read(heat(HeatMap(runs, rows, more=True))).one("caption").text.partition("; ")[2]
+
+    assert beyond(0, 87, 87) == "and 86 more tenants, none of which failed"
+    assert beyond(1, 2) == "and 1 more tenant, with fewer failures"
+    assert beyond(0, 1, 1_001) == "and at least 1,000 more tenants, none of which failed"

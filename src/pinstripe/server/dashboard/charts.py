@@ -39,6 +39,15 @@ _LEAST = 8
 
 _SPACE = Markup("")
 
+_KEY = Markup(
+    '<svg class="key" viewBox="0 0 10 10" aria-hidden="true">'
+    '<rect class="{}" x="0" y="0" width="10" height="10" rx="2"/></svg>'
+)
+_DURATIONS_KEY = Markup(
+    '<p class="durations-key">Above, how the executions of each run ended; below, how long they took: '
+    "<span>{} half of them at most</span> <span>{} 95 % of them</span></p>"
+).format(_KEY.format("p50"), _KEY.format("p95"))
+
 
 class Due(Protocol):
     """A fire to come: of which `job`, and when."""
@@ -101,7 +110,8 @@ def throughput(tallies: Iterable[Tally], now: int, minutes: int = 60) -> Markup:
 def outcomes(points: Sequence[RunPoint]) -> Markup:
     """Draw a job's last runs, oldest first: a column each, in which each outcome has its share; a table says the same.
 
-    Below them hangs how long executions took: a dark bar to the median, a light one to the 95th percentile.
+    Below them hangs how long executions took: a dark bar to the median, a light one to the 95th percentile, as a line
+    below says.
     """
     width = max(len(points), 20)
     start = width - len(points)
@@ -112,10 +122,8 @@ def outcomes(points: Sequence[RunPoint]) -> Markup:
     words = f"The last {counted(len(points), 'run')}, of which {failed:,} had failures"
     drawn = _svg(f"0 0 {width} 64", words, columns, kind="outcomes")
     lasted = _svg(f"0 0 {width} 36", f"How long executions took, at most {span(longest / 1e6)}", times, kind="lasted")
-    legend = Markup("<span>oldest</span><span>95 % of executions took at most {}</span><span>newest</span>").format(
-        span(longest / 1e6)
-    )
-    return _figure(drawn + lasted, legend, _points_table(points))
+    legend = Markup("<span>oldest</span><span>longest bar {}</span><span>newest</span>").format(span(longest / 1e6))
+    return _figure(drawn + lasted + _DURATIONS_KEY, legend, _points_table(points))
 
 
 def lanes(fires: Sequence[Due], now: datetime, hours: float = 24, *, each: int = MOST_TICKS) -> Markup:

@@ -39,7 +39,7 @@ def heat(found: HeatMap) -> Markup:
         if found.runs
         else ""
     )
-    more = "; there are more tenants, with fewer failures" if found.more else ""
+    more = _more(found) if found.more else ""
     return Markup(
         '<p class="heat-legend small dim">{}</p>'
         '<div class="heat-box" tabindex="0" role="region" aria-label="Tenants by runs"><table class="heat">'
@@ -47,6 +47,15 @@ def heat(found: HeatMap) -> Markup:
         '<thead><tr><th scope="col">Tenant</th>{}<th scope="col" class="num">Failed</th></tr></thead>'
         '<tbody>{}</tbody></table></div><p class="small dim">{}{}</p>'
     ).format(_legend(), span, more, heads, rows, span, more)
+
+
+def _more(found: HeatMap) -> str:
+    """Tell of the tenants that have no row, as far as the runs tell how many they are."""
+    totals = {run.executions.total for run in found.runs}
+    left = max(totals, default=0) - len(found.rows)
+    least = "at least " if len(totals) > 1 else ""
+    many = f"{least}{left:,} more {'tenant' if left == 1 else 'tenants'}" if left > 0 else "more tenants"
+    return f"; and {many}, " + ("with fewer failures" if found.rows[-1].failed else "none of which failed")
 
 
 def _row(row: HeatRow, runs: list[Run]) -> Markup:
