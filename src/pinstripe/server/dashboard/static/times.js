@@ -40,9 +40,16 @@ function relative(at, now) {
   return seconds > 0 ? `${spanOf(seconds)} ago` : `in ${spanOf(-seconds)}`;
 }
 
-function words(time, at, now, utc) {
+function withUTC(at) { // its date too, where that is another one there
   const here = absolute(at);
-  const both = zone === "UTC" ? `${here} UTC` : `${here}, ${utc}`;
+  const [day, clock] = at.toISOString().slice(0, 19).split("T");
+  if (zone === "UTC") return `${here} UTC`;
+  return `${here} (${here.startsWith(day) ? "" : `${day} `}${clock} UTC)`;
+}
+
+function words(time, at, now) {
+  const here = absolute(at);
+  const both = withUTC(at);
   if (time.hasAttribute("data-open")) return both;
   if (time.closest("dl.facts")) return `${both}, ${relative(at, now)}`;
   return dates || Math.abs(now - at) > NEAR * 1000 ? here : relative(at, now);
@@ -54,7 +61,7 @@ export function showTimes(root = document) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const utc = `UTC ${at.toISOString().slice(0, 19).replace("T", " ")}`;
-    const text = words(time, at, now, utc);
+    const text = words(time, at, now);
     if (time.textContent !== text) time.textContent = text;
     const title = `${absolute(at)} (${zone})\n${utc}`;
     if (time.title !== title) time.title = title;
