@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pinstripe.server.dashboard.since import look_since_for
 from tests.jobs import Alone, FailsForSome, Picky
 from tests.server.dashboard.visits import open_house
-from tests.working import drain, enqueue
+from tests.working import drain, enqueue, told_shop
 
 if TYPE_CHECKING:
     from tests.conftest import ProjectFolder
@@ -118,3 +120,27 @@ async def test_a_job_without_tenants_that_was_retried_has_succeeded_since(projec
         Alone.ok = False
         page = await visitor.get(f"/runs/{run.id}")
         assert f"It has succeeded since, in run {again[-8:]}" in page.words
+
+
+async def test_what_succeeded_before_a_long_wait_ended_in_failure_has_not_since(project_folder: ProjectFolder) -> None:
+    async with told_shop(project_folder) as (shop, clock):
+        Picky.bad = frozenset()
+        history, since = shop.project.ledger.history, clock.now()
+        waits = await enqueue(shop, Picky, tenants=["birch"], delay="1h")
+        clock.advance(timedelta(seconds=1))
+        first = await enqueue(shop, Picky, tenants=["birch"])
+        await drain(shop)
+        assert (await shop.project.ledger.find_run(first.id)).status == "succeeded"
+        clock.advance(timedelta(hours=2))
+        Picky.bad = frozenset({"birch"})
+        await drain(shop)
+        failed = await shop.project.ledger.find_run(waits.id)
+        assert failed.status == "failed"
+        assert (await look_since_for(history, failed, "birch")).succeeded == {}
+        assert [one.mended for one in await history.failing(since, 10)] == [None]
+        clock.advance(timedelta(seconds=1))
+        Picky.bad = frozenset()
+        last = await enqueue(shop, Picky, tenants=["birch"])
+        await drain(shop)
+        assert (await look_since_for(history, failed, "birch")).succeeded == {"birch": last.id}
+        assert [one.mended for one in await history.failing(since, 10)] == [last.id]

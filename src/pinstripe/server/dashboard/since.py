@@ -69,6 +69,7 @@ async def look_since(history: History, run: Run, tenants: Sequence[str | None]) 
     if not tenants or not run.finished:
         return since
     asked = [*dict.fromkeys(tenant or NO_TENANT for tenant in tenants)]
+    before = {one.tenant: one for one in await _executions(history, run, asked)}
     retries = await _retries(history, run)
     known = {run.id, *(one.id for one in retries)}
     last = (await history.runs(RunFilter(job=run.job, limit=LATER, failures=False))).runs
@@ -77,7 +78,7 @@ async def look_since(history: History, run: Run, tenants: Sequence[str | None]) 
         for one in await _executions(history, later, asked):
             if later.id in known:
                 since.retried.setdefault(one.tenant, []).append(one)
-            if one.status == ExecutionStatus.SUCCEEDED:
+            if _is_since(one, before.get(one.tenant)):
                 since.succeeded.setdefault(one.tenant, later.id)
     return since
 
@@ -87,8 +88,10 @@ async def look_since_for(history: History, run: Run, tenant: str | None) -> Sinc
     since = await look_since(history, run, [tenant])
     if tenant is not None and run.finished and tenant not in since.succeeded:
         last = await history.executions_of_tenant(tenant, job=run.job, status=ExecutionStatus.SUCCEEDED, limit=1)
-        if last.executions and last.executions[0].run > run.id:  # ids sort by time
-            since.succeeded[tenant] = last.executions[0].run
+        before = next(iter(await _executions(history, run, [tenant])), None)
+        for one in last.executions:
+            if one.run > run.id and _is_since(one, before):  # ids sort by time
+                since.succeeded[tenant] = one.run
     return since
 
 
@@ -108,6 +111,13 @@ async def _executions(history: History, run: Run, tenants: Sequence[str]) -> lis
     with suppress(UnknownRun):  # it has just been pruned
         return await history.executions_of(run.id, tenants)
     return []
+
+
+def _is_since(later: Execution, before: Execution | None) -> bool:
+    """Tell whether a later run's execution has succeeded after another one's end, which may have waited for long."""
+    if later.status != ExecutionStatus.SUCCEEDED or later.finished_at is None:
+        return False
+    return before is None or before.finished_at is None or later.finished_at >= before.finished_at
 
 
 def _by_run(found: Iterable[tuple[str | None, str | None]]) -> list[Later]:
