@@ -74,3 +74,24 @@ async def test_logging_that_raises_loses_no_execution(project_folder: ProjectFol
             assert (await shop.execution(run)).status == "queued"
     finally:
         logging.getLogger("pinstripe").removeHandler(handler)
+
+
+async def test_no_id_and_no_error_makes_lines_of_its_own_in_a_log(
+    project_folder: ProjectFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hostile(BackgroundJob):
+        multi_tenant = True
+
+        async def run(self) -> None:
+            message = "\x1b[2J gone\nall is well"
+            raise ValueError(message)
+
+    async with told_shop(project_folder) as (shop, _):
+        shop.tenants([{"id": "a\nall is well \x1b[1m"}])
+        await enqueue(shop, Hostile)
+        await drain(shop)
+    (line,) = [record.getMessage() for record in caplog.records if "hostile" in record.getMessage()]
+    first, second = line.split("\n")
+    assert first.startswith(r"hostile for tenant a\nall is well \x1b[1m failed (run ")
+    assert first.endswith(r": ValueError: \x1b[2J gone")
+    assert second == "  all is well"

@@ -84,7 +84,7 @@ class Going:
     def _tell(self, settlement: Settlement, outcome: Outcome) -> None:
         """Log what went wrong, for whoever watches the worker; the ledger has the traceback."""
         started = self.started
-        who = started.run.job + (f" for tenant {started.tenant}" if started.tenant else "")
+        who = started.run.job + (f" for tenant {_in_a_line(started.tenant)}" if started.tenant else "")
         level, what = logging.WARNING, "failed"
         if settlement.crash:
             what = "lost its process"
@@ -92,7 +92,8 @@ class Going:
             what = "failed and is tried again"
         elif settlement.status is not ExecutionStatus.FAILED:
             level, what = logging.INFO, f"was {settlement.status}"
-        facts = (who, what, started.run.id, started.attempt, settlement.error)
+        error = "\n  ".join(map(_in_a_line, (settlement.error or "").splitlines()))
+        facts = (who, what, started.run.id, started.attempt, error)
         told: dict[str, object] = {} if self.execution is None else self.execution.facts()
         if outcome.exception is not None:
             kind = type(outcome.exception)
@@ -113,3 +114,11 @@ class Going:
 
 def _jitter() -> float:
     return random.uniform(-1, 1)  # noqa: S311 - it parts retries in time, and hides nothing
+
+
+def _in_a_line(text: str) -> str:
+    """Write what can't be seen by its number, so that no id or error makes lines of its own, or steers a terminal."""
+    if text.isprintable():
+        return text
+    seen = "\t\u00a0\u202f\u3000"
+    return "".join(one if one.isprintable() or one in seen else one.encode("unicode_escape").decode() for one in text)
