@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -140,9 +141,16 @@ async def _still_failing(context: WebContext, tenant: str) -> list[Execution]:
     found: list[Execution] = []
     for job in list(dict.fromkeys(one.job for one in failed))[:JOBS]:
         last = (await history.executions_of_tenant(tenant, job=job, limit=LAST)).executions
-        told = [one for one in last if one.status in {ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED}]
-        found += [one for one in told[:1] if one.status == ExecutionStatus.FAILED]
+        ends = {ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED}
+        told = [one for one in (*last, *failed) if one.job == job and one.status in ends]
+        # The last that ended: what is newer may have succeeded while this one still waited.
+        newest = max(told, key=_ended_at, default=None)
+        found += [newest] if newest is not None and newest.status == ExecutionStatus.FAILED else []
     return found
+
+
+def _ended_at(execution: Execution) -> datetime:
+    return execution.finished_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _names(known: list[str], executions: list[Execution], asked: str | None) -> list[tuple[str, str]]:
