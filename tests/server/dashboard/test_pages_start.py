@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -223,3 +224,14 @@ async def test_lets_nobody_start_who_may_not(project_folder: ProjectFolder) -> N
         assert 'name="where"' not in (await support.get(f"/start?job={name}")).text
         assert await runs(house) == []
         assert (await support.post("/start", job=name, key="1", tenants="acme")).status == 303
+
+
+async def test_as_many_tenants_as_a_form_holds_keep_nobody_waiting(project_folder: ProjectFolder) -> None:
+    async with open_house(project_folder) as house:
+        name = house.shop.add(FailsForSome)
+        tenants, others = ("\n".join(f"{letter}{i}" for i in range(40_000)) for letter in "nm")
+        began = process_time()
+        assert (
+            "unknown tenants 'n0'" in (await send(house.visitor(), name, tenants=tenants, **{"except": others})).words
+        )
+        assert process_time() - began < 5

@@ -29,7 +29,8 @@ _KEY = re.compile(rf"[\x21-\x7e](?:[\x20-\x7e]{{0,{MAX_KEY - 2}}}[\x21-\x7e])?")
 
 def read_request(body: NewPreview, project: Project, access: Access) -> Request:
     """Make the request for a run; raises `Misfit`, `UnknownJob`, and `Refused` for tenants that aren't the caller's."""
-    both = [tenant for tenant in body.tenants or () if tenant in set(body.exclude)]
+    exclude = frozenset(body.exclude)
+    both = [tenant for tenant in body.tenants or () if tenant in exclude]
     if both:
         message = f"{show(both[0])} is in `tenants`, too; expected it in one of them"
         raise Misfit([FieldProblem("exclude", message)])

@@ -74,7 +74,8 @@ def read_start(definition: Definition, fields: Mapping[str, str], time_zone: str
     except InvalidArguments as error:
         errors |= _of_arguments(definition, error)
     tenants, exclude = (_ids(fields.get(name, "")) for name in ("tenants", "except"))
-    both = [one for one in tenants if one in exclude]
+    excluded = frozenset(exclude)
+    both = [one for one in tenants if one in excluded]
     if both:
         errors["except"] = [f"{both[0]!r} is among the tenants, too; name it in one of them"]
     where = []
