@@ -52,7 +52,7 @@ def test_an_address_is_ascii_and_ours(text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "-"),
+        (None, texts.NOTHING),
         (0.02, "20 ms"),
         (3.21, "3.2 s"),
         (125, "2 min 5 s"),
@@ -70,7 +70,7 @@ def test_moments() -> None:
     assert shown.attributes == {"datetime": "2026-11-21T21:30:01.234Z", "title": "UTC 2026-11-21 21:30:01Z"}
     assert shown.exact == "2026-11-21 21:30:01Z"
     assert texts.moment(int(at.timestamp() * 1_000_000)) == texts.moment(at)
-    assert texts.moment(None) == "-"
+    assert texts.moment(None) == texts.NOTHING
 
 
 def test_what_is_cut_says_how_much_there_is_more() -> None:

@@ -123,7 +123,7 @@ def outcomes(points: Sequence[RunPoint]) -> Markup:
     drawn = _svg(f"0 0 {width} 64", words, columns, kind="outcomes")
     lasted = _svg(f"0 0 {width} 36", f"How long executions took, at most {span(longest / 1e6)}", times, kind="lasted")
     legend = Markup("<span>oldest</span><span>longest bar {}</span><span>newest</span>").format(span(longest / 1e6))
-    return _figure(drawn + lasted + _DURATIONS_KEY, legend, _points_table(points))
+    return _figure(drawn + lasted, legend, _points_table(points), key=_DURATIONS_KEY)
 
 
 def lanes(fires: Sequence[Due], now: datetime, hours: float = 24, *, each: int = MOST_TICKS) -> Markup:
@@ -250,12 +250,12 @@ def _svg(box: str, words: str, parts: Iterable[Markup], *, kind: str = "lane") -
     ).format(kind, box, words, Markup("").join(parts))
 
 
-def _figure(drawn: Markup, legend: Markup, table: Markup) -> Markup:
+def _figure(drawn: Markup, legend: Markup, table: Markup, *, key: Markup = _SPACE) -> Markup:
     return Markup(
-        '<figure class="figure">{}<p class="figure-scale" aria-hidden="true">{}</p>'
+        '<figure class="figure">{}<p class="figure-scale" aria-hidden="true">{}</p>{}'
         '<figcaption><details data-key="table"><summary class="small">As a table</summary>{}</details></figcaption>'
         "</figure>"
-    ).format(drawn, legend, table)
+    ).format(drawn, legend, key, table)
 
 
 def _minutes_table(by_minute: Mapping[int, Mapping[str, int]]) -> Markup:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pinstripe.actor import Actor
     from pinstripe.run import Run
 
-NOTHING = "-"
-"""What stands where there is no value."""
+NOTHING = Markup('<span class="nothing">-</span>')
+"""What stands where there is no value; in rows of a phone it is left out, with its heading."""
 
 MAX_TEXT = 20_000
 """How many characters of one text stand on a page, unless a page says otherwise."""

@@ -1,4 +1,5 @@
-// The theme: as the system has it, or light, or dark, as this browser was told. Read before the page is shown.
+// The theme: as the system has it, or light, or dark, as this browser was told. Read before the page is shown, as is
+// what there is to know of a narrow screen.
 (() => {
   const KEY = "pinstripe.theme";
   const ORDER = ["system", "light", "dark"];
@@ -27,6 +28,13 @@
   use(stored());
   document.addEventListener("DOMContentLoaded", () => {
     use(stored());
+    // On a phone what narrows a list is folded, as long as it doesn't; without scripts it is open.
+    if (matchMedia("(max-width: 46rem)").matches) {
+      for (const fold of document.querySelectorAll("details[data-fold]")) fold.open = false;
+      const here = document.querySelector(".places [aria-current]");
+      const places = here?.closest("ul");
+      if (places) places.scrollLeft = here.offsetLeft - (places.clientWidth - here.offsetWidth) / 2;
+    }
     const button = document.querySelector("[data-theme-toggle]");
     button?.addEventListener("click", () => {
       const theme = ORDER[(ORDER.indexOf(stored()) + 1) % ORDER.length];
