@@ -12,7 +12,7 @@ from pinstripe.queue import QueuedRun
 from pinstripe.run import Counts, Run, RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pinstripe.ledger import NewRun
@@ -38,6 +38,22 @@ def flow_of(job: str, tenant: str) -> str:
 def write_redacted(run: NewRun) -> str | None:
     """Write which arguments of a run nobody is shown, as the ledger keeps it: None for a run that hides none."""
     return json.dumps([*run.redacted]) if run.redacted else None
+
+
+class SelectionWriter:
+    """Writes what runs are selected by as JSON: once, where many runs have the same."""
+
+    def __init__(self) -> None:
+        """Begin with what most runs have: nothing."""
+        self._known: Mapping[str, Any] = {}
+        self._written = "{}"
+
+    def write(self, selection: Mapping[str, Any]) -> str:
+        """Write a selection."""
+        if selection is not self._known:
+            self._written = json.dumps(dict(selection))
+            self._known = selection
+        return self._written
 
 
 def new_queued_run(work: NewWork, created_at: datetime) -> Run:

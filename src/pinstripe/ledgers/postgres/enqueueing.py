@@ -17,7 +17,7 @@ from pinstripe.ledgers.postgres.guards import take_guards
 from pinstripe.ledgers.postgres.settling import count
 from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.ledgers.postgres.transaction import columns
-from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of, write_redacted
+from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, SelectionWriter, flow_of, write_redacted
 from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
@@ -53,7 +53,7 @@ class Enqueueing:
         self._tx = tx
         self._engine = engine
         self._now = now
-        self._selection: tuple[Mapping[str, Any] | None, str] = (None, "")
+        self._selections = SelectionWriter()
 
     async def put(self, works: Sequence[NewWork]) -> list[Put]:
         """Put runs in, and tell in their order what became of each: one of its key may be there already.
@@ -87,7 +87,7 @@ class Enqueueing:
     async def put_plain(self, work: NewWork) -> Put:
         """Put a run in that `is_plain`: in one statement."""
         new = _New(work, self._now)
-        values = new.columns(self._written(work.run.selection))[1:]
+        values = new.columns(self._selections.write(work.run.selection))[1:]
         return Put(await self._tx.value("enqueue_plain", *values, self._now, new.executions[0].tenant), is_new=True)
 
     async def _check_schedules(self, works: Sequence[NewWork]) -> None:
@@ -110,7 +110,7 @@ class Enqueueing:
         if not new:
             return set()
         await self._number(new)
-        runs = columns([each.columns(self._written(each.work.run.selection)) for each in new])
+        runs = columns([each.columns(self._selections.write(each.work.run.selection)) for each in new])
         if has_keys:
             written = {n for (n,) in await self._tx.rows("enqueue_runs", *runs, self._now)}
             for each in new:
@@ -155,14 +155,6 @@ class Enqueueing:
             return {}
         rows = await self._tx.rows("runs_of_keys", *([*column] for column in zip(*keys, strict=True)))
         return {_Key(job, tenant, key): n for job, tenant, key, n in rows}
-
-    def _written(self, selection: Mapping[str, Any]) -> str:
-        """Write a selection as JSON: once, where many runs have the same."""
-        known, written = self._selection
-        if selection is not known:
-            written = json.dumps(dict(selection))
-            self._selection = selection, written
-        return written
 
 
 class _New:

@@ -11,12 +11,12 @@ from pinstripe.ledger import NO_TENANT
 from pinstripe.ledgers.sqlite.admission import next_tag
 from pinstripe.ledgers.sqlite.settling import count
 from pinstripe.ledgers.sqlite.statements import statement
-from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, flow_of, write_redacted
+from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, SelectionWriter, flow_of, write_redacted
 from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import apsw
 
@@ -48,7 +48,7 @@ class Enqueueing:
         self._queueing: set[int] = set()
         self.overlapping: set[int] = set()
         """The runs, by number, of which something met an unfinished predecessor; filled by `write`."""
-        self._selection: tuple[Mapping[str, Any], str] = ({}, "{}")
+        self._selections = SelectionWriter()
 
     def add(self, work: NewWork) -> tuple[int, bool]:
         """Put a run in; give its number, and whether it is new: one of that key may be there already.
@@ -92,7 +92,7 @@ class Enqueueing:
                 str(run.trigger),
                 args,
                 kwargs,
-                self._write(run.selection),
+                self._selections.write(run.selection),
                 run.origin or run.id,
                 run.retry_of,
                 run.parent,
@@ -122,14 +122,6 @@ class Enqueueing:
         if tenants and flow is not None:
             self._add_executions(n, work, tenants, flow, band)
         return n, True
-
-    def _write(self, selection: Mapping[str, Any]) -> str:
-        """Write a selection as JSON: once, where many runs have the same."""
-        known, written = self._selection
-        if selection is not known:
-            written = json.dumps(dict(selection))
-            self._selection = selection, written
-        return written
 
     def _add_executions(self, n: int, work: NewWork, tenants: Sequence[str], flow: str, band: int) -> None:
         job, chunk, held, due = work.run.job, None, None, None
