@@ -51,7 +51,9 @@ async def test_nothing_named_is_never_everything(project_folder: ProjectFolder) 
         ]
         assert {answer.status for answer in answers} == {422}
         assert (await visitor.post("/pause", job="nothing_such")).status == 404
-        assert (await visitor.post("/pause", tenant="nobody")).status == 404
+        unknown = await visitor.post("/pause", tenant="nobody")
+        assert unknown.status == 404
+        assert "unknown tenant 'nobody' The list of tenants has those there are." in unknown.words
         assert await paused(house) == []
 
 
