@@ -15,6 +15,7 @@ from pinstripe.executing import CURRENT, TaskTracker, leaked_threads
 
 if TYPE_CHECKING:
     from pinstripe.capture import Capture
+    from pinstripe.redaction import Mask
 
 
 class Somebody:
@@ -24,9 +25,13 @@ class Somebody:
     file: str | None = None
     tenant_id: str | None = None
     capture: Capture | None = None
+    mask: Mask | None = None
 
     def __init__(self) -> None:
         self.tasks: list[asyncio.Future[Any]] = []
+
+    def facts(self) -> dict[str, object]:
+        return {}
 
     def adopt(self, task: asyncio.Future[Any]) -> None:
         self.tasks.append(task)

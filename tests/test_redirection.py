@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
+    from pinstripe.redaction import Mask
+
 
 @dataclass
 class Somebody:
@@ -29,6 +31,10 @@ class Somebody:
     job: str = "job"
     file: str | None = None
     tenant_id: str | None = None
+    mask: Mask | None = None
+
+    def facts(self) -> dict[str, object]:
+        return {}
 
     def adopt(self, task: asyncio.Future[Any]) -> None:
         """Take no notice."""
