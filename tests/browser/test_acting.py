@@ -123,6 +123,10 @@ def test_a_dry_run_shows_for_whom_it_would_be(night: Night, visit: Any) -> None:
     assert HOSTILE[:28] in planned.inner_text()
     expect(planned.get_by_text("acme", exact=True)).to_have_count(0)
     expect(page.get_by_label("All but these")).to_have_value("acme\nbirch")
+    expect(page.get_by_role("button", name="Run it for 4 tenants")).to_be_visible()
+    page.get_by_label("All but these").fill("acme")
+    expect(page.get_by_role("button", name="Run it", exact=True)).to_be_visible()
+    expect(page.locator("[data-planned-note]")).to_contain_text("You have changed the form since this dry run.")
 
 
 def test_a_password_is_never_shown_again(night: Night, visit: Any) -> None:
