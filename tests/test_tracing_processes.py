@@ -173,7 +173,7 @@ def test_who_requires_it_is_told_what_is_missing(project_folder: ProjectFolder) 
         except pinstripe.errors.ConfigurationError as error:
             print(error)
     """
-    assert "`pip install pinstripe[tracing]`" in python(project_folder.path, BLOCKED + source).stdout
+    assert "`pip install 'pinstripe[tracing]'`" in python(project_folder.path, BLOCKED + source).stdout
     assert "expected a tracer provider to be set" in python(project_folder.path, source).stdout
 
 

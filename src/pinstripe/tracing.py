@@ -31,7 +31,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks whether a tracer provider is set by now: to ask for it takes longer than all else here."""
 
 NOT_INSTALLED = (
-    'setting tracing = "required": OpenTelemetry is not installed; `pip install pinstripe[tracing]` installs it'
+    "setting tracing = \"required\": OpenTelemetry is not installed; `pip install 'pinstripe[tracing]'` installs it"
 )
 
 NO_PROVIDER = (

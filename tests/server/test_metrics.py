@@ -194,4 +194,4 @@ def test_without_the_extra_it_is_told_what_to_install(
     server.until()
     answer = ask(server, "/_pinstripe/metrics", authorization=f"Bearer {READ}")
     assert (answer.status, answer.json["title"]) == (501, "Metrics are not installed")
-    assert "`pip install pinstripe[metrics]`" in answer.json["detail"]
+    assert "`pip install 'pinstripe[metrics]'`" in answer.json["detail"]

@@ -25,7 +25,7 @@ NOT_INSTALLED = Problem(
     501,
     "metrics-not-installed",
     "Metrics are not installed",
-    "what writes them is an extra: `pip install pinstripe[metrics]`, and start the server again",
+    "what writes them is an extra: `pip install 'pinstripe[metrics]'`, and start the server again",
 )
 
 NOT_ALLOWED = Problem(
