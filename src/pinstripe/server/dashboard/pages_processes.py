@@ -29,7 +29,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
 
     async def page(request: Request) -> Response:
         require_all(access_of(request))
-        seen = await look_at_status(project)
+        seen = await look_at_status(project, context.timeline)
         processes = seen.status.processes
         states = {process.id: state_of(process, seen.now, seen.lease) for process in processes}
         versions = sorted({process.code_version for process in processes if states[process.id] != "silent"})

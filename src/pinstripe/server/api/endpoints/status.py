@@ -31,7 +31,7 @@ router = APIRouter(prefix=VERSION, route_class=Route)
 async def get_status(context: Context, caller: Caller) -> Json:
     """Tell who works, what waits and why, what is paused, and what should have run by now and didn't."""
     require_all(caller)
-    return Json(status_json(await look_at_status(context.project)))
+    return Json(status_json(await look_at_status(context.project, context.timeline)))
 
 
 @router.get(
