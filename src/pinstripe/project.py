@@ -339,8 +339,7 @@ class Project(ProjectActions):
             from pinstripe.tallies import Tallies
 
             settings = self.settings
-            runs = self._runs()
-            self._foreground = Foreground(runs, self.ledger, concurrency=settings.worker.concurrency)
+            self._foreground = Foreground(self._runs(), self.ledger, concurrency=settings.worker.concurrency)
             self._executor = self._make_executor(self._foreground)
             self._foreground.executor = self._executor
             self._executor.tallies = Tallies(self.ledger, self.clock)
@@ -350,8 +349,9 @@ class Project(ProjectActions):
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            message = f"the project {self.settings.folder} has been closed; open it again to run something in it"
-            raise PinstripeError(message)
+            raise PinstripeError(
+                f"the project {self.settings.folder} has been closed; open it again to run something in it"
+            )
 
     async def _open_for_writing(self) -> None:
         self._refuse_closed()
