@@ -349,9 +349,7 @@ class Project(ProjectActions):
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise PinstripeError(
-                f"the project {self.settings.folder} has been closed; open it again to run something in it"
-            )
+            raise PinstripeError(f"the project {self.settings.folder} has been closed; open it again to run in it")
 
     async def _open_for_writing(self) -> None:
         self._refuse_closed()
