@@ -144,7 +144,7 @@ def _convert(
         return (), {}
     matched = _match(definition, args, kwargs)
     problems = matched.problems
-    redacted = definition.redacted(args, kwargs)
+    redacted = frozenset(definition.redacted(args, kwargs))
 
     def converted(parameter: inspect.Parameter | None, label: str, value: Any, place: int | str) -> Any:
         if parameter is None:

@@ -42,9 +42,10 @@ def shown(
     """Give arguments as they may be shown: `"***"` for those that are `redacted`, by position and by name."""
     if not redacted:
         return tuple(args), dict(kwargs)
+    hidden = frozenset(redacted)  # there may be as many as there are arguments
     return (
-        tuple(MASK if place in redacted else value for place, value in enumerate(args)),
-        {name: MASK if name in redacted else value for name, value in kwargs.items()},
+        tuple(MASK if place in hidden else value for place, value in enumerate(args)),
+        {name: MASK if name in hidden else value for name, value in kwargs.items()},
     )
 
 
@@ -70,8 +71,9 @@ class Mask:
     @classmethod
     def of(cls, args: Sequence[Any], kwargs: Mapping[str, Any], redacted: Collection[int | str]) -> Self | None:
         """Make one for the texts in redacted arguments, which are JSON; None where there is nothing to look for."""
-        values = [value for place, value in enumerate(args) if place in redacted]
-        values += [value for name, value in kwargs.items() if name in redacted]
+        hidden = frozenset(redacted)
+        values = [value for place, value in enumerate(args) if place in hidden]
+        values += [value for name, value in kwargs.items() if name in hidden]
         texts = {text for value in values for text in _texts_in(value) if len(text) >= SHORTEST}
         return cls(texts) if texts else None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pinstripe import BackgroundJob
 from tests.working import drain
 
 if TYPE_CHECKING:
@@ -67,3 +69,17 @@ async def test_what_is_redacted_is_not_told_by_what_is_wrong(api: Api, arguments
         problem = await api.refused(path, {"job": "login", **arguments})
         assert SECRET not in str(problem)
     assert SECRET not in (await api.ask("GET", "/v1/audit")).text
+
+
+async def test_as_many_hidden_arguments_as_a_body_holds_keep_nobody_waiting(api: Api) -> None:
+    class Hides(BackgroundJob):
+        redact = ("codes",)
+
+        async def run(self, *codes: str) -> None:
+            return None
+
+    name, began = api.shop.add(Hides), process_time()
+    preview = await api.post("/v1/runs/preview", {"job": name, "args": ["a"] * 10_000}, "read")
+    assert set(preview.json()["args"]) == {"***"}
+    await api.refused("/v1/runs/preview", {"job": name, "args": [1] * 100_000}, token="read")
+    assert process_time() - began < 5
