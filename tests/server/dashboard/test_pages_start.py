@@ -235,3 +235,11 @@ async def test_as_many_tenants_as_a_form_holds_keep_nobody_waiting(project_folde
             "unknown tenants 'n0'" in (await send(house.visitor(), name, tenants=tenants, **{"except": others})).words
         )
         assert process_time() - began < 5
+
+
+async def test_a_form_has_so_many_conditions_at_most(project_folder: ProjectFolder) -> None:
+    async with open_house(project_folder) as house:
+        name = house.shop.add(FailsForSome)
+        lines = "\n".join(f"plan__ne={number}" for number in range(50_000))
+        page = await send(house.visitor(), name, where=lines, dry_run="1")
+        assert "expected at most 100 conditions, got 50,000" in page.words

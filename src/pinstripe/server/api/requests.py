@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pinstripe.server.access.identity import Access
     from pinstripe.server.api.models.starting import NewPreview, NewRun
 
+MAX_CONDITIONS = 100
+"""How many attributes a choice of tenants may ask for: a source is narrowed by one after another."""
+
 _KEY = re.compile(rf"[\x21-\x7e](?:[\x20-\x7e]{{0,{MAX_KEY - 2}}}[\x21-\x7e])?")
 
 
@@ -34,6 +37,9 @@ def read_request(body: NewPreview, project: Project, access: Access) -> Request:
     if both:
         message = f"{show(both[0])} is in `tenants`, too; expected it in one of them"
         raise Misfit([FieldProblem("exclude", message)])
+    if len(body.where) > MAX_CONDITIONS:
+        message = f"expected at most {MAX_CONDITIONS} attributes, got {len(body.where):,}"
+        raise Misfit([FieldProblem("where", message)])
     for key in body.where:
         try:
             parse_key(key)

@@ -31,6 +31,9 @@ ARGUMENT = "arg-"
 FIELDS = ("tenants", "except", "where", "at", "delay", "priority")
 """The fields beside those of the arguments."""
 
+MAX_CONDITIONS = 100
+"""How many conditions a form may have: a source is narrowed by one after another."""
+
 NOT_REPEATED = "it doesn't fit; what was typed isn't repeated, since this argument is not to be shown"
 """What is said of a redacted argument that is wrong."""
 
@@ -78,8 +81,10 @@ def read_start(definition: Definition, fields: Mapping[str, str], time_zone: str
     both = [one for one in tenants if one in excluded]
     if both:
         errors["except"] = [f"{both[0]!r} is among the tenants, too; name it in one of them"]
-    where = []
-    for line in _ids(fields.get("where", "")):
+    where, lines = [], _ids(fields.get("where", ""))
+    if len(lines) > MAX_CONDITIONS:
+        errors["where"] = [f"expected at most {MAX_CONDITIONS} conditions, got {len(lines):,}"]
+    for line in lines[:MAX_CONDITIONS]:
         try:
             where.append(parse_condition(line))
         except ConfigurationError as error:
