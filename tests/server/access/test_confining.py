@@ -121,7 +121,9 @@ async def test_a_run_is_found_by_the_same_words_whether_it_is_others_or_none(pro
         assert (await seen_run(ledger, runs.others.id[-8:], ALL)).id == runs.others.id
         told = set()
         nothing = "0" * 8 + "-0000-7000-8000-" + "0" * 12
-        for reference in (runs.others.id, runs.others.id[-8:], runs.global_.id, nothing, "0", "1", "", "no such run"):
+        ends = {run.id[-1] for run in (runs.part, runs.whole)}  # by chance, "0" alone may be the end of one of theirs
+        short = [end for end in "0123456789abcdef" if end not in ends]
+        for reference in (runs.others.id, runs.others.id[-8:], runs.global_.id, nothing, *short, "", "no such run"):
             with pytest.raises(UnknownRun) as caught:
                 await seen_run(ledger, reference, OWN)
             told.add(str(caught.value))
