@@ -30,6 +30,14 @@ def test_each_error_has_its_status_and_the_words_of_the_command_line(error: Exce
     assert problem.headers == ({"Retry-After": "5"} if status == 503 else {})
 
 
+@pytest.mark.parametrize("error", [errors.LedgerError("/srv/k3y.db is locked"), errors.TenantSourceFailed("k3y")])
+def test_who_is_confined_is_not_told_what_fails_in_the_server(error: Exception) -> None:
+    told, whole = problem_of(error, is_confined=True), problem_of(error)
+    assert "k3y" not in told.detail
+    assert told._replace(detail="") == whole._replace(detail="")
+    assert problem_of(errors.UnknownRun("unknown run '7'"), is_confined=True).detail == "unknown run '7'"
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("k3y"), KeyError("k3y"), KeyboardInterrupt("k3y"), ExceptionGroup("k3y", [OSError("k3y")])]
 )

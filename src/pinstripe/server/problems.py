@@ -89,13 +89,13 @@ UNEXPECTED = Problem(
 """What is told of every other error: nothing of what it says, for that may be anything."""
 
 
-def problem_of(error: BaseException) -> Problem:
-    """Find what is to be told of an error."""
+def problem_of(error: BaseException, *, is_confined: bool = False) -> Problem:
+    """Find what is to be told of an error; who `is_confined` to some tenants is not told what fails in the server."""
     if isinstance(error, Refused):
         return error.problem
     for kind, status, type_, title in _KNOWN:
         if isinstance(error, kind):
-            detail = hide_passwords(str(error))
+            detail = OUT_OF_REACH if is_confined and status == UNAVAILABLE else hide_passwords(str(error))
             shown = detail if len(detail) <= MAX_DETAIL else detail[:MAX_DETAIL] + "…"
             return Problem(status, type_, title, shown, {"Retry-After": "5"} if status == UNAVAILABLE else {})
     return UNEXPECTED
@@ -103,6 +103,10 @@ def problem_of(error: BaseException) -> Problem:
 
 UNAVAILABLE = 503
 """The status of what may go well in a moment."""
+
+
+OUT_OF_REACH = "what is needed for this can't be reached just now; try again in a moment"
+"""What is told of what fails in the server to those who are confined to some tenants."""
 
 
 def problem_response(problem: Problem) -> Response:

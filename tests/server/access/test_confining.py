@@ -297,6 +297,23 @@ async def test_nobody_does_what_is_not_theirs_to_do(project_folder: ProjectFolde
         assert (len(await shop.runs()), await ledger.queue.pauses()) == before
 
 
+async def test_what_fails_in_the_server_is_no_matter_of_theirs(project_folder: ProjectFolder) -> None:
+    async def fail(_: int) -> None:
+        raise OSError("s3cr3t host of the source")
+
+    async with shop_with_runs(project_folder) as (shop, _runs):
+        context = WebContext(shop.project, Entrance(settings(tokens=(f"support:operate:acme:{ACME}",))))
+        shop.on_reading(fail)
+        transport = httpx2.ASGITransport(make_guarded(context), client=("203.0.113.7", 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+            await log_in(client, ACME)
+            body = {"job": "send", "args": ["x"], "tenants": ["acme"]}
+            answer = await client.post("/_pinstripe/api/v1/runs/preview", json=body)
+            page = await client.get("/_pinstripe/tenant?id=acme")
+        assert (answer.status_code, page.status_code) == (503, 200)
+        assert "s3cr3t" not in answer.text + page.text
+
+
 async def log_in(client: httpx2.AsyncClient, token: str) -> None:
     """Log in by the form, and for the API by a header."""
     form = re.search(r'name="csrf_token" value="([^"]+)"', (await client.get("/_pinstripe/login")).text)

@@ -19,6 +19,12 @@ OWN_LOGIN_KEY = "pinstripe.own_login"
 """Where it puts whether one logs in at the application, so that there is no page of ours for that."""
 
 
+def is_confined(connection: HTTPConnection) -> bool:
+    """Tell whether a request is from somebody who is confined to some tenants; a stranger is not."""
+    access: Access | None = connection.scope.get(SCOPE_KEY)
+    return access is not None and access.is_confined
+
+
 def access_of(connection: HTTPConnection) -> Access:
     """Give who a request is from; the guard has let it through."""
     access: Access = connection.scope[SCOPE_KEY]

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from pinstripe.errors import UnknownJob, UnknownTenant
+from pinstripe.server.access.identity import is_confined
 from pinstripe.server.api.answers import Json
 from pinstripe.server.api.validation import in_words, problems_of
 from pinstripe.server.problems import MEDIA_TYPE, UNEXPECTED, Problem, Refused, problem_of
@@ -52,7 +53,7 @@ def answer(request: Request, error: Exception, known: Collection[str] = ()) -> P
         error = _of_http(request, error)
     if isinstance(error, ClientDisconnect):  # there is nobody to answer
         error = Refused(400, "Cut off", "the request ended before its body did", type_="cut-off")
-    problem = problem_of(error)
+    problem = problem_of(error, is_confined=is_confined(request))
     if isinstance(error, UnknownJob | UnknownTenant):  # what the address itself names is told by the endpoint
         problem = problem._replace(status=_UNPROCESSABLE)
     if problem is UNEXPECTED:

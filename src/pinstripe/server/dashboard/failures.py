@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 
 from pinstripe.errors import PinstripeError, UnknownTenant
+from pinstripe.server.access.identity import is_confined
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.problems import Problem, problem_of
 
@@ -56,7 +57,7 @@ async def _of_http(request: Request, error: HTTPException) -> Response:
 
 
 async def _of_any(request: Request, error: Exception) -> Response:
-    problem = problem_of(error)
+    problem = problem_of(error, is_confined=is_confined(request))
     if isinstance(error, UnknownTenant):  # what the command line has to tell who there are is no help here
         problem = problem._replace(detail=error.reason)
     return show(request, problem)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pinstripe.errors import LedgerError, UnknownRun
 from pinstripe.server.access.confining import confined_run
+from pinstripe.server.problems import OUT_OF_REACH
 from pinstripe.views.waits import why
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ class LiveRuns:
         except UnknownRun:
             return before._replace(gone=True)
         except LedgerError as error:
-            return before._replace(trouble=str(error), rate=None, left=None)
+            return before._replace(
+                trouble=OUT_OF_REACH if watched.access.is_confined else str(error), rate=None, left=None
+            )
 
     async def _why(self, watched: Watched, run: Run, now: float) -> str | None:
         """Tell why nothing of a run goes on; of others' tenants nothing is told."""

@@ -18,6 +18,7 @@ from pinstripe.server.dashboard.paused_tenants import paused_in
 from pinstripe.server.dashboard.rendering import render
 from pinstripe.server.dashboard.tenant_fields import tenant_field, tenants_in
 from pinstripe.server.dashboard.tenant_view import look_at_ids, look_at_tenants
+from pinstripe.server.problems import OUT_OF_REACH
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -107,7 +108,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
             id=id_,
             fields=tenant_field(id_),
             known=known,
-            trouble=found.trouble,
+            trouble=found.trouble and (OUT_OF_REACH if access.is_confined else found.trouble),
             executions=page.executions,
             following=None if page.next is None else url("/tenant", id=id_, job=job, status=status, before=page.next),
             job=job,

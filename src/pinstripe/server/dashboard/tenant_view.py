@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pinstripe.errors import ConfigurationError, PinstripeError, TenantSourceFailed
 from pinstripe.selection import Choice, find_tenants
+from pinstripe.server.problems import OUT_OF_REACH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -59,7 +60,7 @@ async def look_at_tenants(project: Project, access: Access, *, search: str | Non
         found = await look_at_ids(project, own[skip : skip + PAGE])
         known = {tenant.id: tenant for tenant in found.tenants}
         shown = [known.get(id_, Known(id_)) for id_ in own[skip : skip + PAGE]]
-        return TenantList(shown, skip + PAGE if len(own) > skip + PAGE else None, found.trouble)
+        return TenantList(shown, skip + PAGE if len(own) > skip + PAGE else None, found.trouble and OUT_OF_REACH)
     try:
         source = project.tenants
         if source is None:
