@@ -108,7 +108,7 @@ async def test_a_cursor_is_of_its_list_and_can_not_be_changed(api: Api) -> None:
 async def test_what_nobody_expected_stays_inside(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def look(project: Any) -> Any:
+    async def look(*_: Any) -> Any:
         message = "the secret hunter2"
         raise RuntimeError(message)
 
@@ -122,7 +122,7 @@ async def test_what_nobody_expected_stays_inside(
 
 
 async def test_a_ledger_that_is_away_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def look(project: Any) -> Any:
+    async def look(*_: Any) -> Any:
         message = "the ledger postgresql://app:hunter2@host/name can't be used"
         raise LedgerError(message)
 
