@@ -33,6 +33,9 @@ LOSS = 5
 """Percent of the workers' throughput that ten viewers may cost."""
 
 VIEWERS = 10
+AT_ONCE = 5
+"""How many fan-outs go on while viewers watch, so that it takes a while."""
+
 TOKEN = "a-token-that-is-for-benchmarks-only"
 PAGES = "/_pinstripe"
 TENANT = "tenant-0000107"
@@ -84,15 +87,13 @@ def measure_dashboard(folder: Path, kept: Kept, size: Size) -> list[Figure]:
         found = re.search(r"http://\S+?(?=[,/\s]|$)", server.output.read_text("utf-8"))
         assert found is not None
         viewer = Viewer.login(found[0])
-        before = time.monotonic(), _settled(folder)
         with worker(python(_LOAD), folder):
             pages = [
                 Figure(what, percentile(spent, 95), "ms, p95", most=MOST, note=f"p50 {middle(spent):.1f} ms")
                 for what, spent in _pages(viewer, kept, size).items()
             ]
-            while (settled := _settled(folder)) == before[1]:  # workers tell now and then
-                time.sleep(0.2)
-            rate = (settled - before[1]) / (time.monotonic() - before[0])
+            first, second = _told(folder), _told(folder)
+            rate = (second[1] - first[1]) / (second[0] - first[0])
         return [
             Figure("executions kept", kept.executions, "", note=f"in {kept.runs:,} runs"),
             Figure("executions that settled meanwhile", rate, "/s"),
@@ -194,14 +195,14 @@ def _watched(folder: Path, viewer: Viewer, size: Size) -> list[Figure]:
         watched.append(_fan_out(folder, viewer, viewers=VIEWERS))
     loss = (1 - middle(watched) / middle(alone)) * 100
     return [
-        Figure("a fan-out by the server's worker, nobody looking", middle(alone), "/s"),
+        Figure(f"{AT_ONCE} fan-outs by the server's worker, nobody looking", middle(alone), "/s"),
         Figure(f"the same with {VIEWERS} viewers on live pages", middle(watched), "/s"),
         Figure("what the viewers cost", max(loss, 0.0), "%", most=LOSS, note=f"{loss:+.1f} %"),
     ]
 
 
 def _fan_out(folder: Path, viewer: Viewer, *, viewers: int) -> float:
-    """Enqueue a fan-out, with so many viewers on its page, and give how many executions a second came to their end."""
+    """Enqueue fan-outs, with so many viewers on their pages; give how many executions a second came to their end."""
     return asyncio.run(_drained(folder, viewer, viewers))
 
 
@@ -209,22 +210,22 @@ async def _drained(folder: Path, viewer: Viewer, viewers: int) -> float:
     import pinstripe
 
     async with pinstripe.open_project(folder) as opened, opened.workspace(tenant=None) as workspace:
-        run = await workspace.options(delay="1s").enqueue_background_job("each")
-        with _looking(viewer, run.id, viewers):
-            while not run.finished:
+        runs = await workspace.options(delay="1s").enqueue_background_jobs("each", [()] * AT_ONCE)
+        with _looking(viewer, [run.id for run in runs], viewers):
+            while not all(run.finished for run in runs):
                 await asyncio.sleep(0.05)
-                run = await opened.ledger.find_run(run.id, failures=False)
-    assert run.started_at is not None
-    assert run.finished_at is not None
-    return run.executions.total / (run.finished_at - run.started_at).total_seconds()
+                runs = [await opened.ledger.find_run(run.id, failures=False) for run in runs]
+    began = min(run.started_at for run in runs if run.started_at is not None)
+    ended = max(run.finished_at for run in runs if run.finished_at is not None)
+    return sum(run.executions.total for run in runs) / (ended - began).total_seconds()
 
 
 @contextmanager
-def _looking(viewer: Viewer, run: str, viewers: int) -> Iterator[None]:
-    """Have so many viewers at a run's page, who hear of what goes on; and each looks at the overview now and then."""
+def _looking(viewer: Viewer, runs: Sequence[str], viewers: int) -> Iterator[None]:
+    """Have so many viewers at the pages of runs, who hear of what goes on; each looks at the overview now and then."""
     ended = threading.Event()
 
-    def watch() -> None:
+    def watch(run: str) -> None:
         connection = viewer.connect()
         connection.request("GET", f"{PAGES}/runs/{run}/events", headers={"Cookie": viewer.cookie})
         events = connection.getresponse()
@@ -238,7 +239,7 @@ def _looking(viewer: Viewer, run: str, viewers: int) -> Iterator[None]:
                 looked = time.monotonic()
         connection.close()
 
-    threads = [threading.Thread(target=watch) for _ in range(viewers)]
+    threads = [threading.Thread(target=watch, args=(runs[number % len(runs)],)) for number in range(viewers)]
     for thread in threads:
         thread.start()
     try:
@@ -247,6 +248,14 @@ def _looking(viewer: Viewer, run: str, viewers: int) -> Iterator[None]:
         ended.set()
         for thread in threads:
             thread.join()
+
+
+def _told(folder: Path) -> tuple[float, int]:
+    """Wait until workers tell how many they have settled, which they do now and then; give when, and how many."""
+    before = _settled(folder)
+    while (settled := _settled(folder)) == before:
+        time.sleep(0.1)
+    return time.monotonic(), settled
 
 
 def _settled(folder: Path) -> int:
