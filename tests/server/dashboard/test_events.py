@@ -45,7 +45,7 @@ STEPS = """
 """
 
 
-async def sent(stream: EventStream) -> tuple[dict[str, str], list[dict[str, Any]], str]:
+async def sent(stream: EventStream, *, method: str = "GET") -> tuple[dict[str, str], list[dict[str, Any]], str]:
     """Give the headers, the events and the whole text of a stream that ends."""
     messages: list[MutableMapping[str, Any]] = []
 
@@ -55,7 +55,7 @@ async def sent(stream: EventStream) -> tuple[dict[str, str], list[dict[str, Any]
     async def receive() -> MutableMapping[str, Any]:
         raise AssertionError
 
-    await stream({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
+    await stream({"type": "http", "method": method, "asgi": {"spec_version": "2.4"}}, receive, send)
     headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
     text = b"".join(message["body"] for message in messages[1:]).decode()
     return headers, [*parsed(text)], text
@@ -96,6 +96,16 @@ async def test_ends_after_a_while_so_that_who_looks_is_let_in_anew(project_folde
         assert [event["id"] for event in events] == [*range(1, len(events) + 1)]
         assert ": still there\n\n" in text
         assert (live.viewers, live.readers) == (0, 0)
+
+
+@pytest.mark.anyio
+async def test_who_asks_for_the_head_alone_watches_nothing(project_folder: ProjectFolder) -> None:
+    async with open_shop(project_folder) as shop:
+        run = await enqueue(shop, Waits)
+        live = LiveRuns(shop.project)
+        headers, events, _ = await sent(EventStream(live.watch(run, ALL)), method="HEAD")
+        assert headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert (events, live.viewers, live.readers) == ([], 0, 0)
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from pinstripe.views.text import span
 
@@ -43,7 +43,10 @@ class EventStream(StreamingResponse):
         self._viewer = viewer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Watch for as long as it is sent."""
+        """Watch for as long as it is sent; who asks for the head alone watches nothing."""
+        if scope["method"] == "HEAD":
+            await Response(headers=_HEADERS, media_type=self.media_type)(scope, receive, send)
+            return
         async with self._viewer:
             await super().__call__(scope, receive, send)
 
