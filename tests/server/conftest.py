@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tests.conftest import ProjectFolder
+    from tests.postgres import Postgres
 
 JOBS = {
     "hello": """
@@ -205,3 +206,18 @@ def serve(site: ProjectFolder) -> Iterator[Serve]:
 def server(serve: Serve) -> Served:
     """Give a server without bot and workers, which starts at once."""
     return serve("--without-bot", "--without-workers")
+
+
+@pytest.fixture
+def ledger_settings() -> str:
+    """Give the setting of the ledger: a file, where nothing else is said."""
+    return ""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def both_ledgers(request: pytest.FixtureRequest) -> str:
+    """Give the setting of each kind of ledger in turn; a module's `ledger_settings` may be this."""
+    if request.param == "sqlite":
+        return ""
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return f'ledger = "{postgres.url(request.getfixturevalue("postgres_database"))}"\n'

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from pinstripe.run import Run
     from tests.conftest import ProjectFolder
-    from tests.postgres import Postgres
     from tests.shop import Shop
 
 PREFIX = "/_pinstripe/api"
@@ -126,21 +125,6 @@ class Api:
         assert answer.status_code == 202, answer.text
         await drain(self.shop)
         return await self.shop.project.ledger.find_run(answer.json()["id"])
-
-
-@pytest.fixture
-def ledger_settings() -> str:
-    """Give the setting of the ledger: a file, where nothing else is said."""
-    return ""
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def both_ledgers(request: pytest.FixtureRequest) -> str:
-    """Give the setting of each kind of ledger in turn; a module's `ledger_settings` may be this."""
-    if request.param == "sqlite":
-        return ""
-    postgres: Postgres = request.getfixturevalue("postgres")
-    return f'ledger = "{postgres.url(request.getfixturevalue("postgres_database"))}"\n'
 
 
 @pytest.fixture

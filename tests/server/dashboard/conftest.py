@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from pinstripe.run import Run
     from tests.conftest import ProjectFolder
-    from tests.postgres import Postgres
     from tests.shop import Shop
 
 TOKENS = {name: f"{name}-token-for-the-tests-only" for name in ("operate", "read", "acme", "both")}
@@ -114,21 +113,6 @@ class Dashboard:
         (bearer,) = (one for one in self.context.entrance.bearers if one.access.name == NAMES.get(who, who))
         ends = self.context.clock.now() + timedelta(hours=1) // timedelta(microseconds=1)
         return self.sessions.setdefault(who, begin_session(bearer, ends))
-
-
-@pytest.fixture
-def ledger_settings() -> str:
-    """Give the setting of the ledger: a file, where nothing else is said."""
-    return ""
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def both_ledgers(request: pytest.FixtureRequest) -> str:
-    """Give the setting of each kind of ledger in turn; a module's `ledger_settings` may be this."""
-    if request.param == "sqlite":
-        return ""
-    postgres: Postgres = request.getfixturevalue("postgres")
-    return f'ledger = "{postgres.url(request.getfixturevalue("postgres_database"))}"\n'
 
 
 @asynccontextmanager
