@@ -138,7 +138,19 @@ def test_many_ids_are_made_as_one_is(microseconds: int, count: int) -> None:
     assert {(id_.version, id_.variant, id_.int >> 80) for id_ in ids} <= {(7, uuid.RFC_4122, microseconds // 1_000)}
 
 
-def test_every_random_bit_of_many_ids_varies() -> None:
-    ids = [uuid.UUID(text).int for text in new_run_ids(0, 1_000)]
+def test_many_ids_are_in_their_order_and_end_differently() -> None:
+    ids = new_run_ids(1_790_000_000_000_000, 10_000)
+    assert ids == sorted(ids)
+    assert len({id_[-8:] for id_ in ids}) == 10_000
+
+
+def test_many_ids_that_are_read_from_their_end_stand_together() -> None:
+    """An index of them, which finds a run by the end of its id, is written in one place."""
+    ids = new_run_ids(1_790_000_000_000_000, 10_000)
+    assert len({id_[-4:] for id_ in ids}) == 1
+
+
+def test_every_random_bit_of_ids_varies() -> None:
+    ids = [uuid.UUID(new_run_id(0)).int for _ in range(1_000)]
     fixed = ~functools.reduce(operator.or_, (id_ ^ ids[0] for id_ in ids))
     assert fixed & (1 << 80) - 1 == 0xF << 76 | 0x3 << 62  # the version and the variant
