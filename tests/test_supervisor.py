@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.errors import LedgerError
+from pinstripe.errors import LedgerError, LedgerLost
 from pinstripe.supervisor import FIRST_WAIT, LONGEST_WAIT, STEADY, Supervisor, next_wait
 
 if TYPE_CHECKING:
@@ -311,3 +311,13 @@ async def test_it_goes_on_when_nobody_listens_to_it_any_more(tmp_path: Path) -> 
         each.supervisor.stop()
         assert await other.line() == "SIGTERM"
         await each.end()
+
+
+async def test_a_ledger_that_is_gone_ends_all_of_it(tmp_path: Path) -> None:
+    async with shift(tmp_path, 2) as going:
+        first, _second = await going.next(), await going.next()
+        going.noted.trouble = LedgerLost("the ledger was removed")
+        first.tell("exit 4")
+        with pytest.raises(LedgerLost, match="was removed"):
+            await going.end()
+    assert going.told == []

@@ -101,6 +101,10 @@ class LedgerError(PinstripeError):
     """The ledger can't be used: unreachable, corrupt, read-only, newer than this version, or its disk is full."""
 
 
+class LedgerLost(LedgerError):
+    """The ledger's file was removed, or another one is in its place, so that what this process does isn't recorded."""
+
+
 class RunCancelled(PinstripeError):
     """The awaited run was cancelled, or its job cancelled itself; `.run` is the finished run."""
 

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from pinstripe.errors import LedgerError
+from pinstripe.errors import LedgerError, LedgerLost
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -89,6 +89,7 @@ class Supervisor:
         self._timer: asyncio.TimerHandle | None = None
         self._killing: asyncio.Task[None] | None = None
         self._noting: set[asyncio.Future[object]] = set()
+        self._lost: LedgerLost | None = None
 
     @property
     def living(self) -> frozenset[int]:
@@ -96,7 +97,11 @@ class Supervisor:
         return frozenset(process.pid for process in self._processes)
 
     async def supervise(self) -> None:
-        """Start the processes and keep them alive; return when all have ended, as `stop` or `drains` has them do."""
+        """Start the processes and keep them alive; return when all have ended, as `stop` or `drains` has them do.
+
+        Raises `LedgerLost` once all have ended, where the ledger that they worked on is gone: new ones would work on
+        another one, of which this process knows nothing.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._count):
@@ -110,6 +115,8 @@ class Supervisor:
                 await process.wait()
             if self._killing is not None:
                 await self._killing
+        if self._lost is not None:
+            raise self._lost
 
     def stop(self) -> None:
         """Have the processes end: gracefully by the first call, at once by the second."""
@@ -197,7 +204,11 @@ class Supervisor:
     def _noted(self, task: asyncio.Future[object]) -> None:
         self._noting.discard(task)
         failure = None if task.cancelled() else task.exception()
-        if isinstance(failure, LedgerError):
+        if isinstance(failure, LedgerLost):
+            if not self._stops:
+                self._lost = failure
+                self.stop()
+        elif isinstance(failure, LedgerError):
             _log.warning("the end of a worker's process can't be noted now: %s", failure)
         elif failure is not None:  # the other processes must not end for it
             _log.error("the end of a worker's process can't be noted now", exc_info=failure)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pinstripe.definition import BrokenJob
-from pinstripe.errors import LedgerError, PinstripeError
+from pinstripe.errors import LedgerError, LedgerLost, PinstripeError
 from pinstripe.redirection import redirected, shown
 from pinstripe.shutdown import END_LIMIT, Shutdown
 
@@ -42,6 +42,9 @@ SHORTEST_WAIT = 0.005
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0
 """Seconds after which a ledger that failed is tried again: the first ones, doubled each time, and the last ones."""
+
+LOST_LIMIT = 5.0
+"""Seconds for which a ledger's file that is not in its place is waited for, before the worker ends for it."""
 
 _log = logging.getLogger("pinstripe")
 
@@ -87,6 +90,7 @@ class Worker:
         self._looked = float("-inf")
         self._backoff = 0.0
         self._try_at = 0.0
+        self._lost_at: float | None = None
 
     @property
     def left(self) -> list[str]:
@@ -110,8 +114,9 @@ class Worker:
         """Work until `stop`; with `drain` until nothing is ready any more, and nothing runs here.
 
         Cancelling this stops what runs at once. Raises `LedgerError` where the ledger can't be opened; one that fails
-        later is tried again until it works. Where a job cancels the worker's own tasks, this raises `CancelledError`
-        and leaves what runs as a crash would, so that each of it runs alone the next time.
+        later is tried again until it works, but for one whose file is gone: what ends then would never be recorded, so
+        this stops what runs, and raises `LedgerLost`. Where a job cancels the worker's own tasks, this raises
+        `CancelledError` and leaves what runs as a crash would, so that each of it runs alone the next time.
         """
         if self._task is not None:
             message = "this worker has worked; expected a new one, by project.worker()"
@@ -149,7 +154,7 @@ class Worker:
         try:
             selects = await self._look(now)
             slots = 0 if self._shutdown.reason else max(0, self._concurrency - len(attempts.running))
-            if not ended and not slots:
+            if not (ended or slots or self._backoff):  # in which case it is to be seen whether the ledger works again
                 if selects:
                     self._select()
                 return False
@@ -162,7 +167,7 @@ class Worker:
         except BaseException:
             attempts.put_back(ended)
             raise
-        self._backoff = 0.0
+        self._backoff, self._lost_at = 0.0, None
         await self._take(taken)
         if selects and self._shutdown.reason is None:
             self._select()  # what may start at once goes first
@@ -210,6 +215,10 @@ class Worker:
             self._ledger.queue.wake()
 
     def _back_off(self, now: float, error: LedgerError) -> None:
+        if isinstance(error, LedgerLost):
+            self._lost_at = now if self._lost_at is None else self._lost_at
+            if now - self._lost_at >= LOST_LIMIT:
+                raise error
         if not self._backoff:
             _log.warning("the ledger can't be used, so that nothing is started until it can: %s", error)
         self._backoff = min(self._backoff * 2, LONGEST_BACKOFF) or FIRST_BACKOFF

@@ -381,3 +381,17 @@ def test_on_a_terminal_one_ctrl_c_is_one_for_all_processes(
     assert worker.end() == 130
     assert "Stopping at once" not in worker.seen
     assert executions(pinstripe) == {"queued": 2}
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_ledger_that_is_removed_is_exit_code_4(
+    shop: ProjectFolder, pinstripe: Command, started: Start, processes: str
+) -> None:
+    shop.job("stick", STICK)  # whose thread doesn't keep it from ending
+    enqueue(pinstripe, "stick")
+    worker = started("start-worker", "--processes", processes)
+    worker.wait_for("stuck")
+    (shop.path / ".pinstripe" / "ledger.db").unlink()
+    assert worker.end() == 4
+    assert "was removed or replaced while this process had it open" in worker.seen
+    assert "Traceback" not in worker.seen

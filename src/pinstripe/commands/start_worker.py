@@ -20,6 +20,7 @@ from pinstripe.commands.options import example, project_option
 from pinstripe.commands.problems import counted, load_and_tell
 from pinstripe.commands.stop_signals import StopSignals
 from pinstripe.duration import write_duration
+from pinstripe.errors import LedgerError
 from pinstripe.opening import open_project
 from pinstripe.supervisor import KILL_MARGIN, Supervisor, end_with, find_supervisor
 from pinstripe.tracing import FLUSH_LIMIT, flush
@@ -132,6 +133,7 @@ async def _work(
 ) -> None:
     """Work in this process."""
     from pinstripe.commands.worker_output import worker_output
+    from pinstripe.views.text import visible
 
     worker = project.worker(watcher=worker_output())
     signals.hand_to(_both(bot, worker.stop))
@@ -142,6 +144,12 @@ async def _work(
         with suppress(OSError):
             click.echo(MEDDLED, err=True)
         _end(signals.code or 1)
+    except LedgerError as error:
+        if not worker.left:
+            raise
+        with suppress(OSError):
+            click.echo(f"Error: {visible(str(error))}", err=True)
+        _end(4)  # as any command does; but to close the project would be to wait for threads
     finally:
         if watch is not None:
             watch.cancel()

@@ -11,9 +11,10 @@ from pinstripe.ledgers.hosts import host
 from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing, selecting
 from pinstripe.ledgers.sqlite.admission import FIRST, Admission
 from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs
+from pinstripe.ledgers.sqlite.enqueueing_alike import are_alike, enqueue_alike
 from pinstripe.ledgers.sqlite.settling import settle_works
 from pinstripe.ledgers.sqlite.statements import statement
-from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, read_queued_run
+from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, new_queued_runs, read_queued_run
 from pinstripe.queue import Swept, Taken
 
 if TYPE_CHECKING:
@@ -65,8 +66,12 @@ class SQLiteQueue:
         if not works:
             return []
         now = self._store.clock.now()
+        alike = are_alike(works)
 
         def enqueue(tx: apsw.Connection) -> list[Run]:
+            if alike:
+                enqueue_alike(tx, self._store.engine, now, works)
+                return new_queued_runs(works, to_datetime(now))
             gathered = enqueueing.Enqueueing(tx, self._store.engine, now, works[0])
             numbers = [gathered.add(work) for work in works]
             gathered.write()
@@ -193,6 +198,8 @@ class SQLiteQueue:
 
     async def cancelled(self, runs: Collection[str]) -> Mapping[str, str]:
         """Give those of these runs whose end was asked for, with the reason."""
+        if self._store.writer is not None:  # what runs for long must not be the last to hear that nobody will record it
+            self._store.writer.refuse_moved()
         return {id_: reason for id_, reason in self._store.rows("stopped_runs") if id_ in runs}
 
     async def pause(self, job: str | None, tenant: str | None) -> bool:

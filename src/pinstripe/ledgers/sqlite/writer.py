@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import apsw
 
-from pinstripe.errors import LedgerError
+from pinstripe.errors import LedgerError, LedgerLost
 from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, Patience, translated
 
 if TYPE_CHECKING:
@@ -118,20 +118,20 @@ class Writer:
             )
             raise LedgerError(message)
 
-    def _refuse_moved(self) -> None:
+    def refuse_moved(self) -> None:
         """Refuse to write into a file that nobody will read: SQLite goes on in it, and tells of nothing."""
         if identity(self._path) != self.file:
             message = (
                 f"the ledger {self._path} was removed or replaced while this process had it open, so nothing more is "
                 "recorded; put the file back, or look what the jobs have done before you run them again"
             )
-            raise LedgerError(message)
+            raise LedgerLost(message)
 
     def _transaction(self, request: Callable[[apsw.Connection], T]) -> T:
         connection = self._connection
         try:
             connection.execute("begin immediate")
-            self._refuse_moved()
+            self.refuse_moved()
             answer = request(connection)
             connection.execute("commit")
         except apsw.BusyError:
@@ -195,7 +195,7 @@ class Writer:
         try:
             with translated(self._path):
                 self._connection.execute("begin immediate")
-                self._refuse_moved()
+                self.refuse_moved()
                 for request in batch:
                     done.append((request, *self._attempt(request)))
                     if time.monotonic() > until:
