@@ -127,3 +127,13 @@ async def test_a_spread_run_is_due_without_a_look_at_those_who_are_due_later(wor
     assert await steps(worker, worker.queue.turn([], 1)) < MOST
     assert await steps(worker, worker.queue.sweep()) < MOST
     assert (await worker.queue.status()).held[Held.DUE] > MANY * 0.9
+
+
+async def test_a_jobs_limit_costs_the_others_next_to_nothing(worker: Ledger) -> None:
+    costs = []
+    for limits in ({}, {"narrow": Limits(total=1)}):
+        await worker.queue.set_limits(limits)
+        await enqueue_each(worker, [f"t{n}" for n in range(200)])
+        costs.append(await steps(worker, worker.queue.turn([], 200)))
+        await drain(worker)
+    assert costs[1] < costs[0] * 1.25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.ledgers.pauses import PAUSED
@@ -59,8 +60,10 @@ class Claim:
             picks = merge(tickets, slots - len(self.started))
             if rules is None:
                 self._start(picks)
-            else:
+            elif pauses or stops:
                 self._sift(picks, rules)
+            else:
+                self._sift_limited(picks, rules)
         self._note_served()
 
     def _start(self, picks: Sequence[Pick]) -> None:
@@ -82,6 +85,16 @@ class Claim:
         self.started += started
         for pick in picks:
             self._serve(pick, pick.many)
+
+    def _sift_limited(self, picks: Sequence[Pick], rules: _Rules) -> None:
+        """Sift what is of jobs that have limits, and just start the rest, in their order: it is twice as fast."""
+        written = json.dumps([pick.ticket.run for pick in picks])
+        limited = {run for (run,) in self._rows("limited_runs", (written,))}
+        for is_limited, some in groupby(picks, lambda pick: pick.ticket.run in limited):
+            if is_limited:
+                self._sift([*some], rules)
+            else:
+                self._start([*some])
 
     def _sift(self, picks: Sequence[Pick], rules: _Rules) -> None:
         """Start of what was picked what may start, and hold or end the rest."""

@@ -5,6 +5,9 @@ select exists(select 1 from pauses), exists(select 1 from limits),
 -- name: take_tickets
 select id, run, flow, band, tag, until from chunks where tag is not null order by band, tag, id limit ?
 
+-- name: limited_runs
+select n from runs where n in (select value from json_each(?)) and job in (select job from limits)
+
 -- name: start_chunks
 update executions set state = 'running', owner = :owner, epoch = epoch + 1, attempts = attempts + 1, started_at = :now
 where chunk in (select value from json_each(:chunks)) and state = 'queued' and chunk is not null
