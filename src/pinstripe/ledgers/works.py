@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.clock import to_datetime
@@ -78,6 +80,16 @@ def new_queued_run(work: NewWork, created_at: datetime) -> Run:
         executions=Counts(total, total),
         redacted=tuple(run.redacted),
     )
+
+
+def new_queued_runs(works: Sequence[NewWork], created_at: datetime) -> list[Run]:
+    """Make the runs of works that differ in nothing but their ids and arguments, as `new_queued_run` does of one."""
+    first = new_queued_run(works[0], created_at)
+    before, after = (first.job, first.status, first.trigger), (created_at, *_AFTER_CREATED(first))
+    return [Run(work.run.id, *before, tuple(work.run.args), work.run.kwargs, *after) for work in works]
+
+
+_AFTER_CREATED = attrgetter(*(each.name for each in fields(Run)[7:]))
 
 
 def read_queued_run(row: Sequence[Any]) -> QueuedRun:

@@ -19,6 +19,25 @@ insert into executions(id, run, tenant, job, chunk, held, due_at) values (?, ?, 
 -- name: enqueue_skipped
 insert into executions(id, run, tenant, job, state, error, finished_at) values (?, ?, ?, ?, 'skipped', ?, ?)
 
+-- name: enqueue_runs_alike
+-- Each call is an id, the same from its end, and arguments.
+insert into runs(n, id, reversed_id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
+  queued, selected, total, open, band, flow, due_at, key_tenant, crashes, schedule, scheduled_for, retry_until, spread,
+  trace, redacted)
+select :run + key, value ->> 0, value ->> 1, :job, 'queued', :trigger, value -> 2, value -> 3, :selection,
+  coalesce(:origin, value ->> 0), :retry_of, :parent, :now, 1, 1, 1, 1, :band, :flow, :due_at, :key_tenant, :crashes,
+  :schedule, :scheduled_for, :retry_until, :spread, :trace, :redacted
+from json_each(:calls)
+
+-- name: enqueue_executions_alike
+-- Of all runs from this one on, which are in nobody else's sight yet.
+insert into executions(id, run, tenant, job, chunk, held, due_at)
+select :execution + n - :run, n, :tenant, :job, :chunk + n - :run, :held, :held_until from runs where n >= :run
+
+-- name: mint_chunks_alike
+insert into chunks(id, run, flow, band, tag, until, ready_at)
+select :chunk + n - :run, n, :flow, :band, :tag + n - :run, :tag + n - :run + 1, :now from runs where n >= :run
+
 -- name: mint_chunk
 insert into chunks(id, run, flow, band, tag, until, ready_at) values (?, ?, ?, ?, ?, ?, ?)
 
