@@ -74,6 +74,23 @@ async def test_where_nothing_is_left_nothing_is_enqueued(project_folder: Project
         assert len(await shop.runs()) == 1
 
 
+async def test_one_that_waits_to_be_selected_is_enough(project_folder: ProjectFolder) -> None:
+    Picky.bad = frozenset({"birch", "cedar"})
+    async with open_shop(project_folder) as shop:
+        first = await shop.run(Picky)
+        some = await shop.project.enqueue_retry(first.id, tenants=["birch"])
+        every = await shop.project.enqueue_retry(first.id)
+        assert some is not None
+        assert every is not None
+        assert await shop.project.enqueue_retry(first.id) is None
+        more = await shop.project.enqueue_retry(first.id, skipped=True)  # which the other one leaves out
+        assert more is not None
+        assert await shop.project.enqueue_retry(first.id, skipped=True) is None
+        await shop.project.cancel(every.id)
+        await shop.project.cancel(more.id)
+        assert await shop.project.enqueue_retry(first.id) is not None
+
+
 async def test_a_run_that_was_never_selected_is_selected_again(project_folder: ProjectFolder) -> None:
     async def fail(_: int) -> None:
         raise OSError("gone away")

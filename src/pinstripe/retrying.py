@@ -11,12 +11,32 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from pinstripe.ledger import Ledger
+    from pinstripe.run import Run
 
 SKIPPED_TOO = "skipped"
 """The name by which the selection of a retry says that what was skipped is to be retried too."""
 
 ONLY = "only"
 """The name by which the selection of a retry says for which tenants alone it is."""
+
+
+MAX_RETRIES = 20
+"""Among how many of a run's last retries is looked for those that are under way."""
+
+
+async def under_way(ledger: Ledger, run: str) -> list[Run]:
+    """Give the retries of a run (by its whole id) that are not finished, newest first."""
+    return [retry for retry in await ledger.history.retries(run, MAX_RETRIES) if not retry.finished]
+
+
+async def is_covered(ledger: Ledger, run: str, *, skipped: bool) -> bool:
+    """Tell whether a retry of a run waits to be selected, and will be for all that another one would be for."""
+    for retry in await under_way(ledger, run):
+        if retry.selecting:
+            selection = (await ledger.selected_by(retry.id)).selection
+            if selection.get(ONLY) is None and (selection.get(SKIPPED_TOO) or not skipped):
+                return True
+    return False
 
 
 async def retryable_pages(

@@ -18,7 +18,7 @@ from pinstripe.names import normalise_job_name
 from pinstripe.operations import Cancelled
 from pinstripe.recording import Interrupted, Recording, Started
 from pinstripe.redaction import repr_without_arguments
-from pinstripe.retrying import ONLY, retryable_pages, tenants_in
+from pinstripe.retrying import ONLY, is_covered, retryable_pages, tenants_in
 from pinstripe.run import Run, Trigger
 from pinstripe.selection import Choice, Selection, choose
 from pinstripe.tenant_sources import Tenants
@@ -226,8 +226,8 @@ class Runs:
     ) -> Run | None:
         """Write down a retry, as `retry` makes it, for a worker to select; None where there is nothing to retry.
 
-        With `tenants` it is for these alone. Raises `UnknownTenant` for some that the run hasn't, and
-        `ConfigurationError` for some of whom nothing is to be retried.
+        Nor is there where another one waits to be selected. With `tenants` it is for these alone. Raises
+        `UnknownTenant` for some that the run hasn't, and `ConfigurationError` for some of whom nothing is to be retried.
         """
         asked = None if tenants is None else tuple(dict.fromkeys(tenants))
         subject = Subject(tenant=asked[0] if asked is not None and len(asked) == 1 else None, detail=f"run {reference}")
@@ -237,7 +237,8 @@ class Runs:
             kept.subject = subject._replace(job=plan.definition.name, run=old, detail=None)
             if asked is not None:
                 await self._check_retried(plan, asked, whole=whole, skipped=skipped)
-            if asked == () or (whole and not await self._is_left(plan, skipped=skipped)):
+            covered = asked is None and await is_covered(self._ledger, old, skipped=skipped)
+            if covered or asked == () or (whole and not await self._is_left(plan, skipped=skipped)):
                 kept.outcome = "nothing to retry"
                 return None
             work = make_retry(plan, skipped=skipped, now=self._clock.now())

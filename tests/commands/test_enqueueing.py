@@ -148,6 +148,15 @@ def test_a_retry_is_followed(shop: ProjectFolder, started: Start, pinstripe: Com
     assert answer.json["executions"]["succeeded"] == 1
 
 
+def test_a_retry_that_waits_is_named_instead_of_another_one(pinstripe: Command) -> None:
+    pinstripe("run-background-job", "boom")
+    failed = pinstripe("show-run", "last", "--json").json["id"]
+    retry = pinstripe("retry-run", failed, "--enqueue", "--json").json["id"]
+    answer = pinstripe("retry-run", failed, "--enqueue")
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err == f"Nothing to retry: a retry of run {failed} is under way: run {retry[-8:]}.\n"
+
+
 def test_where_nothing_is_to_be_retried_nothing_is_enqueued(pinstripe: Command) -> None:
     pinstripe("run-background-job", "hello")
     answer = pinstripe("retry-run", "last", "--enqueue")

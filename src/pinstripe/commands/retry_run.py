@@ -54,7 +54,7 @@ def command(
             from pinstripe.commands.actors import whoever_types
 
             run = await opened.enqueue_retry(reference, skipped=skipped, actor=whoever_types())
-            return _told(run, reference, skipped=skipped)
+            return await _told(opened, run, reference, skipped=skipped)
 
         return enqueue_by_hand(write_down, project=project, as_json=as_json, wait=wait)
 
@@ -65,16 +65,24 @@ def command(
             watcher=watcher,
             **how,
         )
-        return _told(run, reference, skipped=skipped)
+        return await _told(opened, run, reference, skipped=skipped)
 
     return run_by_hand(start, project=project, as_json=as_json, capture=not no_capture)
 
 
-def _told(run: Run | None, reference: str, *, skipped: bool) -> Run | None:
-    """Say where there is nothing to retry."""
-    if run is None:
+async def _told(project: Project, run: Run | None, reference: str, *, skipped: bool) -> Run | None:
+    """Say where there is nothing to retry, and by which run that is done already."""
+    if run is not None:
+        return run
+    from pinstripe.retrying import under_way
+    from pinstripe.views.text import short
+
+    ledger = project.ledger
+    open_ = await under_way(ledger, (await ledger.find_run(reference, failures=False)).id)
+    if open_:
+        words = f"a retry of run {reference} is under way: run {short(open_[0].id)}"
+    else:
         kinds = "failed, was cancelled or was skipped" if skipped else "failed or was cancelled"
-        click.echo(
-            f"Nothing to retry: all that {kinds} in run {reference} has succeeded since, or nothing did.", err=True
-        )
-    return run
+        words = f"all that {kinds} in run {reference} has succeeded since, or nothing did"
+    click.echo(f"Nothing to retry: {words}.", err=True)
+    return None

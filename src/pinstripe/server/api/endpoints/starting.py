@@ -131,7 +131,7 @@ async def retry_run(
     )
     if new is None:
         kinds = "failed, was cancelled or was skipped" if asked.skipped else "failed or was cancelled"
-        detail = f"all that {kinds} in run {old.id} has succeeded since, or nothing did"
+        detail = f"all that {kinds} in run {old.id} has succeeded since or is being retried, or nothing did"
         raise Refused(409, "Nothing to retry", detail, type_="nothing-to-retry")
     seen = await confined_run(ledger, new, caller)
     return Json(seen.to_json(), 202, {"Location": _place(request, new.id)})
