@@ -217,8 +217,9 @@ async def test_cancelling_it_kills_the_process(project: ProjectFolder, monkeypat
         await ended(int(pid.read_text()))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_to_end_that_others_send_it_is_its_parents_to_heed(
-    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     line = project.path / "line"
     os.mkfifo(line)
@@ -226,7 +227,7 @@ async def test_a_signal_to_end_that_others_send_it_is_its_parents_to_heed(
     async with bench(project, monkeypatch) as each:
         capture = Capture("acme", lambda _tenant, text: pids.put_nowait(int(text)) if text.strip() else None)
         task = asyncio.create_task(each.execute("hold", str(line), capture=capture))
-        os.kill(await pids.get(), signal.SIGTERM)
+        os.kill(await pids.get(), number)
         await asyncio.to_thread(line.write_text, "all well")
         outcome = await task
         assert (outcome.status, outcome.value) == (SUCCEEDED, "all well")

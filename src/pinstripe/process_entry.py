@@ -60,9 +60,10 @@ def perform(address: str, token: str, request: bytes) -> None:
 
 @contextmanager
 def _deaf_to_others(line: _Line) -> Iterator[None]:
-    """Let SIGTERM end this process only where the parent means it.
+    """Let SIGTERM end this process only where the parent means it, and SIGHUP never.
 
-    Service managers send it to the parent and all its children at once, and the parent may give them time to end.
+    Service managers, and a terminal that is closed, send it to the parent and all its children at once, and the parent
+    may give them time to end.
     """
     end: Any = signal.getsignal(signal.SIGTERM)
 
@@ -71,10 +72,15 @@ def _deaf_to_others(line: _Line) -> Iterator[None]:
             end(number, frame)
 
     signal.signal(signal.SIGTERM, hear)
+    # Not ignored where it isn't so far: that would be handed down to the programs that a job starts.
+    hung_up: Any = signal.getsignal(signal.SIGHUP)
+    if hung_up is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGHUP, hung_up)
 
 
 class _Line:

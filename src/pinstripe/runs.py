@@ -227,7 +227,8 @@ class Runs:
         """Write down a retry, as `retry` makes it, for a worker to select; None where there is nothing to retry.
 
         Nor is there where another one waits to be selected. With `tenants` it is for these alone. Raises
-        `UnknownTenant` for some that the run hasn't, and `ConfigurationError` for some of whom nothing is to be retried.
+        `UnknownTenant` for some that the run hasn't, and `ConfigurationError` for some of whom nothing is to be
+        retried.
         """
         asked = None if tenants is None else tuple(dict.fromkeys(tenants))
         subject = Subject(tenant=asked[0] if asked is not None and len(asked) == 1 else None, detail=f"run {reference}")

@@ -67,6 +67,22 @@ async def test_a_second_sigterm_right_after_the_first_is_the_same(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("is_ignored", [False, True])
+async def test_a_terminal_that_is_closed_is_a_sigterm_unless_that_is_ignored(*, is_ignored: bool) -> None:
+    stopped = Stopped()
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.SIG_DFL)  # as nohup(1) has it
+    try:
+        async with StopSignals("25s", quiet=True) as signals:
+            signals.hand_to(stopped.stop)
+            signal.raise_signal(signal.SIGHUP)
+            if not is_ignored:
+                assert await stopped.again() == 1
+            assert signals.code == (None if is_ignored else 143)
+        assert signal.getsignal(signal.SIGHUP) == (signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
 async def test_what_came_before_there_was_anything_to_stop_is_not_forgotten() -> None:
     stopped = Stopped()
     async with StopSignals("25s", quiet=True) as signals:

@@ -1,4 +1,7 @@
-"""What ends a process that works until it is told to stop: SIGTERM and Ctrl-C, gracefully, then at once."""
+"""What ends a process that works until it is told to stop: SIGTERM and Ctrl-C, gracefully, then at once.
+
+A SIGHUP, as when its terminal is closed, is taken for a SIGTERM; one that is ignored, as by nohup(1), stays so.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 FIRST = "Stopping: what runs may end within {}; {} stops it at once.\n"
 SECOND = "Stopping at once; what is stopped runs again later.\n"
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""What a process gets whose terminal is gone; None where the system has no such signal."""
 AGAIN = {signal.SIGINT: "another Ctrl-C", signal.SIGTERM: "another SIGTERM, or Ctrl-C,"}
 
 
@@ -44,7 +49,10 @@ class StopSignals:
     async def __aenter__(self) -> Self:
         """Begin to hear; a Ctrl-C that came before ends the command here, where nothing takes it for something else."""
         self._loop = asyncio.get_running_loop()
-        self._former = {number: signal.signal(number, self._hear) for number in CODES}
+        heard = [*CODES]
+        if HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
+            heard.append(HANGUP)
+        self._former = {number: signal.signal(number, self._hear) for number in heard}
         try:
             await asyncio.sleep(0)  # asyncio.run has made a cancellation of it, which waits for the next await
         except BaseException:
@@ -68,6 +76,7 @@ class StopSignals:
     def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
         """Stop; at the third signal end the process, for a job may block the event loop, so that nothing listens."""
         now = time.monotonic()
+        number = signal.SIGTERM if number == HANGUP else number
         if number == signal.SIGTERM:
             if now - self._terminated_at < SAME_SIGNAL:
                 return
