@@ -1,7 +1,8 @@
-"""Many calls of one job: each is bound as if it were the only one."""
+"""Many calls of one job: each is bound as if it were the only one, whatever is remembered of others."""
 
 from __future__ import annotations
 
+import itertools
 from datetime import date
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.arguments import MAX_BYTES, Binder, bind
+from pinstripe.arguments import MAX_BYTES, _convert, bind, bind_call
+from pinstripe.coercion import from_code
 from pinstripe.errors import InvalidArguments
 from tests.test_arguments import ANYTHING, MIXED, NEWSLETTER, NOTHING, defined
 from tests.test_json_values import JSON
@@ -39,39 +41,51 @@ def bound(bind_it: Any) -> object:
 
 @given(JOBS, st.lists(st.lists(VALUES, max_size=12).map(tuple) | st.dictionaries(NAMES, VALUES), max_size=3))
 def test_a_call_is_bound_as_the_only_one_is(job: Any, calls: list[Any]) -> None:
-    binder = Binder(job)
     for call in calls:
         args, kwargs = (call, {}) if isinstance(call, tuple) else ((), call)
-        assert bound(lambda: binder.bind_call(7, call)) == bound(lambda: bind(job, args, kwargs))  # noqa: B023 - now
+        expected = bound(lambda: _convert(job, args, kwargs, from_code))  # noqa: B023 - now
+        assert bound(lambda: bind(job, args, kwargs)) == expected  # noqa: B023
+        assert bound(lambda: bind_call(job, 7, call)) == expected  # noqa: B023
+
+
+def five(self: object, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> None: ...
+
+
+def test_only_so_many_shapes_of_calls_are_remembered() -> None:
+    job = defined(five)
+    for names in itertools.permutations("abcde"):
+        given = {name: number for number, name in enumerate(names)}
+        _, kwargs = bind(job, [], given)
+        assert [*kwargs.items()] == [*given.items()]
+    assert 1 < len(job.shapes) <= 100
 
 
 def test_what_is_wrong_with_a_call_is_told_with_its_number() -> None:
-    binder = Binder(PLAIN)
-    assert binder.bind_call(1, (1,)) == ((1,), {})
+    assert bind_call(PLAIN, 1, (1,)) == ((1,), {})
     with pytest.raises(InvalidArguments, match=r"^call 2: an argument doesn't fit send_newsletter\(count: int, .*'1'"):
-        binder.bind_call(2, ("1",))
+        bind_call(PLAIN, 2, ("1",))
     with pytest.raises(InvalidArguments, match=r"^call 3: .* count: expected int, found True"):
-        binder.bind_call(3, (True,))
+        bind_call(PLAIN, 3, (True,))
     with pytest.raises(InvalidArguments, match=r"^call 4: .* count: missing"):
-        binder.bind_call(4, {})
+        bind_call(PLAIN, 4, {})
 
 
 @pytest.mark.parametrize("call", [5, "ab", [1], {1: 2}, None, {1}])
 def test_a_call_is_a_tuple_or_a_mapping(call: object) -> None:
     with pytest.raises(InvalidArguments, match=r"^call 1: expected a tuple of arguments by position, .* got "):
-        Binder(ANYTHING).bind_call(1, call)
+        bind_call(ANYTHING, 1, call)
 
 
 def test_any_tuple_and_any_mapping_will_do() -> None:
-    args, kwargs = Binder(PLAIN).bind_call(1, Pair(1, "a"))
+    args, kwargs = bind_call(PLAIN, 1, Pair(1, "a"))
     assert (type(args), args, kwargs) == (tuple, (1, "a"), {})
     given = MappingProxyType({"segment": "a", "day": date(2026, 1, 2)})
-    assert Binder(NEWSLETTER).bind_call(1, given) == ((), {"segment": "a", "day": "2026-01-02"})
+    assert bind_call(NEWSLETTER, 1, given) == ((), {"segment": "a", "day": "2026-01-02"})
 
 
 def test_what_is_kept_is_not_what_was_given() -> None:
     given = {"count": 1}
-    _, kwargs = Binder(PLAIN).bind_call(1, given)
+    _, kwargs = bind_call(PLAIN, 1, given)
     given["count"] = 2
     assert kwargs == {"count": 1}
 
@@ -79,10 +93,10 @@ def test_what_is_kept_is_not_what_was_given() -> None:
 @pytest.mark.parametrize("text", ["a" * MAX_BYTES, "ä" * (MAX_BYTES // 2)])
 def test_what_is_too_long_is_refused(text: str) -> None:
     with pytest.raises(InvalidArguments, match=r"^call 1: .* bytes of JSON are too long"):
-        Binder(PLAIN).bind_call(1, (1, text))
+        bind_call(PLAIN, 1, (1, text))
 
 
 def test_the_longest_that_is_not_measured_is_not_too_long() -> None:
     """JSON writes each of these characters as six: this is the most that is taken on trust."""
-    args, _ = Binder(PLAIN).bind_call(1, (1, "\x1f" * 500, 1.0, True, *("\x1f" * 500,) * 6))
+    args, _ = bind_call(PLAIN, 1, (1, "\x1f" * 500, 1.0, True, *("\x1f" * 500,) * 6))
     assert bind(PLAIN, args, {}) == (args, {})

@@ -1,7 +1,7 @@
 """The arguments of a run: checked against the signature of `run`, kept as JSON, and given back as they were.
 
-`bind` takes what code gave (a `Binder` that of many calls), `bind_text` what was typed; both give JSON for the ledger,
-from which `restore` makes what `run` is called with. Defaults are not stored: they are the job's, at the time when it
+`bind` takes what code gave, `bind_text` what was typed; both give JSON for the ledger, from which `restore` makes what
+`run` is called with. Defaults are not stored: they are the job's, at the time when it
 runs.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pinstripe.definition import Arguments, Definition
 
-__all__ = ["MAX_BYTES", "Binder", "bind", "bind_text", "restore", "write_result"]
+__all__ = ["MAX_BYTES", "bind", "bind_call", "bind_text", "restore", "write_result"]
 
 
 def bind(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
@@ -31,7 +31,33 @@ def bind(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any])
 
     Raises `InvalidArguments`, with the signature and every argument that is wrong, missing or surplus.
     """
+    annotations = _annotations(definition, args, kwargs)
+    if annotations is not None and all(map(_is_small, annotations, (*args, *kwargs.values()))):
+        return tuple(args), dict(kwargs)
     return _convert(definition, args, kwargs, from_code)
+
+
+def bind_call(definition: Definition, number: int, call: object) -> Arguments:
+    """Bind call `number` of many, from 1: a tuple of arguments by position, or a mapping of named ones, as `bind` does.
+
+    Raises `InvalidArguments`, with the number, for anything else, and for what `bind` doesn't take.
+    """
+    if isinstance(call, tuple):
+        args, kwargs = call, _NONE
+    elif isinstance(call, Mapping) and all(isinstance(name, str) for name in call):
+        args, kwargs = (), call
+    else:
+        got = article(type(call).__name__) if definition.redact else show(call)
+        message = (
+            f"call {number}: expected a tuple of arguments by position, such as (1,), or a mapping of named ones, "
+            f"got {got}"
+        )
+        raise InvalidArguments(message)
+    try:
+        return bind(definition, args, kwargs)
+    except InvalidArguments as error:
+        message = f"call {number}: {error}"
+        raise InvalidArguments(message) from error
 
 
 def bind_text(definition: Definition, args: Sequence[str], params: Mapping[str, str]) -> Arguments:
@@ -50,47 +76,6 @@ def restore(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, An
     return _convert(definition, args, kwargs, from_json, limited=False)
 
 
-class Binder:
-    """Binds many calls of one job, each as `bind` does: what calls of one shape have in common is found out once.
-
-    A shape is how many arguments are given by position, and the names of the others.
-    """
-
-    def __init__(self, definition: Definition) -> None:
-        """Take the job's `definition`."""
-        self._definition = definition
-        self._shapes: dict[tuple[int, tuple[str, ...]], list[object] | None] = {}
-
-    def bind_call(self, number: int, call: object) -> Arguments:
-        """Bind call `number`, counted from 1: a tuple of arguments by position, or a mapping of named ones.
-
-        Raises `InvalidArguments`, with the number, for anything else, and for what `bind` doesn't take.
-        """
-        if isinstance(call, tuple):
-            args, kwargs = tuple(call), {}
-        elif isinstance(call, Mapping) and all(isinstance(name, str) for name in call):
-            args, kwargs = (), dict(call)
-        else:
-            got = article(type(call).__name__) if self._definition.redact else show(call)
-            message = (
-                f"call {number}: expected a tuple of arguments by position, such as (1,), or a mapping of named ones, "
-                f"got {got}"
-            )
-            raise InvalidArguments(message)
-        shape = (len(args), tuple(kwargs))
-        try:
-            annotations = self._shapes[shape]
-        except KeyError:
-            annotations = self._shapes[shape] = _few(self._definition, args, kwargs)
-        if annotations is not None and all(map(_is_small, annotations, (*args, *kwargs.values()))):
-            return args, kwargs
-        try:
-            return bind(self._definition, args, kwargs)
-        except InvalidArguments as error:
-            message = f"call {number}: {error}"
-            raise InvalidArguments(message) from error
-
-
 _FEW = 10
 _NAMES = 1_000
 _TEXT = 500
@@ -98,14 +83,34 @@ _INTEGER = 2**63
 """So few arguments, with names and texts so short, are no `MAX_BYTES` long: JSON writes a character as six at most."""
 
 
-def _few(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[object] | None:
-    """Give the annotations of a few arguments that fit, of which only the values vary; None for any others."""
+_SHAPES = 100
+"""How many shapes of calls are remembered of a job: more than its callers have, unless they make names up."""
+
+_NONE: Mapping[str, Any] = {}
+
+
+def _annotations(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[object] | None:
+    """Give the annotations of arguments, in their order, where these are few and fit; None for any others.
+
+    They are the same for all calls of one shape: as many arguments by position, and the same names. What has none is
+    looked at each time, in vain.
+    """
+    shape = (len(args), *kwargs)
+    known = definition.shapes.get(shape)
+    if known is None:
+        known = _few(definition, args, kwargs)
+        if known is not None and len(definition.shapes) < _SHAPES:
+            definition.shapes[shape] = known
+    return known
+
+
+def _few(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[object] | None:
     parameters = definition.signature.parameters
     matched = _match(definition, args, kwargs)
     found = [*matched.args, *matched.kwargs.values()]
     if matched.problems or len(found) > _FEW or sum(map(len, kwargs)) > _NAMES or not parameters.keys() >= {*kwargs}:
         return None
-    return [each.annotation for each in found if each is not None]
+    return tuple(each.annotation for each in found if each is not None)
 
 
 def _is_small(annotation: object, value: Any) -> bool:

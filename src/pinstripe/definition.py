@@ -45,6 +45,8 @@ class Definition:
     limits: Limits | None = None
     priority: Priority | None = None
     redact: frozenset[str] = frozenset()
+    shapes: dict[tuple[object, ...], Sequence[object]] = field(default_factory=dict, compare=False, repr=False)
+    """What `pinstripe.arguments` has found out of calls; it says nothing of the job."""
 
     @property
     def summary(self) -> str:

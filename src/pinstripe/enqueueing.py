@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from pinstripe.arguments import Binder
+from pinstripe.arguments import bind_call
 from pinstripe.ledger import NO_TENANT, NewRun
 from pinstripe.priority import Priority
 from pinstripe.queue import NewWork
@@ -29,10 +29,9 @@ _SLICE = 500
 
 async def bind_calls(definition: Definition, calls: Sequence[Call]) -> list[Arguments]:
     """Check the arguments of many calls, letting the event loop go on meanwhile; raises `InvalidArguments`."""
-    binder = Binder(definition)
     bound: list[Arguments] = []
     for number, call in enumerate(calls, 1):
-        bound.append(binder.bind_call(number, call))
+        bound.append(bind_call(definition, number, call))
         if number % _SLICE == 0:
             await asyncio.sleep(0)
     return bound

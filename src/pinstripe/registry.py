@@ -86,6 +86,9 @@ class Registry:
             return BrokenJob(name, path, error.line, error.reason)
 
     def _find_name(self, name: str) -> Definition:
+        found = self._loaded.get(name)
+        if found is not None:
+            return found
         try:
             normalised = normalise_job_name(name)
         except ValueError as error:

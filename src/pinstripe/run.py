@@ -209,7 +209,7 @@ def new_run_id(microseconds: int) -> str:
 def new_run_ids(microseconds: int, count: int) -> list[str]:
     """Make so many ids of one moment, in their order, as `new_run_id` does but for the last 32 bits.
 
-    Those are a counter of 16 bits (RFC 9562, section 6.2) and 16 bits that the ids have in common, each begun at random.
+    Those are a counter of 16 bits (RFC 9562, section 6.2), begun at random, and 16 random bits that all of them have.
     So the last eight characters, which screens show, differ, while an index over ids that are read from their end has
     all of them in one place: written to a place of its own each, many runs take twice as long.
     """
