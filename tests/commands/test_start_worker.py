@@ -130,7 +130,7 @@ def test_what_is_due_later_is_left_and_told(pinstripe: Command, process: Command
     enqueue(pinstripe, "hello", "--delay", "2h")
     answer = process("start-worker", "--drain")
     assert answer.code == 0
-    left = r"Nothing is ready any more\. Left: 1 due later; the next is due at \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$"
+    left = r"Nothing is ready any more\. Left: 1 waits for its time at \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$"
     assert re.search(left, answer.out, re.MULTILINE)
     assert executions(pinstripe) == {"queued": 1}
 

@@ -32,16 +32,6 @@ if TYPE_CHECKING:
     from pinstripe.project import Project
     from pinstripe.queue import QueueStatus
 
-HELD = {
-    "due": "due later",
-    "limit": "over a limit",
-    "tenant_limit": "over a limit for their tenant",
-    "paused": "paused",
-    "overlap": "waiting for an earlier fire",
-}
-"""How what is held is told of, by the reason."""
-
-
 MEDDLED = (
     "Error: a job cancelled tasks of the event loop that all jobs share, or ended it (as sys.exit does in a task that "
     "a job starts), so this worker ends as by a crash. What it ran runs again, each alone in a process of its own."
@@ -121,7 +111,7 @@ async def _start(options: _Options) -> int:
             else:
                 await _supervise(project, signals, bot, drain=options.drain)
         if options.drain and signals.code is None and supervisor is None:
-            for line in _rest(await project.ledger.queue.status()):
+            for line in _rest(await project.ledger.queue.status(), project.clock.now()):
                 click.echo(line)
     code = signals.code or 0
     await leave(code, threads)
@@ -212,19 +202,14 @@ def _introduce(project: Project, *, drain: bool, has_bot: bool) -> None:
     sys.stdout.flush()
 
 
-def _rest(status: QueueStatus) -> Iterator[str]:
+def _rest(status: QueueStatus, now: int) -> Iterator[str]:
     """Tell what a drained queue still has."""
-    from pinstripe.clock import to_datetime
-    from pinstripe.views.text import moment
+    from pinstripe.views.waits import held_in_words
 
-    held = [f"{count:,} {HELD[reason]}" for reason, count in status.held.items() if count]
+    left = held_in_words(status.held, status.next_due, now, lacking=sum(status.lacking.values()))
     if status.selecting:
-        held.append(f"{counted(status.selecting, 'run')} whose tenants are to be selected")
-    if not held:
-        yield "Nothing is left."
-        return
-    next_due = "" if status.next_due is None else f"; the next is due at {moment(to_datetime(status.next_due))}"
-    yield f"Nothing is ready any more. Left: {', '.join(held)}{next_due}"
+        left.append(f"{counted(status.selecting, 'run')} whose tenants are to be selected")
+    yield f"Nothing is ready any more. Left: {'; '.join(left)}" if left else "Nothing is left."
 
 
 def _end(code: int) -> None:
