@@ -44,14 +44,15 @@ def measure(size: Size) -> Sequence[Figure]:
             began = time.perf_counter()
             samples = asyncio.run(_live(folder, started, notes, part))
             seconds = time.perf_counter() - began
-    first, last = samples[1], samples[-1]
+    first, half, last = samples[1], samples[len(samples) // 2 - 1], samples[-1]
     most = max(samples, key=lambda sample: sample.memory)
     since = f"{first.executed:,} executions"
     return [
         Figure(f"memory after {since}", first.memory, "MiB", most=150),
+        Figure(f"memory after {half.executed:,} executions", half.memory, "MiB", most=150),
         Figure(f"memory after {last.executed:,} executions", last.memory, "MiB", most=150),
         Figure("… the most of all samples", most.memory, "MiB", note=f"after {most.executed:,}"),
-        Figure("… as a multiple of the first line", last.memory / first.memory, "x"),
+        Figure("… at its end as a multiple of its middle", last.memory / half.memory, "x", most=1.05),
         Figure(f"open files after {since}", first.files, ""),
         Figure(f"open files after {last.executed:,} executions", last.files, "", most=first.files + 5),
         Figure("executions meanwhile, with enqueueing", last.executed / seconds, "jobs/s"),
