@@ -120,3 +120,13 @@ def test_a_skipped_tenant_tells_its_reason(pinstripe: Command) -> None:
     shown = pinstripe("show-run", "last", "--tenant", "acme").out
     assert "  status      skipped\n" in shown
     assert "paused" in shown
+
+
+def test_a_run_tells_why_tenants_were_skipped_or_cancelled(pinstripe: Command) -> None:
+    pinstripe("pause", "--tenant", "acme")
+    pinstripe("pause", "--tenant", "globex")
+    pinstripe("run-background-job", "greet")
+    assert "  skipped     paused (2)\n" in pinstripe("show-run", "last").out
+    pinstripe("run-background-job", "greet", "--tenant", "acme", "--tenant", "globex", "--enqueue")
+    pinstripe("cancel-run", "last")
+    assert "  cancelled   cancelled by cancel-run (2)\n" in pinstripe("show-run", "last").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,13 +13,14 @@ from pinstripe.commands.options import example, json_option, project_option
 from pinstripe.commands.screen import styled_status, tally_of, write_json
 from pinstripe.commands.summary import exit_code, failures, retry_advice
 from pinstripe.errors import UnknownTenant
+from pinstripe.run import ExecutionStatus
 from pinstripe.views.executions import attempts_in_words, execution_json
 from pinstripe.views.output import harmless
-from pinstripe.views.text import as_call, as_json_line, moment, span, took, visible, visible_lines
+from pinstripe.views.text import as_call, as_json_line, moment, one_line, span, took, visible, visible_lines
 from pinstripe.views.waits import of_one, why, why_held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from pinstripe.project import Project
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 SHOWN = 1_000
 """How many failures are shown: as many as a `Run` lists."""
+
+MOST_REASONS = 3
+"""How many reasons are named why tenants were skipped or cancelled."""
 
 
 @click.command(
@@ -79,7 +84,7 @@ async def show(
         write_json(run.to_json() if tenant is None or execution is None else execution_json(execution))
         return code
     if tenant is None or execution is None:
-        shown = _of_run(run, execution, folder, await why(project, run))
+        shown = _of_run(run, execution, folder, await why(project, run), await _reasons(project, run, execution))
     else:
         shown = _of_tenant(run, execution, project.clock.now())
     for line in shown:
@@ -87,14 +92,34 @@ async def show(
     return code
 
 
-def _of_run(run: Run, execution: Execution | None, folder: str | None, reason: str | None) -> Iterator[str]:
-    """Give the lines about a run, which waits for a `reason`; `execution` is its only one, where it has no tenants."""
+async def _reasons(project: Project, run: Run, execution: Execution | None) -> dict[str, str | None]:
+    """Tell why tenants of a run were skipped, and why cancelled: `paused (2)`. One without tenants tells by itself."""
+    reasons: dict[str, str | None] = {}
+    for status in (ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED):
+        if execution is None and getattr(run.executions, status):
+            page = await project.ledger.history.executions(run.id, status=status, limit=SHOWN)
+            counts = Counter(one_line(one.error or "") for one in page.executions)
+            or_more = "" if page.next is None else " or more"
+            named = [f"{reason} ({count:,}{or_more})" for reason, count in counts.most_common(MOST_REASONS) if reason]
+            more = len(counts) - MOST_REASONS
+            reasons[status] = "; ".join([*named, f"{more:,} other reasons"] if more > 0 else named)
+    return reasons
+
+
+def _of_run(
+    run: Run, execution: Execution | None, folder: str | None, reason: str | None, reasons: Mapping[str, str | None]
+) -> Iterator[str]:
+    """Give the lines about a run, which waits for a `reason`; `execution` is its only one, where it has no tenants.
+
+    The `reasons` are those for which tenants were skipped or cancelled.
+    """
     yield f"Run {run.id} of {visible(run.job)}"
     yield from _fields(
         status=styled_status(run.status),
         trigger=str(run.trigger),
         arguments=as_call(*run.shown()),
         executions=tally_of(run),
+        **reasons,
         waiting=reason if reason is None or run.executions.total > 1 else of_one(reason),
         attempts=None if execution is None or run.finished else attempts_in_words(execution),
         created=moment(run.created_at),
