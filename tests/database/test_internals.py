@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from importlib import import_module
 from inspect import getsource
 from typing import Any
@@ -27,6 +28,8 @@ from sqlalchemy.orm import (
     Mapped,
     Session,
     aliased,
+    contains_eager,
+    joinedload,
     mapped_column,
     relationship,
     selectinload,
@@ -225,6 +228,37 @@ def test_a_row_is_forgotten_with_its_transaction() -> None:
         session.rollback()
         assert rows[0] not in session
     engine.dispose()
+
+
+def test_criteria_hold_for_an_alias_that_is_joined_by_a_condition() -> None:
+    other = aliased(Post)
+    criteria = internals.Criteria(Post, Post.title != "a")
+    statement = select(Post.title, other.title).join(other, other.id != Post.id).options(criteria)
+    assert "posts_1.title != " in str(statement).partition("WHERE")[0]
+    assert "posts.title != " in str(statement).partition("WHERE")[2]
+
+
+def test_rows_that_were_read_with_criteria_can_be_pickled() -> None:
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(User(tenant_id="a", name="Ann"))
+        session.commit()
+        row = session.scalars(select(User).options(internals.Criteria(User, User.tenant_id == "a"))).one()
+        assert pickle.loads(pickle.dumps(row)).name == "Ann"
+    engine.dispose()
+
+
+def test_what_a_query_fills_relationships_from_is_found() -> None:
+    other, core = aliased(Post), Post.__table__.alias()
+
+    def found(*options: Any) -> list[Any]:
+        return list(internals.filled_from(select(User).options(*options)))
+
+    assert found(contains_eager(User.posts)) == [(POST, None)]
+    assert found(contains_eager(User.posts.of_type(other))) == [(inspect(other), None)]
+    assert found(contains_eager(User.posts, alias=core)) == [(None, core)]
+    assert found(joinedload(User.posts), selectinload(User.posts)) == []
 
 
 def test_a_literal_has_no_entity() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, true
 from sqlalchemy.orm import LoaderCriteriaOption, PropComparator, QueryableAttribute, RelationshipProperty
 from sqlalchemy.orm.strategy_options import Load
 from sqlalchemy.sql.lambdas import LambdaElement
@@ -19,6 +19,7 @@ from sqlalchemy.util.concurrency import in_greenlet as in_greenlet  # noqa: PLC0
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Mapper, Session
     from sqlalchemy.sql.elements import ClauseElement
     from sqlalchemy.types import TypeEngine
@@ -45,6 +46,8 @@ PRIVATE = (
     "sqlalchemy.sql.util.extract_first_column_annotation",
     "sqlalchemy.sql.util.surface_expressions",
     "sqlalchemy.sql.visitors.HasTraverseInternals.get_children",
+    "sqlalchemy.orm.LoaderCriteriaOption._resolve_where_criteria",
+    "sqlalchemy.orm.LoaderCriteriaOption._traverse_internals",
     "sqlalchemy.orm.LoaderCriteriaOption.where_criteria",
     "sqlalchemy.orm.Session.identity_map",
     "sqlalchemy.orm.SessionTransaction._new",
@@ -53,7 +56,9 @@ PRIVATE = (
     "sqlalchemy.orm.attributes.QueryableAttribute._of_type",
     "sqlalchemy.orm.strategy_options.Load.context",
     "sqlalchemy.orm.strategy_options._LoadElement._extra_criteria",
+    "sqlalchemy.orm.strategy_options._LoadElement.local_opts",
     "sqlalchemy.orm.strategy_options._LoadElement.path",
+    "sqlalchemy.orm.util.AliasedInsp._adapter",
     "sqlalchemy.orm.util.AliasedInsp._base_alias",
     "sqlalchemy.types.TypeEngine._variant_mapping",
     "sqlalchemy.util.await_only",
@@ -62,6 +67,34 @@ PRIVATE = (
 """What is leant on, by its full name."""
 
 _OF_QUERY = ("_raw_columns", "_setup_joins", "_memoized_select_entities")
+
+
+class Criteria(LoaderCriteriaOption):
+    """Criteria of a class that hold for each of its aliases, however it comes into a query.
+
+    SQLAlchemy's own stay those of the class itself where an alias is joined by a condition that is written out: they
+    would keep another mention of the class to the tenant, and the alias to nothing.
+    """
+
+    _traverse_internals = LoaderCriteriaOption._traverse_internals  # noqa: SLF001 - what statements are told apart by
+
+    def __init__(self, entity: type, condition: ColumnElement[bool]) -> None:
+        """Take the `condition` that is added to each mention of the class."""
+        super().__init__(entity, condition, include_aliases=True)
+
+    def _resolve_where_criteria(self, ext_info: Any) -> Any:
+        condition = super()._resolve_where_criteria(ext_info)
+        return ext_info._adapter.traverse(condition) if ext_info.is_aliased_class else condition  # noqa: SLF001
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let rows be pickled, which hold the options that they were read with; what is unpickled is in no session."""
+        assert self.entity is not None  # noqa: S101 - it was made with one
+        return unrestricted, (self.entity.class_,)
+
+
+def unrestricted(entity: type) -> LoaderCriteriaOption:
+    """Give what stands for the criteria of a class in a row that was pickled: such a row is in no session of ours."""
+    return LoaderCriteriaOption(entity, true())
 
 
 class Selected(NamedTuple):
@@ -179,6 +212,21 @@ def options_of(element: Any) -> Iterator[tuple[list[Any], Any]]:
             ]
             entities += [one.entity for one in steps if isinstance(one, RelationshipProperty)]
             yield from (([*map(_whole, entities)], extra) for extra in load._extra_criteria)  # noqa: SLF001
+
+
+def filled_from(query: Any) -> Iterator[tuple[Any, Any]]:
+    """Give what `contains_eager` fills relationships from, each as an entity or as an element of the query.
+
+    A query is expected to join it; SQLAlchemy reads it also where nobody has, and then without criteria.
+    """
+    for option in query._with_options:  # noqa: SLF001
+        for load in option.context if isinstance(option, Load) else ():
+            if "eager_from_alias" not in load.local_opts:
+                continue
+            element: Any = load.local_opts["eager_from_alias"]
+            target: Any = load.path.path[-1]
+            is_target = element is None or element is target.selectable
+            yield (_whole(target), None) if is_target else (None, element)
 
 
 def assigned(statement: Any) -> Iterator[tuple[Any, Any]]:

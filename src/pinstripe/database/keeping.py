@@ -11,6 +11,7 @@ from sqlalchemy import event, inspect
 
 from pinstripe.database.guards import check_flush, check_options, check_statement
 from pinstripe.database.row_security import SET_SCOPE, UNSCOPED
+from pinstripe.database.statements import takes_criteria
 from pinstripe.errors import IsolationError, PinstripeError
 
 if TYPE_CHECKING:
@@ -40,12 +41,15 @@ def _keep_statement(state: ORMExecuteState) -> None:
     trusted = session.trusts(state.execution_options, orm=state.is_orm_statement)
     if not trusted and not state.is_relationship_load and not state.is_column_load:
         check_statement(state, scope)
-    if not state.is_orm_statement or state.is_insert or not scope.criteria:
+    if state.is_insert or not scope.criteria:
+        return
+    if not state.is_orm_statement and (trusted or not takes_criteria(state.statement)):
         return
     if state.is_update or state.is_delete:
         state.statement = state.statement.options(*session.literal_criteria)
         return
-    state.statement = state.statement.options(*scope.criteria)
+    statement: Any = state.statement
+    state.statement = statement.options(*scope.criteria)
     if scope.parameters:
         given: Any = state.parameters or {}
         state.parameters = {**given, **scope.parameters}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Boolean, String, Uuid, bindparam, collate, literal, true
-from sqlalchemy.orm import with_loader_criteria
 
 from pinstripe.database.class_faults import find_class_faults
+from pinstripe.database.internals import Criteria
 from pinstripe.errors import ConfigurationError, IsolationError, TenantRequired
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Scope(NamedTuple):
                 continue
             restriction = self.restriction(entry, given=False) if entry.standing == "tenant" else None
             if restriction is not None:
-                yield with_loader_criteria(entry.entity, restriction, include_aliases=True)
+                yield Criteria(entry.entity, restriction)
 
 
 class Scopes:
@@ -119,7 +119,7 @@ class Scopes:
                 of_nobody.append(_refusal(entry, TenantRequired(tenant_required(entry))))
                 if entry.tenant is not None:
                     _, condition = self._conditions[entry.entity]
-                    of_tenant.append(with_loader_criteria(entry.entity, condition, include_aliases=True))
+                    of_tenant.append(Criteria(entry.entity, condition))
         self._of_tenant = tuple(of_tenant)
         self._of_nobody = tuple(of_nobody)
 
@@ -230,4 +230,4 @@ def _refusal(entry: Entry, error: Exception) -> LoaderCriteriaOption:
         raise type(error)(*error.args)
 
     refused = bindparam(f"pinstripe_refused_{entry.name}", callable_=refuse, type_=Boolean())
-    return with_loader_criteria(entry.entity, refused == true(), include_aliases=True)
+    return Criteria(entry.entity, refused == true())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Exists, Select, Table
+from sqlalchemy import Column, CompoundSelect, Exists, Select, Table
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ClauseElement, ColumnClause
 from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, ScalarSelect, SelectBase
@@ -21,6 +21,7 @@ from pinstripe.database.internals import (
     correlates,
     entities_in,
     entity_of,
+    filled_from,
     first_entity_of,
     is_orm,
     options_of,
@@ -52,6 +53,7 @@ class Reach:
         """Statements inside of it that change something."""
         self._queries: list[_Query] = []
         self._known: dict[tuple[int, int], Any] = {}  # it holds the queries too: no id is used again
+        self._has_criteria = orm or takes_criteria(statement)
         outermost = _Query(None, None, inline=False, orm=orm)
         for one in own:
             if isinstance(one, Table):
@@ -138,7 +140,7 @@ class Reach:
         if place in self._known:
             return  # a recursive query names itself
         self._known[place] = select
-        query = self._add(_Query(select, outer, inline=inline, orm=is_orm(select)))
+        query = self._add(_Query(select, outer, inline=inline, orm=self._has_criteria and is_orm(select)))
         parts = selected(select)
         for column in parts.columns:
             query.cover(*first_entity_of(column))
@@ -150,6 +152,11 @@ class Reach:
             yield from self._join(target, on, query)
         for condition in parts.where:
             query.cover_condition(condition)
+        for entity, element in filled_from(select):
+            if entity is None:
+                yield element, query, None, False
+            else:
+                query.named[entity] = None
         for part in (parts.columns, parts.froms, parts.where, children_beside(select)):
             yield from ((one, query, None, False) for one in part)
 
@@ -172,7 +179,7 @@ class Reach:
         query = outer
         if outer is not self._outermost or outer.named or outer.is_change:
             self.changes.append(change)
-            query = self._add(_Query(change, outer, inline=False, orm=is_orm(change)))
+            query = self._add(_Query(change, outer, inline=False, orm=self._has_criteria and is_orm(change)))
         query.is_change = True
         made_of = entity_of(change.table)
         if made_of is not None and not made_of.is_aliased_class and len(made_of.tables) == 1:
@@ -184,6 +191,14 @@ class Reach:
             inside = self._add(_Query(None, query, inline=True, orm=query.orm))
             inside.cover(*entities)
             yield expression, inside, None, False
+
+
+def takes_criteria(statement: Any) -> bool:
+    """Tell whether criteria can be added to a statement that isn't the ORM's itself, for those in it that are.
+
+    `select(exists().where(User.name == "x"))` is one: the ORM sees `User` inside of the `exists` only.
+    """
+    return isinstance(statement, Select | CompoundSelect)
 
 
 _Step = tuple[Any, "_Query", Any, bool]

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.database.attacks import changes, facade, loads, raw, reads, reads_of_classes, rows_taken, sessions, worlds
+from tests.database.attacks import (
+    changes,
+    facade,
+    joins,
+    loads,
+    raw,
+    reads,
+    reads_of_classes,
+    rows_taken,
+    sessions,
+    worlds,
+)
 from tests.database.attacks.attack import attacks_of
 from tests.database.attacks.matrix import try_all
 from tests.postgres import OWNER
@@ -23,7 +34,7 @@ if TYPE_CHECKING:
 # What SQLAlchemy warns of, such as a cartesian product, is what many an attack is.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")]
 
-MODULES = (reads, reads_of_classes, loads, raw, changes, rows_taken, sessions, facade)
+MODULES = (reads, reads_of_classes, joins, loads, raw, changes, rows_taken, sessions, facade)
 
 ATTACKS = [attack for module in MODULES for attack in attacks_of(module)]
 
@@ -101,5 +112,5 @@ def _check(world: World, results: Mapping[str, Result]) -> None:
     assert sum(result.outcome == "nobody" for result in results.values()) <= _OF_JOINED
 
 
-_OF_JOINED = 17
+_OF_JOINED = 18
 """How many attacks are on a class over several tables, which one world can't have."""
