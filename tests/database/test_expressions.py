@@ -56,5 +56,5 @@ def test_other_rows_are_refused(scope: Scope, check: Any) -> None:
 def test_only_where_criteria_hold_a_query_inside_may_read_the_tenants_rows(scope: Scope) -> None:
     titles = select(func.max(Post.title)).scalar_subquery()
     check_changed(titles, scope, USERS)
-    with pytest.raises(IsolationError, match="names rows of 'posts' where nothing would keep them to the tenant"):
+    with pytest.raises(IsolationError, match="'posts' stands in a query where nothing would keep it to the tenant"):
         check_bare(titles, scope, USERS)

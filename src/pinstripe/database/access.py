@@ -13,6 +13,7 @@ from sqlalchemy import inspect
 
 from pinstripe.database.catalog import Entry, declared
 from pinstripe.database.class_faults import find_class_faults
+from pinstripe.database.connections import watch
 from pinstripe.database.engines import Engines, unavailable
 from pinstripe.database.reflection import reflect
 from pinstripe.database.row_security import inspect_row_security
@@ -50,7 +51,7 @@ class DatabaseAccess:
         """
         self._settings = settings
         self._isolation = isolation
-        self._engines = Engines(settings, folder, isolation)
+        self._engines = Engines(settings, folder, isolation, watch=watch)
         self._scopes: Scopes | None = None
         self._shared_scopes: Scopes | None = None
         self._protected: bool | None = None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Table, inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, configure_mappers
+from sqlalchemy.sql.visitors import iterate
 
 from pinstripe.errors import ConfigurationError, IsolationError, UnknownTable
 from pinstripe.names import nearest
@@ -67,6 +69,8 @@ class Catalog:
         """The standing of each table, also of those that a class has besides its first one."""
         self.prepared: dict[Any, Any] = {}
         """Statements on these tables that were built before; see `prepared.py`."""
+        self.kept: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        """What flushes write, as it is kept to the tenant; see `connections.py`."""
         for entry in entries:
             self.by_name.setdefault(entry.name, entry)
             if isinstance(entry.entity, type):
@@ -76,6 +80,8 @@ class Catalog:
                     self.by_table.setdefault(table, entry)
             else:
                 self.by_table[entry.table] = entry
+        self.between = set(_between(self.by_class))
+        """The tables that are no more than the way from one class to another: they needn't be declared."""
         unknown = [name for name in settings.shared_tables if name not in self.by_name]
         if unknown:
             near = nearest(unknown[0], self.by_name)
@@ -121,6 +127,14 @@ class Catalog:
         )
         where = f"{self.settings.models} declares no model for it" if self.settings.models else "the database has none"
         return UnknownTable(f"there is no table {key!r}: {where}; {hint}")
+
+
+def _between(classes: Iterable[type]) -> Iterator[Table]:
+    for entity in classes:
+        mapper: Mapper[Any] = inspect(entity)
+        for relationship in mapper.relationships:
+            if relationship.secondary is not None:
+                yield from (part for part in iterate(relationship.secondary) if isinstance(part, Table))
 
 
 def declared(settings: DatabaseSettings, isolation: Isolation) -> Catalog:

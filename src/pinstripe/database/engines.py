@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from pinstripe.config import DatabaseSettings
@@ -42,14 +43,22 @@ class Binding(NamedTuple):
 class Engines:
     """The engines of one project. None is made before it is needed, and none ever makes a SQLite file."""
 
-    def __init__(self, settings: DatabaseSettings, folder: Path, isolation: Isolation) -> None:
-        """Take the project's `settings` and `folder`; nothing is connected.
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        folder: Path,
+        isolation: Isolation,
+        *,
+        watch: Callable[[Engine], None] | None = None,
+    ) -> None:
+        """Take the project's `settings` and `folder`; nothing is connected. `watch` is called with each engine.
 
         Raises `ConfigurationError` where the settings don't go together.
         """
         self._settings = settings
         self._folder = folder
         self._isolation = isolation
+        self._watch = watch
         self._address = read_url(settings.url, folder, "database.url") if settings.url else None
         self.dialect: Dialect = _dialect(settings, isolation)
         self._binding: Binding | None = None
@@ -122,7 +131,7 @@ class Engines:
                 )
             if self._isolation == "databases":
                 self._owners.claim(_SHARED, self._address)
-            self._binding = Binding(_open(self._address, self._settings.pool_size))
+            self._binding = Binding(self._open(self._address, self._settings.pool_size))
         return self._binding
 
     def _shared(self) -> AsyncEngine | None:
@@ -145,7 +154,13 @@ class Engines:
         return address
 
     def _open_for_tenant(self, address: Address) -> AsyncEngine:
-        return _open(address, min(self._settings.pool_size, _TENANT_POOL))
+        return self._open(address, min(self._settings.pool_size, _TENANT_POOL))
+
+    def _open(self, address: Address, pool_size: int) -> AsyncEngine:
+        engine = _open(address, pool_size)
+        if self._watch is not None:
+            self._watch(engine.sync_engine)
+        return engine
 
 
 _SHARED = "the shared database of database.url"

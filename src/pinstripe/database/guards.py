@@ -49,7 +49,7 @@ def check_statement(state: ORMExecuteState, scope: Scope) -> None:
         )
     if state.is_from_statement and not scope.text:
         refuse("from_statement can't be kept to the tenant", REMEDY)
-    _check_reach(Reach(statement, orm=state.is_orm_statement), scope)
+    check_reach(Reach(statement, orm=state.is_orm_statement), scope)
     if not is_query_or_change(statement) and not scope.text:
         refuse(f"a statement that is neither a query nor a change ({type(statement).__name__}) can't be kept", REMEDY)
     if state.is_update or state.is_delete:
@@ -65,15 +65,18 @@ def check_expression(
     the statement is restricted for. `condition` tells that it becomes one of a query's conditions, which may bring
     other classes along.
     """
-    _check_reach(Reach(expression, orm=orm, own=() if own is None else (own,), condition=condition), scope)
+    check_reach(Reach(expression, orm=orm, own=() if own is None else (own,), condition=condition), scope)
 
 
-def _check_reach(reach: Reach, scope: Scope) -> None:
+def check_reach(reach: Reach, scope: Scope, *, beside: Table | None = None) -> None:
+    """Raise `IsolationError` or `TenantRequired` for what a statement reaches, `beside` one table, and isn't kept."""
     if reach.raw and not scope.text:
         refuse(f"SQL written as text ({_shown(reach.raw[0])}) can't be kept to the tenant", REMEDY)
     if reach.changes and scope.only_orm:
         refuse("a change inside of another statement can't be kept to the tenant", "execute it by itself")
     for table, kept in reach.tables():
+        if table is beside:
+            continue
         entry = _entry(table, scope)
         scope.require(entry)
         if scope.only_orm and entry.standing == "tenant" and not kept:

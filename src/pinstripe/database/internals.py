@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PRIVATE = (
     "sqlalchemy.sql.elements.ClauseElement._annotations",
     "sqlalchemy.sql.elements.ClauseElement._propagate_attrs",
+    "sqlalchemy.sql.base.Generative._generate",
     "sqlalchemy.sql.dml.ValuesBase._values",
     "sqlalchemy.sql.dml.ValuesBase._multi_values",
     "sqlalchemy.sql.base.Executable._with_options",
@@ -212,6 +213,18 @@ def options_of(element: Any) -> Iterator[tuple[list[Any], Any]]:
             ]
             entities += [one.entity for one in steps if isinstance(one, RelationshipProperty)]
             yield from (([*map(_whole, entities)], extra) for extra in load._extra_criteria)  # noqa: SLF001
+
+
+def with_element(statement: Any, query: Any) -> Any:
+    """Give the same `from_statement` of another query."""
+    made = statement._generate()  # noqa: SLF001
+    made.element = query
+    return made
+
+
+def options_given(element: Any) -> set[Any]:
+    """Give the options that a statement has by itself."""
+    return set(getattr(element, "_with_options", ()))
 
 
 def filled_from(query: Any) -> Iterator[tuple[Any, Any]]:

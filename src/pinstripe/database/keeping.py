@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import event, inspect
+from sqlalchemy import Table, event, inspect
+from sqlalchemy.orm import FromStatement
 
+from pinstripe.database.connections import SESSION, is_ours
 from pinstripe.database.guards import check_flush, check_options, check_statement
+from pinstripe.database.internals import with_element
 from pinstripe.database.row_security import SET_SCOPE, UNSCOPED
+from pinstripe.database.scope import parameter_of
 from pinstripe.database.statements import takes_criteria
 from pinstripe.errors import IsolationError, PinstripeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-    from sqlalchemy.orm import InstanceState, ORMExecuteState, SessionTransaction
+    from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, SessionTransaction
 
+    from pinstripe.database.scope import Scope
     from pinstripe.database.session import ScopedSession
 
 
@@ -34,8 +39,14 @@ def keep_in_scope(sessions: type[ScopedSession]) -> None:
 
 def _keep_statement(state: ORMExecuteState) -> None:
     session = cast("ScopedSession", state.session)  # it listens to no other
-    if session.everything or (session.prepared is not None and state.statement is session.prepared):
+    if session.everything:
         return
+    if session.prepared is None or state.statement is not session.prepared:
+        _keep(state, session)
+    session.accept(state.statement)
+
+
+def _keep(state: ORMExecuteState, session: ScopedSession) -> None:
     check_options(state)
     scope = session.scope
     trusted = session.trusts(state.execution_options, orm=state.is_orm_statement)
@@ -49,10 +60,34 @@ def _keep_statement(state: ORMExecuteState) -> None:
         state.statement = state.statement.options(*session.literal_criteria)
         return
     statement: Any = state.statement
+    if state.is_column_load and scope.by_rows:
+        statement = _keep_reread(statement, state.bind_mapper, scope, sqlite=session.means.sqlite)
     state.statement = statement.options(*scope.criteria)
     if scope.parameters:
         given: Any = state.parameters or {}
         state.parameters = {**given, **scope.parameters}
+
+
+def _keep_reread(statement: Any, mapper: Mapper[Any] | None, scope: Scope, *, sqlite: bool) -> Any:
+    """Keep the reading of a row that is known already: SQLAlchemy does it by the primary key, without any criteria.
+
+    Another tenant may have a row under that key by now.
+    """
+    entry = None if mapper is None else scope.catalog.by_class.get(mapper.class_)
+    if entry is None:
+        message = f"{mapper} is none of the classes that {scope.catalog.settings.models} declares"
+        raise IsolationError(message)
+    restriction = scope.restriction(entry, given=True)
+    if restriction is None:
+        return statement
+    if not isinstance(statement, FromStatement):
+        return statement.where(restriction)
+    # Of a class in several tables only those that are needed are read, and perhaps not the one that tells whose it is.
+    query: Any = statement.element
+    tables = [table for table in query.get_final_froms() if isinstance(table, Table)]
+    name = scope.catalog.settings.tenant_column
+    restriction = is_ours(tables, entry, name, parameter_of(entry), "sqlite" if sqlite else "postgresql")
+    return with_element(statement, query.where(restriction))
 
 
 def _begin(session: ScopedSession, transaction: SessionTransaction, connection: Connection) -> None:
@@ -60,6 +95,8 @@ def _begin(session: ScopedSession, transaction: SessionTransaction, connection: 
     means = session.means
     if transaction.nested:
         return
+    if not session.everything:
+        connection.execution_options(**{SESSION: session})
     if means.sqlite:
         if session.begins != "nothing":
             connection.exec_driver_sql("BEGIN IMMEDIATE" if session.begins == "immediate" else "BEGIN")

@@ -54,7 +54,7 @@ class Scope(NamedTuple):
 
     def value(self, entry: Entry) -> Any:
         """Give the tenant's id as the value of the tenant column of `entry`."""
-        return self.parameters[_parameter(entry)]
+        return self.parameters[parameter_of(entry)]
 
     def require(self, entry: Entry) -> None:
         """Raise where the table can't be reached: undeclared, faulty, or a tenant's in a workspace without one."""
@@ -99,7 +99,7 @@ class Scopes:
         """Take the `catalog` and the name of the database's `dialect`."""
         self.catalog = catalog
         self._columns = {
-            _parameter(entry): entry for entry in catalog if catalog.isolation == "rows" and entry.tenant is not None
+            parameter_of(entry): entry for entry in catalog if catalog.isolation == "rows" and entry.tenant is not None
         }
         self._conditions = {
             entry.entity: _condition(entry, entry.tenant, dialect)
@@ -215,10 +215,10 @@ def _condition(
     then; there, columns that compare more loosely are refused when connecting.)
     """
     column = collate(tenant, "BINARY") if dialect == "sqlite" and isinstance(tenant.type, String) else tenant
-    return column, column == bindparam(_parameter(entry), type_=tenant.type, required=True)
+    return column, column == bindparam(parameter_of(entry), type_=tenant.type, required=True)
 
 
-def _parameter(entry: Entry) -> str:
+def parameter_of(entry: Entry) -> str:
     """Name the parameter of the tenant's id; one for each type of column, since ids may be kept in several."""
     return f"pinstripe_tenant_{type(entry.tenant.type).__name__.lower()}" if entry.tenant is not None else ""
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransactionOrigin
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.dml import UpdateBase
 
 from pinstripe.database.guards import refuse
 from pinstripe.database.internals import await_only, in_greenlet
@@ -82,6 +83,9 @@ class ScopedSession(Session):
         self._trust = {True: object(), False: object()}
         self.prepared: Any = None
         """The statement of the facade that is being executed and keeps to the scope by itself; see `prepared.py`."""
+        self._accepted: list[Any] = []
+        self.writing = False
+        """Whether it is in the middle of a flush, which writes to the connection itself."""
 
     def trust(self, *, mapped: bool) -> object:
         """Give what marks the facade's own statements: on a `mapped` class, or on a plain table that it restricts."""
@@ -97,6 +101,19 @@ class ScopedSession(Session):
             message = "a statement of the table facade isn't one of the ORM, so nothing would keep it to the tenant"
             raise IsolationError(message)
         return mark is self._trust[True] or mark is self._trust[False]
+
+    def accept(self, statement: Any) -> None:
+        """Remember, while it is executed, a statement that keeps to the scope."""
+        self._accepted.append(statement)
+
+    def has_accepted(self, statement: Any) -> bool:
+        """Tell whether a statement that reaches the connection is one that was looked at before."""
+        return any(one is statement for one in self._accepted)
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change that was looked at is being executed: the ORM does so with statements of its own."""
+        return any(isinstance(one, UpdateBase) for one in self._accepted)
 
     @property
     def everything(self) -> bool:
@@ -228,7 +245,7 @@ class ScopedSession(Session):
     def flush(self, objects: Any = None) -> None:
         """Write what was changed."""
         if self.new or self.dirty or self.deleted:
-            self._alone(lambda: super(ScopedSession, self).flush(objects))
+            self._alone(lambda: super(ScopedSession, self).flush(objects), writing=True)
 
     def commit(self) -> None:
         """Commit; refused inside `database.transaction()`, which commits at its end."""
@@ -260,7 +277,7 @@ class ScopedSession(Session):
             raise PinstripeError(message)
         return task
 
-    def _alone(self, work: Callable[[], T]) -> T:
+    def _alone(self, work: Callable[[], T], *, writing: bool = False) -> T:
         """Do something as the only task that uses the session, and remember what failed."""
         if not in_greenlet():
             message = (
@@ -270,8 +287,8 @@ class ScopedSession(Session):
             )
             raise PinstripeError(message)
         self._check()
-        task, former = self._refuse_second(), self._user
-        self._user = task
+        task, former, was_writing, accepted = self._refuse_second(), self._user, self.writing, len(self._accepted)
+        self._user, self.writing = task, writing
         try:
             self.means  # noqa: B018 - made before anything else is asked for, outside of SQLAlchemy's own state
             return work()
@@ -283,7 +300,8 @@ class ScopedSession(Session):
                 raise error.orig from None
             raise
         finally:
-            self._user = former
+            self._user, self.writing = former, was_writing
+            del self._accepted[accepted:]
 
 
 class DatabaseSession(AsyncSession):

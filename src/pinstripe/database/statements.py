@@ -40,12 +40,19 @@ class Reach:
     """What one statement or expression names, wherever it stands in it."""
 
     def __init__(
-        self, statement: Any, *, orm: bool = True, own: Iterable[Mapper[Any] | Table] = (), condition: bool = False
+        self,
+        statement: Any,
+        *,
+        orm: bool = True,
+        own: Iterable[Mapper[Any] | Table] = (),
+        condition: bool = False,
+        criteria: bool | None = None,
     ) -> None:
         """Read the `statement`.
 
         An expression becomes part of one, which is the ORM's or not (`orm`) and is restricted to the tenant for the
-        classes and tables `own`; `condition` tells that it becomes one of its conditions.
+        classes and tables `own`; `condition` tells that it becomes one of its conditions. `criteria` tells whether the
+        statement has criteria for the queries of the ORM in it; by default, whether it can be given some.
         """
         self.raw: list[object] = []
         """The pieces of SQL that were written as text."""
@@ -53,7 +60,7 @@ class Reach:
         """Statements inside of it that change something."""
         self._queries: list[_Query] = []
         self._known: dict[tuple[int, int], Any] = {}  # it holds the queries too: no id is used again
-        self._has_criteria = orm or takes_criteria(statement)
+        self._has_criteria = orm or takes_criteria(statement) if criteria is None else criteria
         outermost = _Query(None, None, inline=False, orm=orm)
         for one in own:
             if isinstance(one, Table):

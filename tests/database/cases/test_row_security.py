@@ -123,9 +123,11 @@ async def test_it_holds_for_what_escapes_everything_above_it(application: Applic
     """A statement past all guards, as a listener of the author's own on the engine might make one."""
     found: set[str] = set()
 
-    def listen(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+    def listen(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
         if statement.startswith("SELECT users"):
-            found.update(connection.exec_driver_sql("select tenant_id from users").scalars())
+            cursor = connection.connection.cursor()
+            cursor.execute("select tenant_id from users")
+            found.update(tenant for (tenant,) in cursor.fetchall())
 
     engine = (await application.engine()).sync_engine
     async with application.workspace("acme") as database:
