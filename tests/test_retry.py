@@ -201,6 +201,7 @@ def test_more_jitter_is_no_shorter_wait(wait: Any, attempt: int, one: float, oth
         ({"times": 2.0}, TypeError, "retries: expected times to be a whole number, got 2.0"),
         ({"times": True}, TypeError, "retries: expected times to be a whole number, got True"),
         ({"crashes": -1}, ValueError, "retries: expected crashes to be at least 0, got -1"),
+        ({"crashes": 2**31}, ValueError, "retries: expected crashes to be at most 1,000,000,000, got 2147483648"),
         ({"crashes": None}, TypeError, "retries: expected crashes to be a whole number, got None"),
         ({"on": "OSError"}, TypeError, "retries: expected on to be a class of exceptions, or a tuple of them, got 'OS"),
         ({"on": [OSError]}, TypeError, "retries: expected on to be a class of exceptions, or a tuple of them, got [<"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST = 1_000_000_000
+"""The largest limit: what every ledger can count to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -25,6 +28,9 @@ class Limits:
             if not isinstance(value, int) or isinstance(value, bool):
                 message = f"limits: expected {name} to be a whole number of at least 1, got {value!r}"
                 raise TypeError(message)
+            if value > MOST:
+                message = f"limits: expected {name} to be at most {MOST:,}, got {value}; None is for no limit"
+                raise ValueError(message)
             if value < 1:
                 message = f"limits: expected {name} to be at least 1, got {value}; `pinstripe pause` stops a job"
                 raise ValueError(message)

@@ -11,6 +11,9 @@ from pinstripe.duration import parse_duration, write_duration
 Wait = str | timedelta | Sequence[str | timedelta] | Callable[[int], str | timedelta] | None
 """What a `Retry` takes as its `wait`."""
 
+MOST = 1_000_000_000
+"""The most retries and crashes: what every ledger can count to."""
+
 JITTER = 0.1
 """The share of a wait by which chance may shorten or lengthen it, so that what failed together isn't tried together."""
 
@@ -68,8 +71,9 @@ class Retry:
         if not isinstance(given, int) or isinstance(given, bool):
             message = f"retries: expected a whole number such as 3, a Retry(…) or None, got {value!r}"
             raise TypeError(message)
-        if value < 0:
-            message = f"retries: expected at least 0, got {value}"
+        if not 0 <= value <= MOST:
+            bound = "at least 0" if value < 0 else f"at most {MOST:,}"
+            message = f"retries: expected {bound}, got {value}"
             raise ValueError(message)
         return cls(times=value)
 
@@ -128,6 +132,9 @@ def _check_count(name: str, value: object) -> None:
         raise TypeError(message)
     if value < 0:
         message = f"retries: expected {name} to be at least 0, got {value}"
+        raise ValueError(message)
+    if value > MOST:
+        message = f"retries: expected {name} to be at most {MOST:,}, got {value}"
         raise ValueError(message)
 
 

@@ -135,8 +135,12 @@ def _switch(raw: object) -> bool:
     return raw
 
 
+MOST = 100_000
+"""The largest count in a setting. More at once, in one process, is a slip of the hand."""
+
+
 def _count(raw: object) -> int:
-    if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
+    if not isinstance(raw, int) or isinstance(raw, bool) or not 1 <= raw <= MOST:
         raise ValueError
     return raw
 
@@ -224,7 +228,7 @@ FOLDER = Kind("a folder in the project, such as 'lib/background_jobs'", _folder)
 TEXT = Kind("a text that is not empty", _text)
 SWITCH = Kind("true or false", _switch, _switch_from_text)
 LINE = Kind("a text of at most 100 characters in one line", _line)
-COUNT = Kind("a whole number of at least 1", _count, _count_from_text)
+COUNT = Kind(f"a whole number from 1 to {MOST:,}", _count, _count_from_text)
 LIST = Kind("a list of names", _list, _list_from_text)
 DURATION = Kind("a duration such as '30s', '5m', '2h' or '7d'", _duration)
 LEASE = Kind("a duration of at least 1s, such as '60s'", _lease)

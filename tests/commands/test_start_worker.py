@@ -163,7 +163,8 @@ def test_broken_files_are_told_and_keep_no_other_from_working(
     ("words", "settings", "told"),
     [
         (("--concurrency", "0"), "", "0 is not in the range x>=1"),
-        ((), "worker.processes = 0", "expected a whole number of at least 1"),
+        (("--concurrency", "9" * 20), "", "expected a whole number from 1 to 100,000"),
+        ((), "worker.processes = 0", "expected a whole number from 1 to 100,000"),
         ((), "setup = 'nowhere:setup'", "nowhere"),
     ],
 )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pinstripe.run import Run
 
 
+MOST = 1_000_000
+"""The most runs that may be asked for."""
+
+
 @click.command(
     "list-runs",
     short_help="The runs, newest first.",
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--status", type=click.Choice([str(status) for status in RunStatus]), help="Only runs of this status.")
 @click.option("--since", metavar="DURATION", callback=read_duration, help="Only runs not older than that, as 2h or 2d.")
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
+    "--limit", metavar="N", type=click.IntRange(min=1, max=MOST), default=50, show_default=True, help="At most so many."
 )
 @json_option
 @project_option

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
+MOST_AT_ONCE = 100_000
+"""The most that may be asked to go on at once: as many as a setting may say."""
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -33,7 +36,9 @@ def run_options(function: F) -> F:
     for option in (
         click.option("--no-capture", is_flag=True, help="Leave standard input and output to the job; keep no log."),
         click.option("--fail-fast", is_flag=True, help="Start no more after a failure; let running ones finish."),
-        click.option("--concurrency", metavar="N", type=click.IntRange(min=1), help="How many tenants at once."),
+        click.option(
+            "--concurrency", metavar="N", type=click.IntRange(min=1, max=MOST_AT_ONCE), help="How many tenants at once."
+        ),
     ):
         function = option(function)
     return function
