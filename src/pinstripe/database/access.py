@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pinstripe.config import DatabaseSettings
     from pinstripe.database.catalog import Catalog, Isolation, Standing
     from pinstripe.database.engines import Binding
+    from pinstripe.database.scope import Scope
     from pinstripe.database.service import Database
     from pinstripe.tenants import Tenant
 
@@ -95,7 +96,9 @@ class DatabaseAccess:
         engines = self._engines
         binding = engines.bind_now(whose) or await engines.bind(whose)
         try:
-            scopes = (self._scopes if whose is not None else self._shared_scopes) or await self._read(whose, binding)
+            scopes = self._scopes if whose is not None else self._shared_scopes
+            if scopes is None or scopes.catalog.is_outdated:
+                scopes = await self._read(whose, binding)
             protected = self._protected
             if protected is None or time.monotonic() >= self._inspect_again:
                 protected = await self._inspect(binding, scopes.catalog)
@@ -109,6 +112,13 @@ class DatabaseAccess:
             raise failure from error
         reading = None if protected else self._engine_for_reading(binding)
         return Means(scope, binding, sqlite=self.dialect == "sqlite", protected=protected, reading=reading)
+
+    def renew(self, tenant: Tenant | None, *, unscoped: bool) -> Scope:
+        """Give the scope of a session anew where classes were mapped since the models were read; raises as `means`."""
+        scopes = self._scopes
+        if scopes is None or scopes.catalog.is_outdated:
+            scopes = self._declare()
+        return scopes.unscoped(tenant) if unscoped else scopes.of(tenant)
 
     def everything(self, *, unscoped: bool) -> bool:
         """Tell whether a session reaches everything."""
@@ -188,11 +198,11 @@ class DatabaseAccess:
     async def _read(self, tenant: Tenant | None, binding: Binding) -> Scopes:
         """Read which tables there are, once: from the models, or else from the database of the first who asks."""
         async with self._reading:
-            if (self._scopes if tenant is not None else self._shared_scopes) is None:
+            found = self._scopes if tenant is not None else self._shared_scopes
+            if found is None or found.catalog.is_outdated:
                 settings, isolation = self._settings, self._isolation
                 if settings.models:
-                    scopes = self._scopes = self._shared_scopes = Scopes(declared(settings, isolation), self.dialect)
-                    return scopes
+                    return self._declare()
                 schema = self._engines.schema(tenant) if tenant is not None and isolation == "schemas" else None
                 catalog = await reflect(binding.engine, settings, isolation, schema, shared=binding.shared)
                 scopes = Scopes(catalog, self.dialect)
@@ -205,6 +215,10 @@ class DatabaseAccess:
             found = self._scopes if tenant is not None else self._shared_scopes
             assert found is not None  # noqa: S101 - it was read above
             return found
+
+    def _declare(self) -> Scopes:
+        scopes = self._scopes = self._shared_scopes = Scopes(declared(self._settings, self._isolation), self.dialect)
+        return scopes
 
     async def _inspect(self, binding: Binding, catalog: Catalog) -> bool:
         """See whether row-level security is in force; raises `ConfigurationError` where it is so in part only."""

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Table, inspect
+from sqlalchemy import Table, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, configure_mappers
 from sqlalchemy.sql.visitors import iterate
@@ -63,6 +63,7 @@ class Catalog:
         """Take the `entries`; raises `ConfigurationError` where `shared_tables` names what there isn't."""
         self.settings = settings
         self.isolation: Isolation = isolation
+        self._as_of = _Mapped.times
         self.by_name: dict[str, Entry] = {}
         self.by_class: dict[type, Entry] = {}
         self.by_table: dict[Table, Entry] = {}
@@ -88,6 +89,11 @@ class Catalog:
             hint = f"the nearest is {' or '.join(near)}" if near else f"there are {', '.join(self.by_name) or 'none'}"
             message = f"setting database.shared_tables: there is no table {unknown[0]!r}; {hint}"
             raise ConfigurationError(message)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether classes were mapped, or given relationships, after the models were read."""
+        return self._as_of != _Mapped.times and self.settings.models is not None
 
     def __iter__(self) -> Iterator[Entry]:
         """Go over the tables, in the order of their names."""
@@ -127,6 +133,22 @@ class Catalog:
         )
         where = f"{self.settings.models} declares no model for it" if self.settings.models else "the database has none"
         return UnknownTable(f"there is no table {key!r}: {where}; {hint}")
+
+
+class _Mapped:
+    """How often something was mapped in this process: a class, or an attribute of one."""
+
+    times = 0
+
+
+@event.listens_for(Mapper, "after_mapper_constructed")
+def _count_class(_mapper: Mapper[Any], _class: type) -> None:
+    _Mapped.times += 1
+
+
+@event.listens_for(object, "attribute_instrument", propagate=True)
+def _count_attribute(_class: type, _key: str, _attribute: object) -> None:
+    _Mapped.times += 1
 
 
 def _between(classes: Iterable[type]) -> Iterator[Table]:

@@ -25,20 +25,36 @@ if TYPE_CHECKING:
 def find_class_faults(catalog: Catalog) -> dict[Any, str]:
     """Say of each class or table of the `catalog` that would read rows of all tenants by itself what does so.
 
-    There can be some only where each row says whose it is. A class is given also for what those have that inherit it,
-    since a query of it may read theirs.
+    There can be some only where each row says whose it is; but where schemas keep tenants apart, too, nothing is known
+    of classes that aren't the models', so what leads to one can't be used. A class is given also for what those have
+    that inherit it, since a query of it may read theirs.
     """
-    if catalog.isolation != "rows":
+    look = {"rows": _faults_of, "schemas": _leading_out}.get(catalog.isolation)
+    if look is None:
         return {}
     faults: dict[Any, str] = {}
     for entry in (*catalog, *catalog.by_class.values()):
-        fault = next(_faults_of(entry, catalog), None)
+        fault = next(look(entry, catalog), None)
         if fault is not None:
             faults[entry.entity] = fault
     return faults
 
 
+def _leading_out(entry: Entry, catalog: Catalog) -> Iterator[str]:
+    """Look at where relationships lead: criteria are given to classes of the models, and to no others."""
+    for mapper in [] if entry.mapper is None else entry.mapper.self_and_descendants:
+        for relationship in mapper.relationships:
+            if relationship.mapper.class_ not in catalog.by_class:
+                name = f"{relationship.parent.class_.__qualname__}.{relationship.key}"
+                other = relationship.mapper.class_.__qualname__
+                yield (
+                    f"{name} leads to {other}, which is no mapped class of {catalog.settings.models}; expected that "
+                    "module to import it, or the base that it derives from"
+                )
+
+
 def _faults_of(entry: Entry, catalog: Catalog) -> Iterator[str]:
+    yield from _leading_out(entry, catalog)
     mappers = [] if entry.mapper is None else list(entry.mapper.self_and_descendants)
     tables: dict[Any, None] = dict.fromkeys(table for mapper in mappers for table in mapper.tables)
     for mapper in mappers:

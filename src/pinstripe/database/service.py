@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinstripe.database.engines import Binding
+    from pinstripe.database.scope import Scope
     from pinstripe.database.session import Begin, Means, ScopedSession
     from pinstripe.tenants import Tenant
 
@@ -42,6 +43,10 @@ class Access(Protocol):
 
     async def means(self, tenant: Tenant | None, *, unscoped: bool) -> Means:
         """Give what a session of the `tenant` works with, connecting and reading what is needed."""
+        ...
+
+    def renew(self, tenant: Tenant | None, *, unscoped: bool) -> Scope:
+        """Give the scope of a session over the classes that are mapped by now."""
         ...
 
     def everything(self, *, unscoped: bool) -> bool:
@@ -168,6 +173,7 @@ class Work:
             self._session = DatabaseSession(
                 expire_on_commit=False,
                 prepare=self._prepare,
+                renew=self._renew,
                 check=self.check,
                 everything=self._access.everything(unscoped=self._unscoped),
                 info={"pinstripe": self.database},
@@ -235,6 +241,12 @@ class Work:
                     raise self._closed_error()
             else:
                 self._means = means
+        return self._means
+
+    def _renew(self) -> Means:
+        """Give what the session works with, over the classes that are mapped by now."""
+        assert self._means is not None  # noqa: S101 - a session has them before they can be outdated
+        self._means = self._means._replace(scope=self._access.renew(self.tenant, unscoped=self._unscoped))
         return self._means
 
     def _closed_error(self) -> WorkspaceClosed:

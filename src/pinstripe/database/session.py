@@ -53,13 +53,15 @@ class Means(NamedTuple):
 class ScopedSession(Session):
     """The synchronous half, inside SQLAlchemy's greenlets. It refuses whatever its scope doesn't reach.
 
-    `prepare` gives the `Means`, when the first statement needs them; `check` raises once the workspace is closed.
+    `prepare` gives the `Means`, when the first statement needs them, and `renew` once they are outdated; `check` raises
+    once the workspace is closed.
     """
 
     def __init__(
         self,
         *,
         prepare: Callable[[], Awaitable[Means]],
+        renew: Callable[[], Means],
         check: Callable[[], None],
         everything: bool,
         **options: Any,
@@ -69,6 +71,7 @@ class ScopedSession(Session):
         self._everything = everything
         self._literal_criteria: tuple[Any, ...] | None = None
         self._prepare = prepare
+        self._renew = renew
         self._check = check
         self._means: Means | None = None
         self._user: asyncio.Task[Any] | None = None
@@ -125,6 +128,8 @@ class ScopedSession(Session):
         """What it works with; made now if it is not there yet."""
         if self._means is None:
             self._means = await_only(self._prepare())
+        elif self._means.scope.catalog.is_outdated:
+            self._means, self._literal_criteria = self._renew(), None
         return self._means
 
     @property
