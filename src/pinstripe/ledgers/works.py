@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from functools import lru_cache
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,28 @@ class SelectionWriter:
             self._written = json.dumps(dict(selection))
             self._known = selection
         return self._written
+
+
+def are_alike(works: Sequence[NewWork]) -> bool:
+    """Tell whether there are many, each of one execution, that differ in nothing but their ids and arguments.
+
+    Such are those of one call for many. None of them is what may be there already by its key, or what may meet an
+    unfinished predecessor.
+    """
+    first = works[0]
+    if len(works) <= _FEW or first.tenants is None or len(first.tenants) != 1:
+        return False
+    if first.key is not None or first.overlap is not None or first.local_time is not None:
+        return False
+    terms, (job, trigger), rest = first[1:], first.run[1:3], first.run[5:]
+    return all(
+        work[1:] == terms and work.run.job == job and work.run.trigger == trigger and work.run[5:] == rest
+        for work in islice(works, 1, None)
+    )
+
+
+_FEW = 4
+"""So few are written by a statement for each."""
 
 
 def new_queued_run(work: NewWork, created_at: datetime) -> Run:

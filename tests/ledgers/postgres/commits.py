@@ -16,7 +16,7 @@ Cut = Literal["before", "after", "late"]
 _PIECE = 65_536
 _COMMIT = b"commit\0"
 
-_ALONE = re.compile(rb"^P....(\w+)\0-- One run of one execution", re.DOTALL)
+_ALONE = re.compile(rb"^P....(\w+)\0-- (?:One run|Many runs) of one execution", re.DOTALL)
 """A statement that is a transaction by itself, as it is prepared under a name."""
 
 _EXECUTE = re.compile(rb"^B....\0(\w+)\0", re.DOTALL)

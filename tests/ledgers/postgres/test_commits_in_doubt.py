@@ -116,20 +116,22 @@ async def test_a_run_is_made_once(worker: Ledger, late: Late, store: PostgresSto
     assert len({run.id for run in runs}) == len(runs)
 
 
+@pytest.mark.parametrize("many", [1, 5])
 @pytest.mark.parametrize("cut", ["before", "after", "late"])
-async def test_a_run_that_is_enqueued_by_one_statement_is_made_once(
-    worker: Ledger, commits: Commits, store: PostgresStore, cut: Cut
+async def test_what_is_enqueued_by_one_statement_is_made_once(
+    worker: Ledger, commits: Commits, store: PostgresStore, cut: Cut, many: int
 ) -> None:
-    await worker.queue.enqueue([new_work("a")])
+    await worker.queue.enqueue([new_work("a") for _ in range(many)])
     commits.cuts = [cut]
-    (run,) = await worker.queue.enqueue([new_work("b")])
+    runs = await worker.queue.enqueue([new_work("b") for _ in range(many)])
     assert commits.cuts == []
     if cut == "late":
         commits.hears.set()
         await commits.heard.wait()
-    assert store.fetch("select count(*) from runs") == store.fetch("select count(*) from executions") == [(2,)]
-    assert store.fetch("select id from runs order by n desc limit 1") == [(run.id,)]
-    assert tenants_of(await claim(worker)) == ["a", "b"]
+    made = [(2 * many,)]
+    assert store.fetch("select count(*) from runs") == store.fetch("select count(*) from executions") == made
+    assert store.fetch(f"select id from runs order by n offset {many}") == [(run.id,) for run in runs]
+    assert tenants_of(await claim(worker)) == ["a", "b"] * many
 
 
 async def test_a_process_is_one(late: Late, store: PostgresStore) -> None:

@@ -16,10 +16,10 @@ from pinstripe.clock import to_datetime
 from pinstripe.engines.embedded import EmbeddedEngine
 from pinstripe.ledgers.sqlite.connection import connect, log_ahead
 from pinstripe.ledgers.sqlite.enqueueing import Enqueueing
-from pinstripe.ledgers.sqlite.enqueueing_alike import are_alike, enqueue_alike
+from pinstripe.ledgers.sqlite.enqueueing_alike import enqueue_alike
 from pinstripe.ledgers.sqlite.schema import migrate
 from pinstripe.ledgers.sqlite.statements import statement
-from pinstripe.ledgers.works import new_queued_run, new_queued_runs
+from pinstripe.ledgers.works import are_alike, new_queued_run, new_queued_runs
 from pinstripe.limits import Limits
 from pinstripe.priority import Priority
 from pinstripe.run import Trigger

@@ -17,7 +17,7 @@ from pinstripe.ledgers.postgres.guards import take_guards
 from pinstripe.ledgers.postgres.settling import count
 from pinstripe.ledgers.postgres.texts import writable
 from pinstripe.ledgers.postgres.transaction import columns
-from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, SelectionWriter, flow_of, write_redacted
+from pinstripe.ledgers.works import OVERLAPS, UNKNOWN_SCHEDULE, SelectionWriter, are_alike, flow_of, write_redacted
 from pinstripe.queue import Held
 from pinstripe.run import ExecutionStatus
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pinstripe.engines.pgqueuer import PgQueuerEngine
+    from pinstripe.ledger import NewRun
     from pinstripe.ledgers.postgres.transaction import Transaction
     from pinstripe.queue import NewWork
 
@@ -63,6 +64,8 @@ class Enqueueing:
         tx = self._tx
         if len(works) == 1 and is_plain(works[0], self._now) and not (tx.again or tx.has_snapshot):
             return [await self.put_plain(works[0])]
+        if not (tx.again or tx.has_snapshot) and is_plain(works[0], self._now) and are_alike(works):
+            return await self.put_alike(works)
         if tx.again:  # all of them were committed together, or none
             rows = await tx.rows("runs_of_ids", [work.run.id for work in works])
             if rows:
@@ -89,6 +92,35 @@ class Enqueueing:
         new = _New(work, self._now)
         values = new.columns(self._selections.write(work.run.selection))[1:]
         return Put(await self._tx.value("enqueue_plain", *values, self._now, new.executions[0].tenant), is_new=True)
+
+    async def put_alike(self, works: Sequence[NewWork]) -> list[Put]:
+        """Put runs in that `are_alike`, and of which the first, and so each, `is_plain`: in one statement."""
+        first = works[0]
+        run, (tenant, *_) = first.run, first.tenants or ("",)
+        numbers = await self._tx.value(
+            "enqueue_alike",
+            *columns([(work.run.id, *_arguments(work.run)) for work in works]),
+            run.job,
+            str(run.trigger),
+            self._selections.write(run.selection),
+            run.origin,
+            run.retry_of,
+            run.parent,
+            first.priority.band,
+            flow_of(run.job, tenant),
+            first.due_at,
+            first.key_tenant,
+            first.crashes,
+            first.schedule,
+            first.scheduled_for,
+            first.retry_until,
+            first.spread,
+            run.trace,
+            writable(write_redacted(run)),
+            self._now,
+            tenant,
+        )
+        return [Put(n, is_new=True) for n in numbers]
 
     async def _check_schedules(self, works: Sequence[NewWork]) -> None:
         """Refuse what would have no place where it is kept that each tenant has a local time once."""
@@ -219,8 +251,7 @@ class _New:
             run.job,
             "succeeded" if is_empty else "queued",
             str(run.trigger),
-            "[]" if not run.args else json.dumps(list(run.args)),
-            "{}" if not run.kwargs else json.dumps(dict(run.kwargs)),
+            *_arguments(run),
             selection,
             run.origin or run.id,
             run.retry_of,
@@ -278,6 +309,12 @@ class _Execution:
         """Give its columns, in the order of the statement `enqueue_executions`."""
         columns = (self.id, self.run, self.tenant, self.job, self.state, self._held, self.chunk, self._due)
         return (*columns, self._error, self._finished)
+
+
+def _arguments(run: NewRun) -> tuple[str, str]:
+    """Write a run's arguments as the ledger keeps them; most have none of a kind."""
+    args = "[]" if not run.args else json.dumps([*run.args])
+    return args, "{}" if not run.kwargs else json.dumps(dict(run.kwargs))
 
 
 def is_plain(work: NewWork, now: int) -> bool:

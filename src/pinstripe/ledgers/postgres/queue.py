@@ -15,7 +15,7 @@ from pinstripe.ledgers.postgres.enqueueing import Enqueueing, is_plain
 from pinstripe.ledgers.postgres.sweeping import Sweeps
 from pinstripe.ledgers.postgres.texts import check_tenants, writable
 from pinstripe.ledgers.postgres.turning import Turns
-from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, read_queued_run
+from pinstripe.ledgers.works import NOT_STARTED, are_alike, new_queued_run, new_queued_runs, read_queued_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -59,19 +59,20 @@ class PostgresQueue:
         put = partial(self._enqueue, works=works)
         if connection is not None:
             return await within(self._store, connection, put)
-        if len(works) == 1 and is_plain(works[0], self._store.clock.now()):
-            return await self._store.write(partial(self._enqueue_plain, work=works[0]), single=True)
+        if is_plain(works[0], self._store.clock.now()) and (len(works) == 1 or are_alike(works)):
+            return await self._store.write(partial(self._enqueue_plain, works=works), single=True)
         if all(work.key is None for work in works):
             return await self._store.write(put)
         async with self._with_keys:
             return await self._store.write(put)
 
-    async def _enqueue_plain(self, tx: Transaction, work: NewWork) -> list[Run]:
+    async def _enqueue_plain(self, tx: Transaction, works: Sequence[NewWork]) -> list[Run]:
         if tx.again:
-            return await self._enqueue(tx, [work])
+            return await self._enqueue(tx, works)
         now = self._store.clock.now()
-        await Enqueueing(tx, self._store.engine, now).put_plain(work)
-        return [new_queued_run(work, to_datetime(now))]
+        enqueueing = Enqueueing(tx, self._store.engine, now)
+        await (enqueueing.put_plain(works[0]) if len(works) == 1 else enqueueing.put_alike(works))
+        return new_queued_runs(works, to_datetime(now))
 
     async def _enqueue(self, tx: Transaction, works: Sequence[NewWork]) -> list[Run]:
         now = self._store.clock.now()

@@ -1,13 +1,12 @@
 """Putting many runs into the queue that differ in nothing but their arguments. Functions of a transaction.
 
-Such are those of one call for many. Their rows are made by SQLite, of one JSON text, in three statements whatever their
+Their rows are made by SQLite, of one JSON text, in three statements whatever their
 number: half of what a statement a row costs.
 """
 
 from __future__ import annotations
 
 import json
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pinstripe.ledgers.sqlite.enqueueing import set_limits
@@ -22,30 +21,10 @@ if TYPE_CHECKING:
     from pinstripe.engine import Engine
     from pinstripe.queue import NewWork
 
-_FEW = 4
-"""So few are written by a statement for each."""
-
 _PART = 1_000
 """How many are in one JSON text: at most 64 MB, since the arguments of each are of 64 KiB at most."""
 
 _write = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def are_alike(works: Sequence[NewWork]) -> bool:
-    """Tell whether there are many, each of one execution, that differ in nothing but their ids and arguments.
-
-    None of them is what may be there already, or what may meet an unfinished predecessor.
-    """
-    first = works[0]
-    if len(works) <= _FEW or first.tenants is None or len(first.tenants) != 1:
-        return False
-    if first.key is not None or first.overlap is not None or first.local_time is not None:
-        return False
-    terms, (job, trigger), rest = first[1:], first.run[1:3], first.run[5:]
-    return all(
-        work[1:] == terms and work.run.job == job and work.run.trigger == trigger and work.run[5:] == rest
-        for work in islice(works, 1, None)
-    )
 
 
 def enqueue_alike(

@@ -11,10 +11,10 @@ from pinstripe.ledgers.hosts import host
 from pinstripe.ledgers.sqlite import enqueueing, listing, queue_status, rescuing, selecting
 from pinstripe.ledgers.sqlite.admission import FIRST, Admission
 from pinstripe.ledgers.sqlite.claiming import Claim, begin_runs
-from pinstripe.ledgers.sqlite.enqueueing_alike import are_alike, enqueue_alike
+from pinstripe.ledgers.sqlite.enqueueing_alike import enqueue_alike
 from pinstripe.ledgers.sqlite.settling import settle_works
 from pinstripe.ledgers.sqlite.statements import statement
-from pinstripe.ledgers.works import NOT_STARTED, new_queued_run, new_queued_runs, read_queued_run
+from pinstripe.ledgers.works import NOT_STARTED, are_alike, new_queued_run, new_queued_runs, read_queued_run
 from pinstripe.queue import Swept, Taken
 
 if TYPE_CHECKING:

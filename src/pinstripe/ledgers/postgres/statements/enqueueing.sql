@@ -88,6 +88,35 @@ execution as (
 select run.n, pinstripe_engine.mint(array[made.id], array[$13::smallint], array[made.tag - place.anchor])
 from run, made, place
 
+-- name: enqueue_alike
+-- Many runs of one execution each that may start at once, with their tickets: they differ in nothing but their arguments.
+with place as (
+  select b.anchor, greatest(b.served, coalesce(w.finish, 0), coalesce(
+    (select until from pinstripe.chunks c where c.band = $10::smallint and c.flow = $11::text and c.tag is not null
+     order by until desc limit 1), 0)) as tag
+  from pinstripe.bands b left join pinstripe.flows w on w.band = b.band and w.flow = $11::text
+  where b.band = $10::smallint),
+call as materialized (
+  select nextval('pinstripe.runs_n_seq') as n, nextval('pinstripe.executions_id_seq') as execution,
+    nextval('pinstripe.chunks_id_seq') as chunk, c.id, c.args, c.kwargs, place.tag + c.place - 1 as tag, place.anchor
+  from place, unnest($1::text[], $2::text[], $3::text[]) with ordinality as c(id, args, kwargs, place)),
+run as (
+  insert into pinstripe.runs(n, id, job, state, trigger, args, kwargs, selection, origin, retry_of, parent, created_at,
+    queued, selected, total, open, band, flow, due_at, key_tenant, crashes, schedule, scheduled_for, retry_until, spread,
+    trace, redacted)
+  select n, id, $4::text, 'queued', $5::text, args, kwargs, $6::text, coalesce($7::text, id), $8::text, $9::text,
+    $21::bigint, true, true, 1, 1, $10::smallint, $11::text, $12::bigint, $13::text, $14::integer, $15::text,
+    $16::bigint, $17::bigint, $18::bigint, $19::text, $20::text
+  from call),
+made as (
+  insert into pinstripe.chunks(id, run, flow, band, tag, until, ready_at)
+  select chunk, n, $11::text, $10::smallint, tag, tag + 1, $21::bigint from call),
+execution as (
+  insert into pinstripe.executions(id, run, tenant, job, chunk)
+  select execution, n, $22::text, $4::text, chunk from call)
+select array_agg(n order by n), pinstripe_engine.mint(
+  array_agg(chunk order by n), array_agg($10::smallint), array_agg(tag - anchor order by n)) from call
+
 -- name: limits_of_jobs
 select l.job, l.total, l.per_tenant from pinstripe.limits l where l.job = any($1::text[])
 
