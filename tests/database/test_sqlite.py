@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from pinstripe.database.sqlite import check_letters, file_identity, sqlite_engine
+from pinstripe.database.sqlite import check_letters, file_identity, leaves_state, sqlite_engine
 from pinstripe.database.urls import SQLiteFile
 from pinstripe.errors import DatabaseUnavailable
 
@@ -231,3 +231,40 @@ def test_a_name_is_taken_letter_for_letter(file: SQLiteFile) -> None:
     os.link(file.path, file.path.with_name("APP.DB"))
     check_letters(SQLiteFile(file.path, chosen=1))
     check_letters(SQLiteFile(file.path.with_name("APP.DB"), chosen=1))
+
+
+@pytest.mark.parametrize(
+    ("statement", "leaves"),
+    [
+        ("pragma query_only = on", True),
+        ("PRAGMA case_sensitive_like(off)", True),
+        ("/* a */ pragma main.synchronous=off -- b", True),
+        ("create temp table posts as select 1", True),
+        ("create temporary view posts as select 1", True),
+        ('create table "temp".posts (id)', True),
+        ("insert into temp . posts values (1)", True),
+        ("pragma query_only", False),
+        ("PRAGMA main.foreign_keys;", False),
+        ('PRAGMA main.table_xinfo("posts")', False),
+        ('PRAGMA temp.table_info("posts")', False),
+        ("pragma foreign_key_list(posts)", False),
+        ("select title from posts where title = 'pragma'", False),
+        ("create table temperatures (id)", False),
+        ("select temp from posts", False),
+    ],
+)
+def test_what_outlives_a_transaction_is_told_by_its_text(statement: str, leaves: bool) -> None:
+    assert leaves_state(statement) is leaves
+
+
+async def test_a_connection_on_which_something_was_left_is_not_used_again(file: SQLiteFile) -> None:
+    async with opened(file, pool_size=1) as engine:
+        for statement in ("pragma query_only = on", "create temp table posts as select 1 as id, 'another' as title"):
+            async with engine.connect() as connection:
+                await connection.execute(text(statement))
+            assert await scalar(engine, "select group_concat(title) from posts") == "Hello"
+            assert await scalar(engine, "pragma query_only") == 0
+        async with engine.connect() as connection:
+            before = (await connection.get_raw_connection()).driver_connection
+        async with engine.connect() as connection:
+            assert (await connection.get_raw_connection()).driver_connection is before

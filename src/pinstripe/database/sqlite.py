@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiosqlite
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncEngine
-    from sqlalchemy.pool import PoolResetState
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
     from .urls import SQLiteFile
 
@@ -39,7 +41,9 @@ def sqlite_engine(file: SQLiteFile, pool_size: int) -> AsyncEngine:
 
     The connections begin no transaction of themselves: whoever uses them says BEGIN. LIKE tells small letters from
     capitals, as on PostgreSQL; foreign keys are held; nothing can be attached, since another tenant's file might be.
-    The journal mode is the application's. Connecting raises `DatabaseUnavailable` where there is no such file.
+    The journal mode is the application's. A connection on which something was said that outlives its transaction (a
+    pragma, a temporary table) is closed when it is given back. Connecting raises `DatabaseUnavailable` where there is
+    no such file.
     """
     path = file.path
     engine = create_async_engine(
@@ -61,6 +65,26 @@ def sqlite_engine(file: SQLiteFile, pool_size: int) -> AsyncEngine:
     event.listen(engine.sync_engine, "checkout", checkout)
     _end_transactions(engine, Turns(POOL_TIMEOUT))
     return engine
+
+
+def leaves_state(statement: str) -> bool:
+    """Tell whether `statement` may leave something on its connection that outlives its transaction, by its text."""
+    bare = _COMMENTS.sub(" ", statement)
+    if _PRAGMA.match(bare):
+        return _READING.match(bare) is None
+    return _TEMPORARY.search(bare) is not None
+
+
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_PRAGMA = re.compile(r"\s*pragma\b", re.IGNORECASE)
+_READING = re.compile(
+    r"\s*pragma\s+(\S+\.)?(\w+\s*;?\s*$|(table_(x?info|list)|index_(x?info|list)|foreign_key_(list|check))\s*\()",
+    re.IGNORECASE,
+)
+"""What only asks: a pragma without a value, or one that tells of a table."""
+_TEMPORARY = re.compile(r"\btemp\W*\.|\s*create\s+temp(orary)?\b", re.IGNORECASE)
+
+_MARKED = "pinstripe: something may be left on it"
 
 
 def find_identity(path: Path) -> FileIdentity | None:
@@ -173,12 +197,23 @@ class _Connection(sqlite3.Connection):
         super().close()
 
 
+def _clean(connection: DBAPIConnection, record: ConnectionPoolEntry | None) -> None:
+    """Let nothing of its last user be left on a connection, or let it go."""
+    if connection.driver_connection.in_transaction:
+        connection.rollback()
+    if record is not None and record.info.get(_MARKED):
+        record.invalidate()
+
+
 def _end_transactions(engine: AsyncEngine, turns: Turns) -> None:
     """Let whoever writes wait for his turn, and end what has begun, without a needless way to a connection's thread."""
+    leaves = lru_cache(maxsize=2000)(leaves_state)
 
     def execute(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
         if statement[:15].upper() == "BEGIN IMMEDIATE":
             turns.take(connection.connection.driver_connection)
+        elif leaves(statement):
+            connection.info[_MARKED] = True
 
     dialect: Any = engine.dialect
     do_commit, do_rollback = dialect.do_commit, dialect.do_rollback
@@ -196,10 +231,10 @@ def _end_transactions(engine: AsyncEngine, turns: Turns) -> None:
         finally:
             turns.give_back(connection.driver_connection)
 
-    def reset(connection: DBAPIConnection, _record: object, state: PoolResetState) -> None:
+    def reset(connection: DBAPIConnection, record: ConnectionPoolEntry | None, state: PoolResetState) -> None:
         try:
-            if state.asyncio_safe and not state.terminate_only and connection.driver_connection.in_transaction:
-                connection.rollback()
+            if state.asyncio_safe and not state.terminate_only:
+                _clean(connection, record)
         finally:
             turns.give_back(connection.driver_connection)
 
