@@ -219,6 +219,18 @@ async def test_a_selection_is_due_at_its_time(worker: Ledger, clock: HandClock) 
     assert tenants_of(await claim(worker)) == ["a"]
 
 
+async def test_a_clock_that_is_set_back_delays_no_selection_that_was_due_at_once(
+    worker: Ledger, clock: HandClock
+) -> None:
+    later = await enqueue_selecting(worker, due_at=clock.microseconds + 60 * SECOND)
+    at_once = await enqueue_selecting(worker)
+    clock.jump(timedelta(hours=-1))
+    assert (await take(worker)).id == at_once.id
+    assert await worker.queue.take_selection() is None
+    clock.jump(timedelta(hours=1, minutes=1))
+    assert (await take(worker)).id == later.id
+
+
 async def test_a_cancelled_selection_goes_no_further(worker: Ledger, second: Ledger) -> None:
     run = await enqueue_selecting(worker)
     taken = await take(worker)

@@ -179,9 +179,11 @@ where x.owner = $1 and x.state = 'running' and r.queued and not exists (
   select from unnest($2::bigint[], $3::integer[]) as known(id, epoch) where known.id = x.id and known.epoch = x.epoch)
 
 -- name: run_to_select
--- One that a living process selects is left to it. What this process has, and hasn't heard of, is taken again.
+-- One that a living process selects is left to it. What this process has, and hasn't heard of, is taken again. What was
+-- due at once stays so where the clock is set back meanwhile, by up to a day.
 select r.n from pinstripe.runs r
-where r.queued and not r.selected and r.state = 'queued' and r.due_at <= $1 and r.stop is null
+where r.queued and not r.selected and r.state = 'queued' and r.stop is null
+  and r.due_at <= $1 + 86400000000 and (r.due_at <= $1 or r.due_at <= r.created_at)
   and (r.selector is null or r.selector = $2 and r.n <> all($3::bigint[])
     or not exists (select from pinstripe.owners o where o.id = r.selector))
 order by r.band, r.due_at, r.n limit 1
