@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import column, extract, func, literal, literal_column, select, table, text, update
 from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql.elements import quoted_name
 
 from pinstripe.database.raw_sql import is_query_or_change, raw_sql
 from tests.database.shop_models import User
@@ -17,6 +18,9 @@ from tests.database.shop_models import User
     [
         text("1"),
         literal_column("name"),
+        column(quoted_name("name from users --", quote=False)),
+        User.name.label(quoted_name("x from users --", quote=False)),
+        select(User.name).subquery(quoted_name("u, users", quote=False)),
         table("users", column("id")),
         text("select 1").columns(column("id")),
         extract("year from now()) --", User.joined_at),
@@ -41,6 +45,8 @@ def test_text_is_found(element: Any) -> None:
         literal_column("*"),
         literal_column("1"),
         column("name"),
+        column(quoted_name("Name", quote=True)),
+        column(quoted_name("title", quote=False)),
         extract("year", User.joined_at),
         func.lower(User.name),
         User.name.op("->>")("x"),

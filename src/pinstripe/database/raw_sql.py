@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Extract, FunctionElement, TableClause, TextClause
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.elements import ColumnClause, quoted_name
 from sqlalchemy.sql.functions import Function
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import SelectBase, TextualSelect
@@ -19,7 +19,7 @@ from pinstripe.database.internals import text_beside
 def raw_sql(element: Any) -> object | None:
     """Give the raw SQL that an element of a statement is or has; None where there is none in it."""
     if isinstance(element, ColumnClause) and not isinstance(element, Column):
-        return element if element.is_literal and element.name not in _HARMLESS else None
+        return element if element.is_literal and element.name not in _HARMLESS else _name_that_is_no_name(element)
     if isinstance(element, TextClause | TextualSelect | TableClause):
         return element
     if isinstance(element, Extract):
@@ -29,7 +29,13 @@ def raw_sql(element: Any) -> object | None:
     for operator in (getattr(element, "operator", None), getattr(element, "modifier", None)):
         if isinstance(operator, custom_op) and not _OPERATOR.fullmatch(operator.opstring):
             return operator.opstring
-    return next(iter(text_beside(element)), None)
+    return next(iter(text_beside(element)), None) or _name_that_is_no_name(element)
+
+
+def _name_that_is_no_name(element: Any) -> str | None:
+    """Give the name of an element that is written as it is, and is more than a name."""
+    name = getattr(element, "name", None)
+    return name if isinstance(name, quoted_name) and name.quote is False and not name.isidentifier() else None
 
 
 def is_query_or_change(statement: Any) -> bool:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.elements import quoted_name
 
 from tests.database.attacks.attack import Attacker, expect
 
@@ -99,6 +100,12 @@ async def literal_in_columns(a: Attacker) -> object:
 async def literal_in_function(a: Attacker) -> object:
     inner: Any = func.coalesce(literal_column("(select max(title) from posts)"), a.shop.User.name)
     return await a.rows(select(inner))
+
+
+@expect("refused", databases="scoped")
+async def column_named_by_a_query(a: Attacker) -> object:
+    name = quoted_name("(select max(name) from users)", quote=False)
+    return await a.rows(select(column(name)))
 
 
 @expect("refused", databases="scoped")
