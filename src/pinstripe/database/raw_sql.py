@@ -29,7 +29,7 @@ def raw_sql(element: Any) -> object | None:
     for operator in (getattr(element, "operator", None), getattr(element, "modifier", None)):
         if isinstance(operator, custom_op) and not _OPERATOR.fullmatch(operator.opstring):
             return operator.opstring
-    return next(iter(text_beside(element)), None) or _name_that_is_no_name(element)
+    return next(iter(text_beside(element)), _name_that_is_no_name(element))
 
 
 def _name_that_is_no_name(element: Any) -> str | None:
