@@ -11,7 +11,7 @@ from pinstripe.answers import Cancel, RetryLater
 from pinstripe.background_job import BackgroundJob
 from pinstripe.foreground_run import GONE
 from pinstripe.ledger import NewRun
-from pinstripe.queue import NewWork
+from pinstripe.queue import LACKS_AGAIN, LACKS_JOB, NewWork
 from pinstripe.retry import Retry
 from pinstripe.run import Counts, Trigger, new_run_id
 from tests.jobs import Sums
@@ -351,3 +351,33 @@ async def test_a_broken_job_file_costs_nothing_that_is_queued(
         assert not (await shop.project.ledger.find_run(id_)).finished
     assert "what is queued of it waits for a worker that has it" in caplog.text
     assert "nothing_of_that_name" in caplog.text
+
+
+async def test_a_job_that_its_own_process_can_not_load_waits_for_one_that_can(project_folder: ProjectFolder) -> None:
+    async with told_shop(project_folder) as (shop, clock):
+        good = """
+            from pinstripe import BackgroundJob
+
+            class Apart(BackgroundJob):
+                runs_in = "process"
+
+                def run(self):
+                    return self.attempt.number
+            """
+        project_folder.job("apart", good)
+        id_ = await put(shop, "apart")
+        assert shop.project.registry.find("apart").runs_in == "process"  # as a worker has loaded it at its start
+        for broken in ("import half_a_depl", None):
+            if broken is None:
+                (project_folder.path / "lib" / "background_jobs" / "apart.py").unlink()
+            else:
+                project_folder.job("apart", broken)
+            await drain(shop)
+            execution = await shop.project.ledger.find_execution(id_, None)
+            assert execution is not None
+            assert (execution.status, execution.attempts) == ("queued", 0)
+            assert (execution.error or "").startswith(LACKS_JOB)
+            clock.advance(timedelta(seconds=LACKS_AGAIN))
+        project_folder.job("apart", good)
+        await drain(shop)
+        assert (await shop.project.ledger.find_run(id_)).result == 1

@@ -17,10 +17,10 @@ from pinstripe.foreground_run import GONE
 from pinstripe.going import Going
 from pinstripe.ledger import NO_TENANT
 from pinstripe.outcome import MAX_ERROR, cut, error_text, failed
-from pinstripe.queue import LACKS_AGAIN, LACKS_JOB
+from pinstripe.queue import LACKS_AGAIN
 from pinstripe.run import ExecutionStatus
 from pinstripe.setting_keys import hide_passwords
-from pinstripe.settlement import ended, hand_back
+from pinstripe.settlement import ended, hand_back, lacks_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,7 +147,7 @@ class Attempts:
             definition = self._definitions[job] = self._registry.find(job)
         except Exception as error:  # noqa: BLE001 - mostly UnknownJob and InvalidJob; nothing may lose what is claimed
             self.warn(job, "what is queued of it waits for a worker that has it", error)
-            return f"{LACKS_JOB}: {cut(hide_passwords(str(error)), MAX_ERROR)}"
+            return lacks_job(error)
         return definition
 
     async def _begin_for_tenants(self, group: list[Going], restored: dict[int, Arguments]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pinstripe.assignment import Assignment
 from pinstripe.background_job import Attempt
 from pinstripe.capture import Capture
-from pinstripe.errors import LedgerError, UnknownJob
+from pinstripe.errors import InvalidJob, LedgerError, UnknownJob
 from pinstripe.json_output import install
 from pinstripe.outcome import Outcome, failed
 from pinstripe.process_messages import message, write_answer
@@ -159,11 +159,13 @@ class _Child:
         try:
             project = await self._open()
             executor = self._executor = (await project._started()).executor  # noqa: SLF001 - the project in this process is ours
-        except LedgerError as error:  # of which the job knows nothing yet: it can be used again before long
+            definition = _find(project, facts["job"], written.get("class"))
+        except (LedgerError, InvalidJob, UnknownJob) as error:
+            # Of which the job knows nothing yet. The ledger can be used again before long; and that the files have
+            # changed since the parent loaded the job, as in a deployment, is for a later process to mend.
             outcome = failed(error)
             outcome.unstarted = True
             return outcome
-        definition = _find(project, facts["job"], written.get("class"))
         if output is not None:
             output.settle()  # after the `setup`, which whoever finds a job has called
             output.send = lambda text: line.send(b"j", text.encode())

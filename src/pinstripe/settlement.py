@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pinstripe.errors import InvalidJob, UnknownJob
 from pinstripe.ledger import Settlement
+from pinstripe.outcome import MAX_ERROR, cut
+from pinstripe.queue import LACKS_AGAIN, LACKS_JOB
 from pinstripe.run import ExecutionStatus
+from pinstripe.setting_keys import hide_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +41,8 @@ def settlement_of(  # noqa: PLR0911 - one for each case, in their order
     - It was stopped: `cancelled` with the reason; where the worker `released` it instead, for its own sake, it is
       queued again at once, as if the attempt had not been.
     - Its own process died: queued again, to run alone at once; failed after more crashes than the run allows.
-    - Its own process could not be started: queued again for a moment later, as if the attempt had not been.
+    - Its own process could not be started, or lacks the job: queued again for a moment later, as if the attempt had
+      not been.
     - It asked to run later: queued again until then, and the attempt doesn't count.
     - It failed, and `retry` has it tried again: queued again until then, unless that is past the run's `retry_until`.
     - Else it ends as it is, failed or cancelled.
@@ -53,6 +58,8 @@ def settlement_of(  # noqa: PLR0911 - one for each case, in their order
             return _final(started, outcome)._replace(crash=True)
         return _again(started, outcome, None, counted=False)._replace(crash=True)
     if outcome.unstarted:
+        if isinstance(outcome.exception, (InvalidJob, UnknownJob)):
+            return hand_back(started, now() + LACKS_AGAIN * 1_000_000, error=lacks_job(outcome.exception))
         return hand_back(started, now() + UNSTARTED_AGAIN * 1_000_000, error=outcome.error)
     if outcome.retry_after is not None:
         due_at = now() + timedelta(seconds=outcome.retry_after) // _MICROSECOND
@@ -70,6 +77,11 @@ def hand_back(started: Started, due_at: int | None = None, *, error: str | None 
     `error` tells whoever looks at it meanwhile what kept it from being done.
     """
     return Settlement(started.id, started.epoch, _QUEUED, error, run=started.run.n, due_at=due_at, counted=False)
+
+
+def lacks_job(error: Exception) -> str:
+    """Write what keeps an execution waiting whose job can't be found where it was to be executed."""
+    return f"{LACKS_JOB}: {cut(hide_passwords(str(error)), MAX_ERROR)}"
 
 
 def ended(started: Started, status: ExecutionStatus, reason: str) -> Settlement:
