@@ -119,6 +119,9 @@ async def test_who_only_looks_at_a_ledger_of_the_version_before_is_told_what_bri
     assert await ledger.history.audit() == ([], None)
     with pytest.raises(LedgerError, match="start a worker, which bring an earlier one up to date"):
         await ledger.history.runs(RunFilter())
+    with pytest.raises(LedgerError, match="start a worker, which bring an earlier one up to date"):
+        await ledger.queue.status()  # rather than that nothing waits
     await ledger.open(write=True)
+    assert (await ledger.queue.status()).waiting
     assert await ledger.history.runs(RunFilter()) == ([], None)
     await ledger.close()

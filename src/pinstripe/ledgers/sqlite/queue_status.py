@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def read_status(store: Store) -> QueueStatus:
-    """Tell what goes on."""
+    """Tell what goes on; raises `LedgerError` where the ledger is an earlier version's."""
+    store.refuse_earlier()
     running = dict(store.rows("running_by_owner"))
     longest = store.rows("running_longest", {"most": MAX_SHOWN})
     counts = dict(store.rows("waiting_by_band"))

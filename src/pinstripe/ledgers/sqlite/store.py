@@ -128,6 +128,15 @@ class Store:
         with translated(self.path):
             return self.reader.execute(statement(name), values).fetchall()
 
+    def refuse_earlier(self) -> None:
+        """Raise `LedgerError` where the ledger is an earlier version's: that it has no rows here doesn't mean none."""
+        if self.reader is not None and not schema.is_current(self.reader, self.path):
+            message = (
+                f"the ledger {self.path} is not a ledger of this version: run a job or start a worker, which bring an "
+                "earlier one up to date, or name another file in `ledger`"
+            )
+            raise LedgerError(message)
+
     def ours(self) -> Owners:
         """Give this process as an owner; raises `LedgerError` where the ledger isn't open for writing."""
         if self.owners is None:
