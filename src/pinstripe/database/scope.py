@@ -59,6 +59,11 @@ class Scope(NamedTuple):
     def require(self, entry: Entry) -> None:
         """Raise where the table can't be reached: undeclared, faulty, or a tenant's in a workspace without one."""
         if self.everything:
+            if self.catalog.isolation == "schemas" and entry.standing == "tenant":
+                raise IsolationError(
+                    f"table {entry.name!r} is in a schema of each tenant's own, and unscoped(…) is in none of them: "
+                    f"expected a workspace of each tenant, or text(…) that names the schema, as acme.{entry.name}"
+                )
             return
         if entry.entity in self.faults:
             raise IsolationError(self.faults[entry.entity])
