@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event, func, insert, literal, select, text
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.orm import Session, selectinload, with_loader_criteria
+from sqlalchemy.orm.exc import StaleDataError
 
 from pinstripe.errors import IsolationError
 from tests.database.attacks import shop_of_text, worlds
-from tests.database.shop_models import Log, Plan, Post, User
+from tests.database.shop_models import Book, Log, Plan, Post, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,3 +179,65 @@ async def test_what_links_rows_belongs_to_the_tenant_and_stays_so(tmp_path: Path
         await work.close()
     for place in world.places:
         place.close()
+
+
+async def test_rows_in_several_tables_are_written_and_read_again_as_the_tenants(declared_shop: Shop) -> None:
+    session = declared_shop.open().session
+    book = await session.get_one(Book, 2)
+    book.pages, book.title = 201, "acme changed"
+    session.add(Book(title="acme new", pages=5))
+    await session.commit()
+    session.expire(book, ["pages"])
+    assert await session.run_sync(lambda _: book.pages) == 201
+    session.expire(book)
+    await session.refresh(book)
+    assert (book.title, book.pages) == ("acme changed", 201)
+    await session.delete(book)
+    await session.commit()
+    assert [row.title for row in await declared_shop.open()[Book].all()] == ["acme new"]
+    assert [row for row in await declared_shop.everything("items") if "globex" in row] == [
+        (3, "globex", "book", "globex book")
+    ]
+    assert (3, 300) in await declared_shop.everything("books")
+
+
+@pytest.mark.parametrize("what", ["change", "delete", "read"])
+async def test_a_row_in_several_tables_that_another_tenant_has_by_now(declared_shop: Shop, what: str) -> None:
+    """The table that is written or read alone says nothing of a tenant."""
+    session = declared_shop.open().session
+    book = await session.get_one(Book, 2)
+    await session.commit()
+    async with declared_shop.access.unscoped(None, "to give it to another", "a test") as database:
+        await database.session.execute(text("update items set tenant_id = 'globex' where id = 2"))
+        await database.session.execute(text("update books set pages = 7 where id = 2"))
+        await database.session.commit()
+    if what == "read":
+        session.expire(book, ["pages"])
+        with pytest.raises(KeyError, match="pages"):  # as SQLAlchemy says of a row that isn't there
+            await session.run_sync(lambda _: book.pages)
+    elif what == "change":
+        book.pages = 8
+        with pytest.raises(StaleDataError):
+            await session.commit()
+    else:
+        await session.delete(book)
+        with pytest.warns(SAWarning, match="expected to delete 1 row"):
+            await session.commit()
+    await session.rollback()
+    assert (2, 7) in await declared_shop.everything("books")
+    assert len(await declared_shop.everything("items")) == 3
+
+
+async def test_many_rows_are_written_at_once(declared_shop: Shop) -> None:
+    session = declared_shop.open().session
+    rows = [User(name=f"acme {number}") for number in range(1_500)]
+    session.add_all(rows)
+    await session.commit()
+    for row in rows:
+        row.age = 1
+    await session.commit()
+    assert await declared_shop.open()[User].where(age=1).count() == 1_500
+    for row in rows:
+        await session.delete(row)
+    await session.commit()
+    assert len(await declared_shop.everything("users")) == 5
