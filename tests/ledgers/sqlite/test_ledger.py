@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -249,6 +250,19 @@ async def test_a_ledger_that_is_locked_for_too_long(path: Path) -> None:
         assert (await ledger.find_run(run.id)).executions == Counts()
         assert process.release() == 0
     assert await ledger.add(run.id, ["a", "b"]) == 2
+    await ledger.close()
+
+
+async def test_the_event_loop_goes_on_while_a_lock_keeps_a_process_from_its_first_run(path: Path) -> None:
+    ledger = on(path)
+    await ledger.open()
+    with child(path, "hold") as process:
+        assert process.line() == "holding"
+        created = [asyncio.create_task(ledger.create(new_run())) for _ in range(2)]
+        assert not (await asyncio.wait(created, timeout=0.05))[0]
+        assert process.release() == 0
+    assert len({(await each).id for each in created}) == 2
+    assert len(ledger._store.rows("processes")) == 1  # noqa: SLF001 - the queue's status would be another test's
     await ledger.close()
 
 

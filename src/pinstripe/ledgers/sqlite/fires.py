@@ -32,7 +32,7 @@ class SQLiteFires:
     async def join(self) -> None:
         """Be a bot: this process gets an owner's row that says so."""
         while True:
-            values = {"owner": self._store.register()}
+            values = {"owner": await self._store.register()}
             rows = self._store.rows("bot_row", values)
             if rows and rows[0][0]:
                 return
@@ -42,7 +42,7 @@ class SQLiteFires:
 
     async def register(self, schedules: Sequence[KnownSchedule], *, keep: Collection[str], now: int) -> Registered:
         """Say what schedules the code of this process has; give what is kept of them."""
-        bot = self._store.register()
+        bot = await self._store.register()
 
         def register(tx: apsw.Connection) -> Registered:
             numbers = _Registration(tx, bot, now).take(schedules, keep)
@@ -57,7 +57,7 @@ class SQLiteFires:
 
     async def affirm(self, schedules: Mapping[int, KnownSchedule], *, keep: Collection[str], now: int) -> None:
         """Say again what schedules this process has."""
-        bot = self._store.register()
+        bot = await self._store.register()
         if left_behind(self._store.rows("all_schedules"), schedules, keep, bot):  # mostly none, and nothing is locked
             await self._store.write(lambda tx: _affirm(tx, bot, schedules, keep, now), long=True)
 

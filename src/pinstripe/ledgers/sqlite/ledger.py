@@ -161,7 +161,7 @@ class SQLiteLedger:
             return listing.run_of(tx, number)
 
         while True:
-            values["owner"] = self._store.register()
+            values["owner"] = await self._store.register()
             created = await self._store.write(create)
             if created is not None:
                 return created

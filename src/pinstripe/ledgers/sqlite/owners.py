@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,7 @@ class Owners:
         self.name: str | None = None
         """The name of this process's lock file and socket; None before it has one."""
         self._heard: dict[int, tuple[int, float]] = {}
+        self._registering = threading.Lock()
 
     @property
     def id(self) -> int | None:
@@ -56,9 +58,11 @@ class Owners:
         return self._id
 
     def register(self, code_version: str) -> int:
-        """Give this process's number, after taking a lock file and a row if it has none yet."""
-        if self._id is not None:
-            return self._id
+        """Give this process's number, after taking a lock file and a row if it has none yet; from any thread."""
+        with self._registering:
+            return self._register(code_version) if self._id is None else self._id
+
+    def _register(self, code_version: str) -> int:
         name = uuid.uuid4().hex
         self._lock = locks.hold(self._path(name))
         values = {
@@ -76,9 +80,9 @@ class Owners:
         except BaseException:
             self.forget()
             raise
-        self._id = int(rows[0][0])
         self.name = name
-        return self._id
+        self._id = number = int(rows[0][0])  # last: who sees it uses both
+        return number
 
     def forget(self, number: int | None = None) -> None:
         """Take a new number and lock file the next time: a row that is gone is never revived.

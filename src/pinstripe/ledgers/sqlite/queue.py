@@ -90,7 +90,7 @@ class SQLiteQueue:
         self._concurrency = concurrency
         owners = self._store.ours()
         while True:
-            values = {"owner": self._store.register(), "concurrency": concurrency}
+            values = {"owner": await self._store.register(), "concurrency": concurrency}
             if await self._store.write(lambda tx: _changes(tx, "join_owner", values)):  # noqa: B023 - awaited here
                 break
             owners.forget(values["owner"])  # taken for dead meanwhile: it goes on under a new number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ from pinstripe.ledgers.sqlite.connection import LOCK_WAIT, connect, log_ahead, r
 from pinstripe.ledgers.sqlite.owners import LEASE, Owners, owners_folder
 from pinstripe.ledgers.sqlite.statements import statement
 from pinstripe.ledgers.sqlite.writer import Writer
+from pinstripe.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +145,22 @@ class Store:
             raise LedgerError(f"the ledger {self.path} is not open for writing")
         return self.owners
 
-    def register(self) -> int:
-        """Give the number of this process's row, after making it if there is none."""
+    async def register(self) -> int:
+        """Give the number of this process's row, after making it if there is none.
+
+        That is done in a thread, so that the event loop goes on where another process's write is waited for.
+        """
+        number = self.ours().id
+        if number is None:
+            try:
+                registering = start_thread(asyncio.get_running_loop(), "pinstripe ledger", self._register)
+            except RuntimeError:  # there is no thread to be had
+                return self._register()
+            number, raised = await registering
+            if raised is not None:
+                raise raised
+        return number
+
+    def _register(self) -> int:
         with translated(self.path):  # its lock file may be what can't be made
             return self.ours().register(self._code_version)
