@@ -33,11 +33,11 @@ QUIET = (
 """What keeps it from asking anybody but the server."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Give a browser, which `scripts/test` has looked for, or installed.
+    """Give a browser, which `scripts/test` has looked for, or installed; visitors share nothing of it.
 
-    Each test has one of its own: as long as Playwright is there, an event loop runs in this thread.
+    It ends with the tests of a file: as long as Playwright is there, an event loop runs in this thread.
     """
     path = _CHROMIUM or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
