@@ -66,6 +66,7 @@ class Postgres:
         self.server = server
         self._superuser = superuser.set(drivername="postgresql", database=superuser.database or "postgres")
         self._template = _new_name("template")
+        self._templates: dict[str, str] = {}
         self._hand: psycopg.Connection | None = None
         for role in (OWNER, APP):
             self.execute_now(_ROLES.format(role=role))
@@ -104,7 +105,8 @@ class Postgres:
     def close(self) -> None:
         """End it, and leave nothing; in a server of somebody else's, the two roles stay."""
         if self.server is None:
-            self.drop_database(self._template)
+            for template in (self._template, *self._templates.values()):
+                self.drop_database(template)
         if self._hand is not None:
             self._hand.close()
         if self.server is not None:
@@ -154,9 +156,12 @@ class Postgres:
         self._administer(f'drop database if exists "{name}" with (force)')
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Give a fresh database's name, and drop it afterwards."""
-        name = self.create_database()
+    def database(self, made_by: str = "") -> Iterator[str]:
+        """Give a fresh database's name, and drop it afterwards.
+
+        What `app_owner` makes in it by the statements of `made_by` is made once, and copied for each: that takes a tenth of the time.
+        """
+        name = self.create_database(self._template_made_by(made_by))
         try:
             yield name
         finally:
@@ -222,6 +227,15 @@ class Postgres:
             while cursor.nextset():
                 pass
             return cursor.fetchall() if cursor.description else []
+
+    def _template_made_by(self, sql: str) -> str:
+        if not sql:
+            return self._template
+        if sql not in self._templates:
+            name = self.create_database()
+            self.execute_now(f"set role {OWNER}; {sql}", database=name)
+            self._templates[sql] = name
+        return self._templates[sql]
 
     def _administer(self, sql: str) -> Any:
         """Execute a statement on a connection that is kept, since making one takes as long as a database; give a value.

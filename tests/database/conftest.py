@@ -9,7 +9,7 @@ import pytest
 from tests.database.guarded import SCHEMA, Guarded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.database.shops import Shop
@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def guarded(postgres: Postgres, postgres_database: str) -> Guarded:
+def guarded(postgres: Postgres) -> Iterator[Guarded]:
     """Give a database with tenant tables, without row-level security."""
-    from tests.postgres import OWNER
+    with postgres.database(SCHEMA) as name:
+        yield Guarded(postgres, name)
 
-    postgres.execute_now(SCHEMA, database=postgres_database, user=OWNER)
-    return Guarded(postgres, postgres_database)
+
+@pytest.fixture
+def postgres_shop_url(postgres: Postgres) -> Iterator[str]:
+    """Give the URL of a shop's PostgreSQL database, as the application has it."""
+    from tests.database.shops import postgres_sql
+
+    with postgres.database(postgres_sql()) as name:
+        yield postgres.url(name, "app")
 
 
 @pytest.fixture(params=["sqlite-declared", "sqlite-reflected", "postgresql-declared", "postgresql-reflected"])
@@ -42,10 +49,10 @@ async def declared_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Async
 
 
 def _make_shop(request: pytest.FixtureRequest, folder: Path) -> Shop:
-    from tests.database.shops import postgres_shop, sqlite_shop
+    from tests.database.shops import open_shop, sqlite_shop
 
     dialect, _, kind = request.param.partition("-")
+    models = kind == "declared"
     if dialect == "sqlite":
-        return sqlite_shop(folder, models=kind == "declared")
-    database = request.getfixturevalue("postgres_database")
-    return postgres_shop(request.getfixturevalue("postgres"), database, folder, models=kind == "declared")
+        return sqlite_shop(folder, models=models)
+    return open_shop(folder, request.getfixturevalue("postgres_shop_url"), models=models, isolation="rows")

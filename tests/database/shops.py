@@ -16,7 +16,6 @@ from pinstripe.database.access import DatabaseAccess
 from pinstripe.tenants import Tenant
 from tests.database import shop_models
 from tests.database.settings import database_settings
-from tests.postgres import OWNER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from pinstripe.config import DatabaseSettings
     from pinstripe.database.catalog import Isolation
     from pinstripe.database.service import Database, Work
-    from tests.postgres import Postgres
 
 MODELS = shop_models.__name__
 
@@ -110,19 +108,9 @@ def make_sqlite(path: Path, rows: str = ROWS) -> None:
         connection.executescript(f"begin; {ddl('sqlite')} {rows} commit;")
 
 
-def postgres_shop(
-    postgres: Postgres,
-    database: str,
-    folder: Path,
-    *,
-    models: bool,
-    rows: str = ROWS + SEQUENCES,
-    isolation: Isolation = "rows",
-    **more: Any,
-) -> Shop:
-    """Make the shop in an empty PostgreSQL database."""
-    postgres.execute_now(ddl("postgresql") + rows, database=database, user=OWNER)
-    return open_shop(folder, postgres.url(database, "app"), models=models, isolation=isolation, **more)
+def postgres_sql() -> str:
+    """Write what makes the tables, and the rows, in a PostgreSQL database."""
+    return ddl("postgresql") + ROWS + SEQUENCES
 
 
 def open_shop(folder: Path, url: str, *, models: bool, isolation: Isolation, **more: Any) -> Shop:

@@ -79,15 +79,7 @@ class Place:
 
     def fill(self, tenants: Iterable[str] = TENANTS, *, users: int = 3) -> None:
         """Give each of these tenants some users with a post each."""
-        self.execute(
-            ";".join(
-                f"insert into users (tenant_id, name, value) values ('{tenant}', '{tenant}-{number}', {number});"
-                "insert into posts (tenant_id, title, user_id) select tenant_id, name || '-post', id"
-                f" from users where name = '{tenant}-{number}'"
-                for tenant in tenants
-                for number in range(users)
-            )
-        )
+        self.execute(filling(tenants, users))
 
     def settings(self, **values: object) -> str:
         """Give the section of a project's file; `values` as TOML writes them."""
@@ -96,6 +88,17 @@ class Place:
 
 
 MODELS = "tests.database.cases.models"
+
+
+def filling(tenants: Iterable[str] = TENANTS, users: int = 3) -> str:
+    """Write what gives each of these tenants some users with a post each."""
+    return ";".join(
+        f"insert into users (tenant_id, name, value) values ('{tenant}', '{tenant}-{number}', {number});"
+        "insert into posts (tenant_id, title, user_id) select tenant_id, name || '-post', id"
+        f" from users where name = '{tenant}-{number}'"
+        for tenant in tenants
+        for number in range(users)
+    )
 
 
 def make_place(kind: Kind, folder: Path, postgres: Postgres | None = None, database: str = "") -> Place:
@@ -107,10 +110,20 @@ def make_place(kind: Kind, folder: Path, postgres: Postgres | None = None, datab
             connection.executescript(SCHEMA.format(key="integer primary key"))
         return place
     assert postgres is not None
+    postgres.execute_now(postgres_schema(kind), database=database, user=OWNER)
+    return postgres_place(kind, folder, postgres, database)
+
+
+def postgres_schema(kind: Kind) -> str:
+    """Write what makes the tables in PostgreSQL."""
     schema = SCHEMA.format(key="serial primary key")
     if kind == "guarded":
         schema += ";".join([*protection("users", "tenant_id"), *protection("posts", "tenant_id")])
-    postgres.execute_now(schema, database=database, user=OWNER)
+    return schema
+
+
+def postgres_place(kind: Kind, folder: Path, postgres: Postgres, database: str) -> Place:
+    """Give the place whose tables are in a database of PostgreSQL."""
     return Place(kind, postgres.url(database, APP), folder, postgres, database)
 
 

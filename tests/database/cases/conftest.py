@@ -6,25 +6,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.database.cases.applications import KINDS, Application, Place, application_at, make_place
+from tests.database.cases.applications import (
+    KINDS,
+    Application,
+    Place,
+    application_at,
+    filling,
+    make_place,
+    postgres_place,
+    postgres_schema,
+)
 from tests.database.cases.separate import KINDS as SEPARATE
 from tests.database.cases.separate import Separate, separate_at
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from tests.database.cases.applications import Kind
+    from tests.postgres import Postgres
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Give a database of each kind."""
-    if request.param == "sqlite":
-        made = make_place("sqlite", tmp_path)
-    else:
-        postgres = request.getfixturevalue("postgres")
-        made = make_place(request.param, tmp_path, postgres, request.getfixturevalue("postgres_database"))
-    made.fill()
-    return made
+    kind: Kind = request.param
+    if kind == "sqlite":
+        made = make_place(kind, tmp_path)
+        made.fill()
+        yield made
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    # Row-level security keeps the owner from writing, too.
+    with postgres.database(f"{postgres_schema(kind)}; reset role; {filling()}") as name:
+        yield postgres_place(kind, tmp_path, postgres, name)
 
 
 @pytest.fixture
