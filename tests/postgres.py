@@ -159,7 +159,7 @@ class Postgres:
     def database(self, made_by: str = "") -> Iterator[str]:
         """Give a fresh database's name, and drop it afterwards.
 
-        What `app_owner` makes in it by the statements of `made_by` is made once, and copied for each: that takes a tenth of the time.
+        What `app_owner` makes in it by the statements of `made_by` is made once, and copied for each, which is quicker.
         """
         name = self.create_database(self._template_made_by(made_by))
         try:
