@@ -110,3 +110,28 @@ async def test_the_catalog_tells_whether_it_is_outdated(models: Models, access: 
     assert not after.is_outdated
     assert "lates" in after.by_name
     assert find_class_faults(after) == {}
+
+
+async def test_the_tenant_column_is_known_by_its_name_in_the_database(models: Models, access: DatabaseAccess) -> None:
+    """Whatever it is called in Python, by a key of the column's own."""
+
+    base: Any = models.Base
+
+    class Keyed(base):  # type: ignore[misc]
+        __tablename__ = "lates"
+        id = Column(Integer, primary_key=True)
+        owner = Column("tenant_id", String, key="owner")
+        title = Column(String)
+
+    work = access.open(Tenant("acme"))
+    database, session = work.database, work.database.session
+    row: Any = await session.get_one(Keyed, 1)
+    row.title = "acme changed"
+    session.add(Keyed(id=9, title="acme new"))
+    await session.commit()
+    await session.refresh(row)
+    await session.delete(row)
+    await session.commit()
+    titles = [one.title for one in await database[Keyed].order_by("title").all()]
+    assert titles == ["acme 2", "acme new"]
+    await work.close()

@@ -239,8 +239,7 @@ def _entry(entity: Any, table: Any, settings: DatabaseSettings, isolation: Isola
 
 def _tenant_of(entity: Any, column_name: str) -> ColumnElement[Any] | None:
     if isinstance(entity, Table):
-        found: ColumnElement[Any] | None = entity.columns.get(column_name)
-        return found
+        return next((column for column in entity.columns if column.name == column_name), None)
     mapper = inspect(entity)
     for column in mapper.columns:
         if column.name == column_name:

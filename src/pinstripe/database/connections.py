@@ -39,8 +39,8 @@ def watch(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", _look_at_text)
 
 
-def _look(connection: Connection, element: Any, many: Any, one: Any, options: Any) -> tuple[Any, Any, Any]:
-    session: ScopedSession | None = options.get(SESSION)
+def _look(connection: Connection, element: Any, many: Any, one: Any, _options: object) -> tuple[Any, Any, Any]:
+    session = _session_of(connection)
     if session is None or session.everything or session.has_accepted(element):
         return element, many, one
     if isinstance(element, SavepointClause | RollbackToSavepointClause | ReleaseSavepointClause):
@@ -54,13 +54,19 @@ def _look(connection: Connection, element: Any, many: Any, one: Any, options: An
 
 
 def _look_at_text(
-    _connection: Connection, _cursor: Any, statement: str, _values: Any, context: ExecutionContext, _many: object
+    connection: Connection, _cursor: Any, statement: str, _values: Any, context: ExecutionContext, _many: object
 ) -> None:
     if context.compiled is not None or statement in _OUR_OWN:
         return
-    session: ScopedSession | None = context.execution_options.get(SESSION)
+    session = _session_of(connection)
     if session is not None and not session.everything and not session.scope.text:
         refuse("SQL written as text on a bare connection can't be kept to the tenant", REMEDY)
+
+
+def _session_of(connection: Connection) -> ScopedSession | None:
+    """Give whose connection it is, by what was said to the connection itself: a statement may say what it likes."""
+    found: ScopedSession | None = connection.get_execution_options().get(SESSION)
+    return found
 
 
 _OUR_OWN = ("BEGIN", "BEGIN IMMEDIATE", "select 1", SET_SCOPE)
@@ -110,7 +116,7 @@ def _check_tenant(
     insert: Insert, rows: Iterable[Mapping[str, Any]], entry: Entry, name: str, scope: Scope
 ) -> str | None:
     """Give the parameter that has the tenant of new rows, where the table has that column and no value of it yet."""
-    column = insert.table.columns.get(name)
+    column = _column(insert.table, name)
     if column is None:
         return None
     ours = scope.value(entry)
@@ -130,19 +136,24 @@ def is_ours(tables: Collection[Table], entry: Entry, name: str, parameter: str, 
 
     `name` is that of the tenant column: of a class in several tables, only one may have it.
     """
-    found = next((table.columns[name] for table in tables if name in table.columns), None)
-    if found is not None:
-        return _equal(found, parameter, dialect)
+    columns = [column for column in (_column(table, name) for table in tables) if column is not None]
+    if columns:
+        return _equal(columns[0], parameter, dialect)
     mapper = entry.mapper
     assert mapper is not None  # noqa: S101 - only a class has a table that doesn't tell, beside one that does
     conditions: list[Any] = []
     for each in mapper.iterate_to_root():
-        columns = each.local_table.columns
-        if name in columns:
-            conditions.append(_equal(columns[name], parameter, dialect))
+        column = _column(each.local_table, name)
+        if column is not None:
+            conditions.append(_equal(column, parameter, dialect))
             break
         conditions.append(each.inherit_condition)
     return exists(literal(1)).where(*conditions).correlate(*tables)
+
+
+def _column(table: Any, name: str) -> Any:
+    """Give the column of that name in the database, whatever key it has; None where there is none."""
+    return next((column for column in table.columns if column.name == name), None)
 
 
 def _equal(column: Any, parameter: str, dialect: str) -> ColumnElement[bool]:
