@@ -79,7 +79,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, changes: dict[str,
 def test_the_tenant_column_of_a_table_is_known_by_its_name_in_the_database(tmp_path: Path) -> None:
     metadata = MetaData()
     Table("users", metadata, Column("id", Integer, primary_key=True), Column("tenant_id", Text, key="owner"))
-    entry = reflected(metadata, database_settings(tmp_path), "rows").find("users")
+    entry = reflected(metadata, database_settings(tmp_path, shared_tables=[]), "rows").find("users")
     assert (entry.standing, entry.tenant_key) == ("tenant", "owner")
 
 
