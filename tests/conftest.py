@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis.internal.conjecture import engine
 
 from tests.postgres_server import memory_folder
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -33,13 +34,21 @@ if folder := memory_folder():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 # A slow machine is no failure; on a build server the examples are the same each time.
-settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.register_profile(
+    "steady", max_examples=examples(200), deadline=None, derandomize="CI" in os.environ, print_blob=True
+)
 settings.load_profile("steady")
 engine.MAX_SHRINKING_SECONDS = 45  # not 300: before `faulthandler_timeout` ends the run, and what was found is lost
 
 
+def pytest_collection() -> None:
+    """Let the garbage collector rest while all is loaded and collected, of which next to nothing is garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass by all that was loaded and collected: some tests let it look again and again."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
