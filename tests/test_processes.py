@@ -309,3 +309,15 @@ async def test_a_ledger_that_can_not_be_reached_in_the_child_is_not_the_jobs_fau
             assert not (await each.execute()).succeeded  # it is tried again, in the same process
     async with bench(project, monkeypatch) as each:
         assert (await each.execute()).succeeded
+
+
+async def test_a_process_that_takes_too_long_to_start_is_not_the_jobs_fault(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that has far too much to do."""
+    monkeypatch.setattr("pinstripe.process_call.START_LIMIT", 0.001)
+    monkeypatch.setattr("pinstripe.process_call.NEWS_LIMIT", 0.001)
+    async with bench(project, monkeypatch) as each:
+        outcome = await each.execute()
+    assert (outcome.status, outcome.unstarted, outcome.crashed) == (FAILED, True, False)
+    assert (outcome.error or "").startswith("its process could not be started: it did not start within 0.0")

@@ -80,7 +80,7 @@ def test_each_outcome_has_its_settlement(outcome: Outcome, expected: Settlement)
         (started(crashes=2), CRASHED, THRICE, "failed"),
         (started(survives=0), CRASHED, THRICE, "failed"),
         (started(attempt=9, survives=0, retry_until=NOW), UNSTARTED, NEVER, "queued"),
-        (started(), Outcome(ExecutionStatus.FAILED, "it did not start within 60s"), THRICE, "failed"),
+        (started(), Outcome(ExecutionStatus.FAILED, "its arguments can't be sent"), THRICE, "failed"),
     ],
 )
 def test_what_is_tried_again(what: Started, outcome: Outcome, retry: Retry, status: str) -> None:

@@ -146,7 +146,7 @@ class Call:
             return unstarted(told(problem))
         if not self._child.is_there:
             return unstarted("its pool broke")
-        return failed(PinstripeError(f"the process did not start within {limit:g}s"))
+        return unstarted(f"it did not start within {limit:g}s")
 
 
 def unstarted(why: str) -> Outcome:
