@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinstripe.catch_up import LATE, LONGEST, Due, find_due, next_time
@@ -60,7 +60,6 @@ def oracle(schedule: Schedule, zone: tzinfo, after: int, now: int) -> Due:
     return Due([], missed[-1], caught_up=False)
 
 
-@settings(max_examples=250)
 @given(
     line=st.sampled_from(LINES),
     zone=st.sampled_from(ZONES),

@@ -50,7 +50,6 @@ def wall_times(line: str, begin: datetime, end: datetime) -> Iterator[datetime]:
     return takewhile(lambda wall: wall <= end, CronSim(line, begin))
 
 
-@settings(max_examples=200, deadline=None)
 @given(LINES, st.sampled_from(ZONES), MOMENTS)
 def test_fires_are_aware_utc_and_strictly_increasing(line: str, zone: str, after: datetime) -> None:
     moments = list(islice(fires(check_cron(line), after, ZoneInfo(zone)), 50))
@@ -59,7 +58,6 @@ def test_fires_are_aware_utc_and_strictly_increasing(line: str, zone: str, after
     assert all(one < other for one, other in pairwise(moments))
 
 
-@settings(max_examples=200, deadline=None)
 @given(LINES, st.sampled_from(ZONES), MOMENTS, st.integers(0, 36 * 60))
 def test_a_later_start_gives_the_rest_of_the_same_fires(line: str, zone: str, after: datetime, minutes: int) -> None:
     later, until = after + timedelta(minutes=minutes), after + timedelta(days=3)
@@ -94,7 +92,6 @@ def test_a_fixed_time_fires_exactly_once_a_day(zone: str, minute: int, hour: int
     assert len(days) == len(set(days)) == 365
 
 
-@settings(max_examples=200, deadline=None)
 @given(LINES, st.sampled_from(["UTC", "America/New_York", "Europe/London", "Asia/Kolkata"]), MOMENTS)
 def test_where_clocks_change_by_an_hour_cronsim_agrees(line: str, zone: str, after: datetime) -> None:
     walked = CronSim(line, after.astimezone(ZoneInfo(zone)))

@@ -51,7 +51,7 @@ def explore(place: Place, pool_size: int, steps: int, done: Counter[str]) -> Non
         entered = application_at(place, pool_size=pool_size)
         application = runner.run(entered.__aenter__())
 
-        @settings(max_examples=20, suppress_health_check=[*HealthCheck])
+        @settings(max_examples=examples(20), suppress_health_check=[*HealthCheck])
         @given(Programs)
         def try_programs(programs: list[Program]) -> None:
             place.execute("delete from posts; delete from users")

@@ -16,6 +16,7 @@ from pinstripe.errors import LedgerError
 from pinstripe.ledger import Claimed, Settlement
 from pinstripe.run import TRANSITIONS, Counts, ExecutionStatus, RunStatus, final_status
 from tests.ledgers.moves import CANCELLED, FAILED, SKIPPED, new_run
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -225,5 +226,5 @@ class Moves(RuleBasedStateMachine):
 
 def test_every_order_of_moves(new_store: NewStore) -> None:
     machine: Any = partial(Moves, new_store)  # whatever makes one will do
-    given = settings(max_examples=new_store.examples(30), stateful_step_count=40, deadline=None)
+    given = settings(max_examples=new_store.examples(examples(120)), stateful_step_count=40, deadline=None)
     run_state_machine_as_test(machine, settings=given)

@@ -25,6 +25,7 @@ from pinstripe.priority import Priority
 from pinstripe.schedule import offset
 from tests.ledgers.queue.model import LIMITS, Model, ModelExecution
 from tests.ledgers.queue.moves import CANCELLED, FAILED, QUEUED, SECOND, SKIPPED, SUCCEEDED, ended, new_work
+from tests.thoroughness import examples
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -354,5 +355,5 @@ class Moves(RuleBasedStateMachine):
 
 def test_every_order_of_moves(new_store: NewStore) -> None:
     machine: Any = partial(Moves, new_store)  # whatever makes one will do
-    given = settings(max_examples=new_store.examples(50), stateful_step_count=30, deadline=None)
+    given = settings(max_examples=new_store.examples(examples(200)), stateful_step_count=30, deadline=None)
     run_state_machine_as_test(machine, settings=given)
