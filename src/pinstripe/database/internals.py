@@ -215,6 +215,13 @@ def options_of(element: Any) -> Iterator[tuple[list[Any], Any]]:
             yield from (([*map(_whole, entities)], extra) for extra in load._extra_criteria)  # noqa: SLF001
 
 
+def aliases_loaded(element: Any) -> Iterator[Any]:
+    """Give the aliases by which options load relationships, as `selectinload(User.posts.of_type(…))` does."""
+    for option in getattr(element, "_with_options", ()):
+        for load in option.context if isinstance(option, Load) else ():
+            yield from (_whole(one) for one in load.path.path if getattr(one, "is_aliased_class", False))
+
+
 def with_element(statement: Any, query: Any) -> Any:
     """Give the same `from_statement` of another query."""
     made = statement._generate()  # noqa: SLF001

@@ -16,6 +16,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, ScalarSelect, Se
 from sqlalchemy.sql.visitors import iterate
 
 from pinstripe.database.internals import (
+    aliases_loaded,
     children,
     children_beside,
     correlates,
@@ -198,6 +199,10 @@ class Reach:
             inside = self._add(_Query(None, query, inline=True, orm=query.orm))
             inside.cover(*entities)
             yield expression, inside, None, False
+        for alias in aliases_loaded(element):
+            inside = self._add(_Query(None, query, inline=True, orm=query.orm))
+            inside.cover(alias)
+            yield alias.selectable, inside, alias, False
 
 
 def takes_criteria(statement: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import case, exists, func, literal, not_, select, true, union_all
-from sqlalchemy.orm import aliased, contains_eager, defaultload
+from sqlalchemy.orm import aliased, contains_eager, defaultload, joinedload, selectinload
 
 from tests.database.attacks.attack import Attacker, expect
 from tests.database.attacks.worlds import CANARY
@@ -177,6 +177,28 @@ async def filled_from_where(a: Attacker) -> object:
     user, post = a.shop.User, a.shop.Post
     statement = select(user).where(post.id > user.id).order_by(user.id, post.id)
     return await _filled(a, statement.options(contains_eager(user.posts)))
+
+
+@expect("refused", "scoped")
+async def loaded_by_alias_that_asks_core(a: Attacker) -> object:
+    posts, users = a.shop.Post.__table__, a.shop.User.__table__
+    told = select(posts).where(exists(select(users.c.id).where(users.c.name.like("sec%")))).subquery()
+    user, other = a.shop.User, aliased(a.shop.Post, told)
+    rows = await a.rows(select(user).options(selectinload(user.posts.of_type(other))).order_by(user.id))
+    return [CANARY if row[0].posts else "none" for row in rows]
+
+
+@expect("scoped")
+async def loaded_by_alias(a: Attacker) -> object:
+    user, other = a.shop.User, aliased(a.shop.Post)
+    return await _filled(a, select(user).options(selectinload(user.posts.of_type(other))).order_by(user.id))
+
+
+@expect("scoped")
+async def loaded_by_alias_of_subquery(a: Attacker) -> object:
+    user, post = a.shop.User, a.shop.Post
+    other = aliased(post, select(post).where(post.title != "").subquery())
+    return await _filled(a, select(user).options(joinedload(user.posts.of_type(other))).order_by(user.id))
 
 
 async def _filled(a: Attacker, statement: Any) -> object:
