@@ -67,8 +67,9 @@ class ProjectActions(ABC):
     ) -> Run | None:
         """Enqueue what `retry` would run; give the queued run, or None where there is nothing to retry.
 
-        With `tenants` it is for these alone. Raises `UnknownTenant` for some that the run hasn't, and
-        `ConfigurationError` for some of whom nothing is to be retried.
+        Nor is there where another retry of all of it waits to be selected. With `tenants` it is for these alone. Raises
+        `UnknownTenant` for some that the run hasn't, and `ConfigurationError` for some of whom nothing is to be
+        retried.
         """
         await self._open_for_writing()
         return await self._runs().enqueue_retry(reference, skipped=skipped, tenants=tenants, actor=actor)
