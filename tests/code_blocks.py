@@ -30,7 +30,10 @@ _PIECE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NAMED_FILE = re.compile(r"# ((?:[\w.-]+/)*[\w-]+\.(?:py|toml))(?:\s|$)")
-_SLOW = re.compile(r"^(\S+ \| )?WARNING pinstripe: \S+ has blocked the event loop for .*\n", re.MULTILINE)
+_SLOW = re.compile(
+    r"^(\S+ \| )?(WARNING pinstripe: )?(something that is no job|\S+) (has )?blocked the event loop for .*\n",
+    re.MULTILINE,
+)
 """What is told on a machine that is busy with other things."""
 
 _COMMAND = re.compile(r"^\$ (.*(?:\n> .*)*)\n?", re.MULTILINE)
