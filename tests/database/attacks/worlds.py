@@ -314,7 +314,9 @@ def _of_all(shop: Any) -> Rows:
 
 
 def _superuser(postgres: Postgres, name: str) -> Engine:
-    return create_engine(make_url(postgres.url(name)).set(drivername="postgresql+psycopg"))
+    # Nobody else is there when it looks, and puts back: no transaction is begun and ended for each look.
+    url = make_url(postgres.url(name)).set(drivername="postgresql+psycopg")
+    return create_engine(url, isolation_level="AUTOCOMMIT")
 
 
 def _own(postgres: Postgres, database: str, schema: str) -> None:
