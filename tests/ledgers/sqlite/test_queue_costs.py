@@ -98,6 +98,12 @@ async def test_the_next_selection_is_found_without_a_look_at_the_others(worker: 
     assert await drain(worker) == []
 
 
+async def test_no_selection_is_looked_for_among_those_that_are_due_later(worker: Ledger, clock: HandClock) -> None:
+    later = clock.microseconds + 300 * SECOND
+    await worker.queue.enqueue([new_work(tenants=None, due_at=later) for _ in range(MANY)])
+    assert await steps(worker, worker.queue.take_selection()) < MOST
+
+
 async def test_the_guards_of_a_batch_are_looked_at_all_at_once(worker: Ledger) -> None:
     made: list[str] = []
     connection = worker._store.writer._connection  # type: ignore[attr-defined]  # noqa: SLF001 - as above

@@ -180,10 +180,15 @@ where x.owner = $1 and x.state = 'running' and r.queued and not exists (
 
 -- name: run_to_select
 -- One that a living process selects is left to it. What this process has, and hasn't heard of, is taken again. What was
--- due at once stays so where the clock is set back meanwhile, by up to a day.
+-- due at once stays so where the clock is set back meanwhile, by up to a day: of what is due next, a few are looked at for
+-- such, rather than all that is due within a day.
 select r.n from pinstripe.runs r
 where r.queued and not r.selected and r.state = 'queued' and r.stop is null
-  and r.due_at <= $1 + 86400000000 and (r.due_at <= $1 or r.due_at <= r.created_at)
+  and r.due_at <= greatest($1, (select max(due_at) filter (where due_at <= created_at) from (
+    select l.due_at, l.created_at from pinstripe.runs l
+    where l.queued and not l.selected and l.state = 'queued' and l.due_at > $1 and l.due_at <= $1 + 86400000000
+    order by l.band, l.due_at limit 100) as next))
+  and (r.due_at <= $1 or r.due_at <= r.created_at)
   and (r.selector is null or r.selector = $2 and r.n <> all($3::bigint[])
     or not exists (select from pinstripe.owners o where o.id = r.selector))
 order by r.band, r.due_at, r.n limit 1

@@ -75,10 +75,12 @@ select 1 from runs where n = :run and selector = :owner and selected = 0 and sta
   and exists (select 1 from owners where id = :owner)
 
 -- name: run_to_select
--- What was due at once stays so where the clock is set back meanwhile, by up to a day.
+-- What was due at once stays so where the clock is set back meanwhile, by up to a day. As long as nothing was recorded
+-- later than now, it wasn't, and what is due later isn't looked at.
 select r.n from bands b cross join runs r indexed by runs_to_select on r.band = b.band
 where r.queued = 1 and r.selected = 0 and r.state = 'queued' and r.stop is null
-  and r.due_at <= :now + 86400000000 and (r.due_at <= :now or r.due_at <= r.created_at)
+  and r.due_at <= :now + (exists (select 1 from runs where created_at > :now)) * 86400000000
+  and (r.due_at <= :now or r.due_at <= r.created_at)
   and (r.selector is null or r.selector not in (select id from owners))
 order by b.band, r.due_at, r.n limit 1
 
