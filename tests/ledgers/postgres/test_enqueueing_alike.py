@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from pinstripe.ledger import RunFilter
+from pinstripe.ledgers.postgres.enqueueing import PART
 from pinstripe.limits import Limits
 from pinstripe.priority import Priority
 from pinstripe.run import Trigger
@@ -102,6 +104,29 @@ async def test_all_of_them_or_none(ledger: Ledger) -> None:
     with pytest.raises(Exception, match="unique"):
         await ledger.queue.enqueue(alike)
     assert await ledger.list_runs(RunFilter()) == []
+
+
+@pytest.mark.parametrize("due_at", [None, START + 3_600_000_000], ids=["at once", "later"])
+@pytest.mark.parametrize("isolation", ["read_committed", "repeatable_read"])
+async def test_more_than_a_part_is_written_whole_in_several_statements(
+    store: PostgresStore, ledger: Ledger, isolation: Any, due_at: int | None
+) -> None:
+    given = [new_work("acme", args=[number], due_at=due_at) for number in range(2 * PART + 1)]
+    connection = await asyncpg.connect(store.address.partition("#")[0])
+    said: list[str] = []
+    try:
+        with connection.query_logger(lambda record: said.append(record.query)):
+            async with connection.transaction(isolation=isolation):
+                runs = await ledger.queue.enqueue(given, connection)
+    finally:
+        await connection.close()
+    runs += await ledger.queue.enqueue(given := [work._replace(run=new_run(args=work.run.args)) for work in given])
+    assert sum("insert into" in sql and "executions" in sql for sql in said) == 3
+    assert [json.loads(row["args"]) for row in rows(store, "runs")] == [[number] for number in range(2 * PART + 1)] * 2
+    assert [row["id"] for row in rows(store, "runs")] == [run.id for run in runs]
+    assert [row["run"] for row in rows(store, "executions")] == [row["n"] for row in rows(store, "runs")]
+    tags = [row["tag"] for row in rows(store, "chunks")]
+    assert tags == [*range(tags[0], tags[0] + len(runs))] if due_at is None else not tags
 
 
 def test_everything_is_tried_that_works_may_have_in_common() -> None:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from pinstripe.queue import NewWork
 
 
+PART = 1_000
+"""How many runs are in one statement: PostgreSQL takes at most 1 GB at once, which ten thousand may have."""
+
+
 class Put(NamedTuple):
     """What became of a work: its run's number, whether that is new, and whether it met an unfinished predecessor."""
 
@@ -55,12 +59,20 @@ class Enqueueing:
         self._engine = engine
         self._now = now
         self._selections = SelectionWriter()
+        self._ends: dict[tuple[int, str], int] = {}
 
     async def put(self, works: Sequence[NewWork]) -> list[Put]:
         """Put runs in, and tell in their order what became of each: one of its key may be there already.
 
         Raises `LedgerError` for one with a `local_time` whose schedule the ledger doesn't know.
         """
+        if len(works) <= PART or any(work.key is not None or work.overlap is not None for work in works):
+            return await self._put_part(works)
+        return [
+            put for begin in range(0, len(works), PART) for put in await self._put_part(works[begin : begin + PART])
+        ]
+
+    async def _put_part(self, works: Sequence[NewWork]) -> list[Put]:
         tx = self._tx
         if len(works) == 1 and is_plain(works[0], self._now) and not (tx.again or tx.has_snapshot):
             return [await self.put_plain(works[0])]
@@ -172,7 +184,8 @@ class Enqueueing:
         many = len(new), sum(len(each.executions) for each in new), sum(each.places for each in new)
         columns = [band for band, _ in flows], [flow for _, flow in flows]
         runs, executions, chunks, found = await self._tx.row("new_numbers", *many, *columns)
-        tags = dict(zip(flows, found, strict=True))
+        # A caller's snapshot doesn't show what the part before this one has put into a flow.
+        tags = {flow: max(tag, self._ends.get(flow, tag)) for flow, tag in zip(flows, found, strict=True)}
         left = iter(executions), iter(chunks)
         for each, n in zip(new, runs, strict=True):
             place = each.place
@@ -180,6 +193,7 @@ class Enqueueing:
             if each.places:
                 end = each.begin(tags[place])
                 tags[place] = end if each.place == place else tags[place]
+        self._ends |= tags
 
     async def _find(self, keys: Mapping[_Key, int]) -> dict[_Key, int]:
         """Give the numbers of the runs that have some of these keys."""

@@ -11,7 +11,7 @@ from pinstripe.errors import LedgerError
 from pinstripe.ledgers.postgres import listing, queue_status, selecting
 from pinstripe.ledgers.postgres.admission import FIRST, Admission
 from pinstripe.ledgers.postgres.callers import within
-from pinstripe.ledgers.postgres.enqueueing import Enqueueing, is_plain
+from pinstripe.ledgers.postgres.enqueueing import PART, Enqueueing, is_plain
 from pinstripe.ledgers.postgres.sweeping import Sweeps
 from pinstripe.ledgers.postgres.texts import check_tenants, writable
 from pinstripe.ledgers.postgres.turning import Turns
@@ -59,7 +59,8 @@ class PostgresQueue:
         put = partial(self._enqueue, works=works)
         if connection is not None:
             return await within(self._store, connection, put)
-        if is_plain(works[0], self._store.clock.now()) and (len(works) == 1 or are_alike(works)):
+        many = len(works)
+        if is_plain(works[0], self._store.clock.now()) and (many == 1 or (many <= PART and are_alike(works))):
             return await self._store.write(partial(self._enqueue_plain, works=works), single=True)
         if all(work.key is None for work in works):
             return await self._store.write(put)
