@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
 import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.commands.conftest import Command, Start
     from tests.conftest import ProjectFolder
 
@@ -130,3 +133,24 @@ def test_a_run_tells_why_tenants_were_skipped_or_cancelled(pinstripe: Command) -
     pinstripe("run-background-job", "greet", "--tenant", "acme", "--tenant", "globex", "--enqueue")
     pinstripe("cancel-run", "last")
     assert "  cancelled   cancelled by cancel-run (2)\n" in pinstripe("show-run", "last").out
+
+
+def test_of_many_reasons_the_most_frequent_are_named(
+    shop: ProjectFolder, pinstripe: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.commands.show_run.MOST_REASONS", 1)
+    shop.job(
+        "leave",
+        """
+        from pinstripe import BackgroundJob, Cancel
+
+        class Leave(BackgroundJob):
+            multi_tenant = True
+
+            def run(self):
+                raise Cancel(f"{self.tenant.id} is\\x1b[31m closed")
+        """,
+    )
+    pinstripe("run-background-job", "leave")
+    shown = pinstripe("show-run", "last").out
+    assert re.search(r"^  cancelled   \w+ is\\x1b\[31m closed \(1\); 1 other reason$", shown, re.MULTILINE)

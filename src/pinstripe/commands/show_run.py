@@ -10,6 +10,7 @@ import click
 
 from pinstripe.commands.completion import complete_run, complete_tenant
 from pinstripe.commands.options import example, json_option, project_option
+from pinstripe.commands.problems import counted
 from pinstripe.commands.screen import styled_status, tally_of, write_json
 from pinstripe.commands.summary import exit_code, failures, retry_advice
 from pinstripe.errors import UnknownTenant
@@ -102,7 +103,7 @@ async def _reasons(project: Project, run: Run, execution: Execution | None) -> d
             or_more = "" if page.next is None else " or more"
             named = [f"{reason} ({count:,}{or_more})" for reason, count in counts.most_common(MOST_REASONS) if reason]
             more = len(counts) - MOST_REASONS
-            reasons[status] = "; ".join([*named, f"{more:,} other reasons"] if more > 0 else named)
+            reasons[status] = "; ".join([*named, counted(more, "other reason")] if more > 0 else named)
     return reasons
 
 
