@@ -1,8 +1,7 @@
 """The arguments of a run: checked against the signature of `run`, kept as JSON, and given back as they were.
 
 `bind` takes what code gave, `bind_text` what was typed; both give JSON for the ledger, from which `restore` makes what
-`run` is called with. Defaults are not stored: they are the job's, at the time when it
-runs.
+`run` is called with. Defaults are not stored: they are the job's, at the time when it runs.
 """
 
 from __future__ import annotations
@@ -81,7 +80,6 @@ _NAMES = 1_000
 _TEXT = 500
 _INTEGER = 2**63
 """So few arguments, with names and texts so short, are no `MAX_BYTES` long: JSON writes a character as six at most."""
-
 
 _SHAPES = 100
 """How many shapes of calls are remembered of a job: more than its callers have, unless they make names up."""

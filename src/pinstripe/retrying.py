@@ -19,7 +19,6 @@ SKIPPED_TOO = "skipped"
 ONLY = "only"
 """The name by which the selection of a retry says for which tenants alone it is."""
 
-
 MAX_RETRIES = 20
 """Among how many of a run's last retries is looked for those that are under way."""
 
