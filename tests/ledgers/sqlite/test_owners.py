@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -206,3 +207,26 @@ def test_a_worker_without_a_lock_file_lives_as_long_as_it_beats(watching: Owners
     assert watching.seize(worker._replace(beat=worker.beat)) is False
     clock.advance(LEASE * 2)
     assert watching.seize(worker) is True
+
+
+def test_who_leaves_while_a_thread_registers_leaves_nothing(path: Path, writer: Writer) -> None:
+    registers, goes_on = threading.Event(), threading.Event()
+
+    class Slow(HandClock):
+        def now(self) -> int:
+            registers.set()
+            goes_on.wait()
+            return super().now()
+
+    ours = Owners(path, writer, Slow())
+    threads = [threading.Thread(target=ours.register, args=("",)), threading.Thread(target=ours.leave)]
+    threads[0].start()
+    registers.wait()
+    threads[1].start()
+    threads[1].join(0.05)  # as it did once, when it had nothing yet to take away
+    goes_on.set()
+    for thread in threads:
+        thread.join()
+    assert ours.id is None
+    assert list(path.with_name("ledger.db-owners").iterdir()) == []
+    assert writer.write_now(lambda tx: tx.execute("select count(*) from owners").fetchall()) == [(0,)]

@@ -103,9 +103,15 @@ class Owners:
             self._writer.write_now(lambda tx: tx.execute(statement("beat"), values))
 
     def leave(self) -> None:
-        """Remove this process's row and lock file; where it leaves an open run, give up only the lock: for rescue."""
-        if self._id is None:
-            return
+        """Remove this process's row and lock file; where it leaves an open run, give up only the lock: for rescue.
+
+        A thread that registers meanwhile, for a task that was cancelled, is waited for.
+        """
+        with self._registering:
+            if self._id is not None:
+                self._leave()
+
+    def _leave(self) -> None:
         values = {"owner": self._id}
         left = True
         try:
