@@ -9,12 +9,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Insert, String, Update, bindparam, collate, event, exists, literal
+from sqlalchemy import BindParameter, Insert, String, Table, Update, bindparam, collate, event, exists, literal
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.sql.elements import ClauseElement, ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
+from sqlalchemy.sql.elements import (
+    BinaryExpression,
+    BooleanClauseList,
+    ClauseElement,
+    ReleaseSavepointClause,
+    RollbackToSavepointClause,
+    SavepointClause,
+)
 
 from pinstripe.database.guards import REMEDY, check_assigned, check_reach, refuse
-from pinstripe.database.internals import assigned, children, columns_of, is_orm, options_given
+from pinstripe.database.internals import (
+    assigned,
+    children,
+    columns_of,
+    entity_of,
+    has_many_values,
+    is_orm,
+    may_update,
+    options_given,
+    text_beside,
+)
 from pinstripe.database.raw_sql import is_query_or_change
 from pinstripe.database.row_security import SET_SCOPE
 from pinstripe.database.statements import Reach
@@ -22,7 +40,7 @@ from pinstripe.database.statements import Reach
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from sqlalchemy import ColumnElement, Connection, Engine, Table
+    from sqlalchemy import ColumnElement, Connection, Engine
     from sqlalchemy.engine.interfaces import ExecutionContext
 
     from pinstripe.database.catalog import Entry
@@ -41,15 +59,20 @@ def watch(engine: Engine) -> None:
 
 def _look(connection: Connection, element: Any, many: Any, one: Any, _options: object) -> tuple[Any, Any, Any]:
     session = _session_of(connection)
-    if session is None or session.everything or session.has_accepted(element):
+    if session is None or session.everything:
+        return element, many, one
+    scope = session.scope
+    _check_given(one, scope)
+    if session.has_accepted(element):
         return element, many, one
     if isinstance(element, SavepointClause | RollbackToSavepointClause | ReleaseSavepointClause):
         return element, many, one
-    scope = session.scope
     if isinstance(element, UpdateBase) and session.writing:
         return _keep_written(element, many, one, connection, scope)
-    if not isinstance(element, UpdateBase) or not session.changing:
+    if not isinstance(element, UpdateBase) or not _is_of_change(element, session):
         _check(element, scope)
+    elif isinstance(element, Insert):
+        return _stamp(element, many, one, scope)
     return element, many, one
 
 
@@ -80,47 +103,111 @@ def _check(element: Any, scope: Scope) -> None:
         refuse(f"a statement that is neither a query nor a change ({type(element).__name__}) can't be kept", REMEDY)
 
 
+def _check_given(given: Mapping[str, Any], scope: Scope) -> None:
+    """Refuse parameters by which an author's event would say whose rows are meant."""
+    for name, ours in scope.parameters.items():
+        if given.get(name, ours) != ours:
+            refuse(f"the parameter {name} was replaced", "leave the parameters of a query that are there as they are")
+
+
+def _is_of_change(element: UpdateBase, session: ScopedSession) -> bool:
+    """Tell whether a change is what the ORM makes of one that was looked at; an author's event may make others then."""
+    if not isinstance(element, Insert):
+        return bool(session.changes) and is_orm(element) and options_given(element).issuperset(session.literal_criteria)
+    made_of = [(entity_of(change.table), change.table) for change in session.changes if isinstance(change, Insert)]
+    return any(element.table in ((table,) if entity is None else entity.mapper.tables) for entity, table in made_of)
+
+
 def _keep_written(change: Any, many: Any, one: Any, connection: Connection, scope: Scope) -> tuple[Any, Any, Any]:
     """Keep what a flush writes to the tenant: a row to be changed must be its own still, and a new one is."""
     table: Table = change.table
+    if not isinstance(table, Table):
+        refuse(f"a change of {type(table).__name__} can't be kept to the tenant", "name the table itself, not an alias")
     entry = scope.catalog.by_table.get(table)
     if entry is None or not scope.by_rows or entry.standing != "tenant":
         if table not in scope.catalog.between:
             check_reach(Reach(table, own=(table,)), scope)
+        elif scope.by_rows and (entry is None or entry.standing != "shared"):
+            _check_between(change)
         _check_values(change, scope)
         return change, many, one
-    name = scope.catalog.settings.tenant_column
-    kept = scope.catalog.kept.get(change)
-    if kept is None:
+    kept = scope.catalog.kept.get(change, _NEW)
+    if kept is _NEW:
         _check_values(change, scope)
-        kept = change
+        _check_source(change, entry)
+        kept = None
         if not isinstance(change, Insert):
+            name = scope.catalog.settings.tenant_column
             kept = change.where(is_ours((table,), entry, name, _PARAMETER, connection.dialect.name))
-        scope.catalog.kept[change] = kept
-    parameter = _check_tenant(change, many or (one,), entry, name, scope) if isinstance(change, Insert) else _PARAMETER
-    if parameter is None:
-        return kept, many, one
-    value = scope.value(entry)
-    return kept, [{**row, parameter: value} for row in many], {} if many else {**one, parameter: value}
+        scope.catalog.kept[change] = kept  # never the change itself, which then would be kept for good
+    _, many, one = _stamp(change, many, one, scope)
+    return change if kept is None else kept, many, one
+
+
+_NEW = object()
+
+
+def _check_between(change: Any) -> None:
+    """Refuse to change more of a table between two classes than named rows: it doesn't tell whose they are."""
+    condition = None if isinstance(change, Insert) else change.whereclause
+    parts = [condition]
+    if isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
+        parts = list(condition.clauses)
+    if not isinstance(change, Insert) and not any(map(_names_rows, parts)):
+        refuse(
+            f"a change of table {change.table.name!r}, which has no tenant column, can't be kept to the tenant",
+            f"say of which rows by the values of its columns, as .where({change.table.name}.c.… == …)",
+        )
+
+
+def _names_rows(condition: Any) -> bool:
+    is_named = isinstance(condition, BinaryExpression) and condition.operator in (operators.eq, operators.in_op)
+    return is_named and isinstance(condition.right, BindParameter)
 
 
 def _check_values(change: Any, scope: Scope) -> None:
     for part in children(change):
         if part is not change.table:
             check_reach(Reach(part, orm=False, own=(change.table,)), scope, beside=change.table)
+    for written in () if scope.text else text_beside(change):
+        refuse(f"SQL written as text ({written}) can't be kept to the tenant", "leave it out")
     if isinstance(change, Update):
         check_assigned(assigned(change), None, scope)
 
 
-def _check_tenant(
-    insert: Insert, rows: Iterable[Mapping[str, Any]], entry: Entry, name: str, scope: Scope
-) -> str | None:
-    """Give the parameter that has the tenant of new rows, where the table has that column and no value of it yet."""
-    column = _column(insert.table, name)
+def _check_source(change: Any, entry: Entry) -> None:
+    """Refuse an insert that may change a row that is there, or whose rows a query makes."""
+    if may_update(change):
+        refuse(
+            f"an upsert into {entry.name!r} can't be kept to the tenant: the row that it finds may be another's",
+            "update by a condition, and insert where that has found no row",
+        )
+    if isinstance(change, Insert) and change.select is not None:
+        refuse(f"an insert into {entry.name!r} from a select can't be kept to the tenant", "read first, then insert")
+
+
+def _stamp(change: Any, many: Any, one: Any, scope: Scope) -> tuple[Any, Any, Any]:
+    """Put the tenant into the parameters of a change of a tenant's table: of each new row, and of the condition."""
+    entry = scope.catalog.by_table.get(change.table)
+    if entry is None or not scope.by_rows or entry.standing != "tenant":
+        return change, many, one
+    parameter = _check_tenant(change, many or (one,), entry, scope)
+    if parameter is None:
+        return change, many, one
+    value = scope.value(entry)
+    return change, [{**row, parameter: value} for row in many], {} if many else {**one, parameter: value}
+
+
+def _check_tenant(change: UpdateBase, rows: Iterable[Mapping[str, Any]], entry: Entry, scope: Scope) -> str | None:
+    """Give the parameter that takes the tenant; None for new rows which have it, or in a table without that column."""
+    name = scope.catalog.settings.tenant_column
+    column = _column(change.table, name)
+    is_new = isinstance(change, Insert)
     if column is None:
-        return None
+        return None if is_new else _PARAMETER
     ours = scope.value(entry)
-    given = [getattr(value, "value", value) for key, value in assigned(insert) if name in columns_of(key, value, None)]
+    pairs = assigned(change) if is_new else ()
+    given = [getattr(value, "value", value) for key, value in pairs if name in columns_of(key, value, None)]
     for value in (*given, *(row.get(column.key, ours) for row in rows)):
         if isinstance(value, ClauseElement) or value != ours:
             whose = "an expression" if isinstance(value, ClauseElement) else repr(value)
@@ -128,7 +215,12 @@ def _check_tenant(
                 f"a row of {entry.name!r} has {name} = {whose} in a workspace of tenant {ours!r}",
                 f"leave {name} out, it is set by itself",
             )
-    return None if given else str(column.key)
+    if is_new and not given and has_many_values(change):
+        refuse(
+            f"an insert of several rows by values([…]) into {entry.name!r} lacks {name}, which can't be set there",
+            "give the rows as parameters: connection.execute(insert(…), [{…}, …])",
+        )
+    return _PARAMETER if not is_new else None if given else str(column.key)
 
 
 def is_ours(tables: Collection[Table], entry: Entry, name: str, parameter: str, dialect: str) -> ColumnElement[bool]:

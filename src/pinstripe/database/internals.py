@@ -28,6 +28,7 @@ PRIVATE = (
     "sqlalchemy.sql.elements.ClauseElement._annotations",
     "sqlalchemy.sql.elements.ClauseElement._propagate_attrs",
     "sqlalchemy.sql.base.Generative._generate",
+    "sqlalchemy.sql.dml.Insert._post_values_clause",
     "sqlalchemy.sql.dml.ValuesBase._values",
     "sqlalchemy.sql.dml.ValuesBase._multi_values",
     "sqlalchemy.sql.base.Executable._with_options",
@@ -68,6 +69,9 @@ PRIVATE = (
 """What is leant on, by its full name."""
 
 _OF_QUERY = ("_raw_columns", "_setup_joins", "_memoized_select_entities")
+
+_CORRELATION = ("_correlate", "_correlate_except")
+"""What a query takes from around it, or doesn't: no table is read for being named there."""
 
 
 class Criteria(LoaderCriteriaOption):
@@ -139,6 +143,11 @@ def _whole(entity: Any) -> Any:
     return entity._base_alias() or entity  # noqa: SLF001
 
 
+def is_plain_alias(entity: Any) -> bool:
+    """Tell whether an alias of a class is one of its table as it is: it reads nothing besides the class."""
+    return getattr(entity.selectable, "element", None) is entity.mapper.local_table
+
+
 def is_orm(query: Any) -> bool:
     """Tell whether a query is compiled by the ORM, which alone gives it criteria."""
     return query._propagate_attrs.get("compile_state_plugin") == "orm"  # type: ignore[no-any-return]  # noqa: SLF001
@@ -186,7 +195,9 @@ def children(element: ClauseElement) -> Iterable[Any]:
 
 def children_beside(query: Any) -> Iterable[Any]:
     """Give what else a `Select` is written of than what `selected` gives."""
-    return HasTraverseInternals.get_children(query, omit_attrs=(*_OF_QUERY, "_from_obj", "_where_criteria"))
+    return HasTraverseInternals.get_children(
+        query, omit_attrs=(*_OF_QUERY, *_CORRELATION, "_from_obj", "_where_criteria")
+    )
 
 
 def text_beside(element: Any) -> Iterator[object]:
@@ -199,10 +210,10 @@ def text_beside(element: Any) -> Iterator[object]:
 def options_of(element: Any) -> Iterator[tuple[list[Any], Any]]:
     """Give each expression in the options of a statement, with the entities whose columns it is expected to name.
 
-    An option that isn't SQLAlchemy's own, or hides its expression in a function, is given itself.
+    Those of a scope are left out, which name every class: a query by which rows are loaded further has them by itself.
     """
     for option in getattr(element, "_with_options", ()):
-        if isinstance(option, LoaderCriteriaOption):
+        if isinstance(option, LoaderCriteriaOption) and not isinstance(option, Criteria):
             criteria: Any = option.where_criteria
             mapper = inspect(option.entity or option.root_entity).mapper
             yield [mapper], criteria._resolved if isinstance(criteria, LambdaElement) else criteria  # noqa: SLF001
@@ -254,7 +265,19 @@ def assigned(statement: Any) -> Iterator[tuple[Any, Any]]:
     values = statement._values  # noqa: SLF001
     yield from values if isinstance(values, tuple | list) else (values or {}).items()
     for group in statement._multi_values:  # noqa: SLF001
-        yield from (pair for each in group if isinstance(each, dict) for pair in each.items())
+        for each in group:
+            yield from each.items() if isinstance(each, dict) else zip(statement.table.columns, each, strict=False)
+
+
+def has_many_values(insert: Any) -> bool:
+    """Tell whether an insert is of several rows by `values([…])`, where no parameter adds a column."""
+    return bool(insert._multi_values)  # noqa: SLF001
+
+
+def may_update(change: Any) -> bool:
+    """Tell whether it is an insert that changes a row which is there already, by `on conflict do update` say."""
+    clause = getattr(change, "_post_values_clause", None)
+    return clause is not None and not clause.__visit_name__.endswith("do_nothing")
 
 
 def columns_of(key: Any, value: object, mapper: Mapper[Any] | None) -> Iterator[str]:

@@ -32,6 +32,7 @@ def keep_in_scope(sessions: type[ScopedSession]) -> None:
     event.listen(sessions, "after_begin", _begin)
     event.listen(sessions, "after_transaction_end", _end)
     event.listen(sessions, "before_attach", _refuse_foreign)
+    event.listen(sessions, "after_attach", _stamp_late)
     event.listen(sessions, "before_flush", _stamp)
     event.listen(sessions, "after_flush", _check_stamps)
     event.listen(sessions, "before_commit", _refuse_to_pretend)
@@ -130,6 +131,12 @@ def _stamp(session: ScopedSession, context: Any, instances: Any) -> None:
         check_flush(session.new, scope, stamp=True)
         check_flush(session.dirty, scope, stamp=False)
         check_flush(session.deleted, scope, stamp=False)
+
+
+def _stamp_late(session: ScopedSession, row: object) -> None:
+    """Give a row its tenant that an author's own event adds in the middle of a flush, after the others have theirs."""
+    if session.writing and not session.everything and row in session.new:
+        check_flush([row], session.scope, stamp=True)
 
 
 def _check_stamps(session: ScopedSession, context: Any) -> None:

@@ -114,9 +114,9 @@ class ScopedSession(Session):
         return any(one is statement for one in self._accepted)
 
     @property
-    def changing(self) -> bool:
-        """Whether a change that was looked at is being executed: the ORM does so with statements of its own."""
-        return any(isinstance(one, UpdateBase) for one in self._accepted)
+    def changes(self) -> list[UpdateBase]:
+        """The changes that were looked at and are being executed: the ORM does so with statements of its own."""
+        return [one for one in self._accepted if isinstance(one, UpdateBase)]
 
     @property
     def everything(self) -> bool:
