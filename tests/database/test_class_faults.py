@@ -338,17 +338,21 @@ async def test_what_is_written_with_classes_is_kept_to_the_tenant(
         order_by=select(func.count(other.id)).where(other.title < post.title).correlate(post).scalar_subquery().desc(),
         viewonly=True,
     )
+    plain = aliased(post)
+    user.under_alias = relationship(plain, primaryjoin=user.id == foreign(plain.user_id), viewonly=True)
     user.some = relationship(some, primaryjoin=user.id == foreign(some.user_id), viewonly=True)
     links: Any = Table(
         "links", user.metadata, Column("user_id", ForeignKey("users.id")), Column("post_id", ForeignKey("posts.id"))
     )
     user.linked = relationship(post, secondary=links, viewonly=True)
-    names = ("posts", "last_posts", "only_last", "counted_posts", "some", "linked")
+    names = ("posts", "last_posts", "only_last", "counted_posts", "under_alias", "some", "linked")
+    targets = {"under_alias": plain, "some": some}
     expected = {
         "posts": ["acme 1", "acme 2"],
         "last_posts": ["acme 2"],
         "only_last": ["acme 2"],
         "counted_posts": ["acme 2", "acme 1"],
+        "under_alias": ["acme 1", "acme 2"],
         "some": ["acme 2"],
         "linked": ["acme 1"],
     }
@@ -371,9 +375,7 @@ async def test_what_is_written_with_classes_is_kept_to_the_tenant(
                 )
                 found[load.__name__] = getattr(again, name)
             found["joined"] = (
-                await session.scalars(
-                    select(some if name == "some" else post).select_from(user).join(getattr(user, name))
-                )
+                await session.scalars(select(targets.get(name, post)).select_from(user).join(getattr(user, name)))
             ).all()
             titles = {how: [one.title for one in rows] for how, rows in found.items()}
             assert sorted(titles.pop("joined")) == sorted(expected[name]), name  # a join doesn't order

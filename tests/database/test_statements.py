@@ -50,6 +50,10 @@ def reached(reach: Reach) -> dict[str, bool]:
         (select(User).join(POSTS, POSTS.c.user_id == User.id), {"users": True, "posts": False}),
         (select(User).where(User.id.in_(select(POSTS.c.user_id))), {"users": True, "posts": False}),
         (select(User).order_by(select(func.max(POSTS.c.id)).scalar_subquery()), {"users": True, "posts": False}),
+        (
+            select(User).where(exists(select(OTHER.id).where(OTHER.id > User.id).correlate(USERS))),
+            {"users": True},
+        ),
         (select(User, USERS.alias()), {"users": False}),
         (select(select(USERS).subquery()), {"users": False}),
         (select(User.name + Post.title).select_from(User), {"users": True, "posts": False}),

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.sql.selectable import Join
 from sqlalchemy.sql.visitors import iterate
 
+from pinstripe.database.internals import is_plain_alias
 from pinstripe.database.statements import Reach
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _in_relationship(relationship: RelationshipProperty[Any], catalog: Catalog) 
         parts += [join.onclause for join in iterate(between) if isinstance(join, Join)]
     else:
         parts.append(between)
-    if relationship.entity.is_aliased_class:
+    if relationship.entity.is_aliased_class and not is_plain_alias(relationship.entity):
         parts.append(relationship.entity.selectable)
     for part in parts:
         if part is not None:

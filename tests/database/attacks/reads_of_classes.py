@@ -15,7 +15,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.orm import aliased, with_polymorphic
+from sqlalchemy.orm import aliased, selectin_polymorphic, with_polymorphic
 
 from tests.database.attacks.attack import Attacker, expect
 
@@ -72,6 +72,12 @@ async def all_classes_of_joined(a: Attacker) -> object:
 async def column_of_all_classes(a: Attacker) -> object:
     every = with_polymorphic(a.shop.Person, "*")
     return await a.rows(select(every.Manager.bonus).order_by(every.id))
+
+
+@expect("scoped")
+async def subclasses_loaded_further(a: Attacker) -> object:
+    person = a.shop.Person
+    return await a.rows(select(person).options(selectin_polymorphic(person, [a.shop.Manager])).order_by(person.id))
 
 
 @expect("scoped")
