@@ -108,6 +108,8 @@ async def test_what_failed_is_retried_for_all_or_some(api: Api) -> None:
     await api.ran()  # nobody is bad any more
     rest = await api.post(f"/v1/runs/{run.id}/retry")
     assert rest.status_code == 202
+    twice = await api.refused(f"/v1/runs/{run.id}/retry", {}, 409)
+    assert "has succeeded since or is being retried" in twice["detail"]
     await drain(api.shop)
     assert (await api.get(f"/v1/runs/{rest.json()['id']}"))["executions"]["succeeded"] == 2
     nothing = await api.refused(f"/v1/runs/{run.id}/retry", {}, 409)

@@ -79,7 +79,7 @@ PROBLEM_TYPES = {
     ),
     "method-not-allowed": (405, "The address has other methods, which the header `Allow` tells."),
     "not-finished": (409, "The run is to be finished before it is retried."),
-    "nothing-to-retry": (409, "All that failed or was cancelled in the run has succeeded since, or nothing did."),
+    "nothing-to-retry": (409, "Nothing failed or was cancelled, or all of it has succeeded since or is being retried."),
     "not-done": (409, "It can't be done as things are."),
     "body-too-large": (413, "The body is longer than 1,000,000 bytes."),
     "unsupported-media-type": (415, "The body isn't `application/json` in UTF-8 without an encoding."),
