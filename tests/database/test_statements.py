@@ -7,7 +7,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import and_, delete, exists, func, insert, literal_column, or_, select, text, union_all, update
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import aliased
 
 from pinstripe.database.statements import Reach
@@ -19,6 +35,7 @@ if TYPE_CHECKING:
 USERS: Any = User.__table__
 POSTS: Any = Post.__table__
 OTHER = aliased(User)
+LINKS = Table("links", MetaData(), Column("user_id", Integer), Column("post_id", Integer))
 
 
 def reached(reach: Reach) -> dict[str, bool]:
@@ -129,3 +146,28 @@ def test_one_bare_table_is_found_among_anything(conditions: list[Any], place: in
         select(Plan).where(Plan.id.in_(select(User.id).where(or_(*conditions)))),
     ):
         assert not all(kept for _, kept in Reach(whole).tables())
+
+
+@pytest.mark.parametrize(
+    ("conditions", "kept"),
+    [
+        ((LINKS.c.user_id == User.id, LINKS.c.post_id == Post.id), True),
+        ((LINKS.c.user_id == User.id, Post.id == LINKS.c.post_id, Post.title == "x"), True),
+        ((User.id == LINKS.c.user_id, LINKS.c.post_id == 1), True),
+        ((LINKS.c.user_id == User.id,), False),
+        ((LINKS.c.user_id == 1, LINKS.c.post_id == 1), False),
+        ((LINKS.c.user_id == User.id, LINKS.c.post_id > Post.id), False),
+        (((LINKS.c.user_id == User.id) | (LINKS.c.post_id == Post.id),), False),
+        ((~((LINKS.c.user_id == User.id) & (LINKS.c.post_id == Post.id)),), False),
+        ((LINKS.c.user_id == LINKS.alias().c.user_id, LINKS.c.post_id == LINKS.alias().c.post_id), False),
+        ((LINKS.c.user_id == User.id, LINKS.c.post_id == Post.id, LINKS.c.post_id > 1), False),
+    ],
+    ids=lambda value: str(value) if isinstance(value, bool) else str(and_(*value)),
+)
+def test_a_table_between_classes_may_be_joined_to_them_and_no_more(conditions: tuple[Any, ...], kept: bool) -> None:
+    statement = select(User.id, Post.id).where(*conditions)
+    assert reached(Reach(statement, between=[LINKS])).get("links", True) is kept
+    inside = select(User.id).where(exists().where(*conditions))
+    assert reached(Reach(inside, between=[LINKS])).get("links", True) is kept
+    assert reached(Reach(statement.add_columns(LINKS.c.post_id), between=[LINKS]))["links"] is False
+    assert reached(Reach(statement))["links"] is False

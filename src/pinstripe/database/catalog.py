@@ -83,12 +83,17 @@ class Catalog:
                 self.by_table[entry.table] = entry
         self.between = set(_between(self.by_class))
         """The tables that are no more than the way from one class to another: they needn't be declared."""
+        self.plain_between = frozenset(one for one in self.between if not self._is_mapped(one))
+        """Those of them without a class of their own: a query may join them as a relationship does."""
         unknown = [name for name in settings.shared_tables if name not in self.by_name]
         if unknown:
             near = nearest(unknown[0], self.by_name)
             hint = f"the nearest is {' or '.join(near)}" if near else f"there are {', '.join(self.by_name) or 'none'}"
             message = f"setting database.shared_tables: there is no table {unknown[0]!r}; {hint}"
             raise ConfigurationError(message)
+
+    def _is_mapped(self, table: Table) -> bool:
+        return table in self.by_table and self.by_table[table].mapper is not None
 
     @property
     def is_outdated(self) -> bool:

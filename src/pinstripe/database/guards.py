@@ -49,7 +49,7 @@ def check_statement(state: ORMExecuteState, scope: Scope) -> None:
         )
     if state.is_from_statement and not scope.text:
         refuse("from_statement can't be kept to the tenant", REMEDY)
-    check_reach(Reach(statement, orm=state.is_orm_statement), scope)
+    check_reach(Reach(statement, orm=state.is_orm_statement, between=scope.catalog.plain_between), scope)
     if not is_query_or_change(statement) and not scope.text:
         refuse(f"a statement that is neither a query nor a change ({type(statement).__name__}) can't be kept", REMEDY)
     if state.is_update or state.is_delete:
@@ -65,7 +65,9 @@ def check_expression(
     the statement is restricted for. `condition` tells that it becomes one of a query's conditions, which may bring
     other classes along.
     """
-    check_reach(Reach(expression, orm=orm, own=() if own is None else (own,), condition=condition), scope)
+    between = scope.catalog.plain_between if orm else ()
+    of = () if own is None else (own,)
+    check_reach(Reach(expression, orm=orm, own=of, condition=condition, between=between), scope)
 
 
 def check_reach(reach: Reach, scope: Scope, *, beside: Table | None = None) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, CompoundSelect, Exists, Select, Table
+from sqlalchemy import BindParameter, Column, CompoundSelect, Exists, Select, Table
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.sql.elements import ClauseElement, ColumnClause
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ClauseElement, ColumnClause, Grouping
 from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, ScalarSelect, SelectBase
 from sqlalchemy.sql.visitors import iterate
 
@@ -32,7 +33,7 @@ from pinstripe.database.internals import (
 from pinstripe.database.raw_sql import raw_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlalchemy.orm import Mapper
 
@@ -48,17 +49,20 @@ class Reach:
         own: Iterable[Mapper[Any] | Table] = (),
         condition: bool = False,
         criteria: bool | None = None,
+        between: Collection[Table] = (),
     ) -> None:
         """Read the `statement`.
 
         An expression becomes part of one, which is the ORM's or not (`orm`) and is restricted to the tenant for the
         classes and tables `own`; `condition` tells that it becomes one of its conditions. `criteria` tells whether the
-        statement has criteria for the queries of the ORM in it; by default, whether it can be given some.
+        statement has criteria for the queries of the ORM in it; by default, whether it can be given some. Tables
+        `between` two classes may be joined to those without being named: see `_joined_between`.
         """
         self.raw: list[object] = []
         """The pieces of SQL that were written as text."""
         self.changes: list[UpdateBase] = []
         """Statements inside of it that change something."""
+        self._between = between
         self._queries: list[_Query] = []
         self._known: dict[tuple[int, int], Any] = {}  # it holds the queries too: no id is used again
         self._has_criteria = orm or takes_criteria(statement) if criteria is None else criteria
@@ -165,7 +169,10 @@ class Reach:
                 yield element, query, None, False
             else:
                 query.named[entity] = None
-        for part in (parts.columns, parts.froms, parts.where, children_beside(select)):
+        joined = _joined_between(parts.where, self._between) if self._between else set()
+        froms = [one for one in parts.froms if one not in joined]
+        where = [each for one in parts.where for each in (_without(one, joined, self._between) if joined else (one,))]
+        for part in (parts.columns, froms, where, children_beside(select)):
             yield from ((one, query, None, False) for one in part)
 
     def _join(self, target: Any, on: Any, query: _Query) -> Iterator[_Step]:
@@ -278,6 +285,54 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
+
+
+def _joined_between(conditions: Iterable[Any], between: Collection[Table]) -> set[Any]:
+    """Give the tables of those `between` two classes, or aliases, that a query joins as `User.tags.any()` does.
+
+    At least two of its columns are then equal to something each, one of them to a column, which is looked at by itself;
+    each of these conditions has to hold. A column that stands anywhere else is found there, and names the table.
+    """
+    found: dict[Any, dict[str, Any]] = {}  # of each table its columns, with what they are equal to
+    for condition in conditions:
+        for column, other in filter(None, (_equal_between(one, between) for one in _all_of(condition))):
+            found.setdefault(column.table, {})[column.key] = other
+    return {
+        table
+        for table, others in found.items()
+        if len(others) > 1 and any(isinstance(other, Column) for other in others.values())
+    }
+
+
+def _without(condition: Any, joined: set[Any], between: Collection[Table]) -> Iterator[Any]:
+    """Give the parts of a condition; of one by which a table is `joined`, what its column is equal to."""
+    for one in _all_of(condition):
+        found = _equal_between(one, between)
+        yield one if found is None or found[0].table not in joined else found[1]
+
+
+def _all_of(condition: Any) -> Iterator[Any]:
+    """Give the conditions which all have to hold where this one does."""
+    if isinstance(condition, Grouping):
+        yield from _all_of(condition.element)
+    elif isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
+        for one in condition.clauses:
+            yield from _all_of(one)
+    else:
+        yield condition
+
+
+def _equal_between(condition: Any, between: Collection[Table]) -> tuple[Any, Any] | None:
+    """Give the column of a table `between` and the class's column, or the value, that it is equal to."""
+    if not isinstance(condition, BinaryExpression) or condition.operator is not operators.eq:
+        return None
+    for column, other in ((condition.left, condition.right), (condition.right, condition.left)):
+        if not isinstance(column, Column) or not isinstance(other, Column | BindParameter):
+            continue
+        of: Any = column.table
+        if (of.element if isinstance(of, AliasedReturnsRows) else of) in between:
+            return column, other
+    return None
 
 
 def _is_whole(element: Any, mapper: Mapper[Any]) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, exists, func, literal, not_, select, true, union_all
-from sqlalchemy.orm import aliased, contains_eager, defaultload, joinedload, selectinload
+from sqlalchemy import case, exists, func, literal, not_, or_, select, true, union_all
+from sqlalchemy.orm import aliased, contains_eager, defaultload, joinedload, selectinload, with_parent
 
 from tests.database.attacks.attack import Attacker, expect
 from tests.database.attacks.worlds import CANARY
@@ -204,3 +204,42 @@ async def loaded_by_alias_of_subquery(a: Attacker) -> object:
 async def _filled(a: Attacker, statement: Any) -> object:
     rows = await a.rows(statement)
     return [[each.title for each in row[0].posts] for row in rows]
+
+
+@expect("scoped")
+async def any_of_many_to_many(a: Attacker) -> object:
+    user, tag = a.shop.User, a.shop.Tag
+    found = await a.rows(select(user.name).where(user.tags.any(tag.label.like("sec%"))))
+    return [found, await a.rows(select(user.name).where(~user.tags.any()).order_by(user.id))]
+
+
+@expect("scoped", leaks=False)
+async def containing_of_many_to_many(a: Attacker) -> object:
+    tag = await a.session.get_one(a.shop.Tag, 1)
+    return await a.rows(select(a.shop.User.name).where(a.shop.User.tags.contains(tag), a.shop.User.id == 1))
+
+
+@expect("scoped", leaks=False)
+async def parent_of_many_to_many(a: Attacker) -> object:
+    user = await a.session.get_one(a.shop.User, 1)
+    return await a.rows(select(a.shop.Tag).where(with_parent(user, a.shop.User.tags)).order_by(a.shop.Tag.id))
+
+
+@expect("refused", "scoped")
+async def table_between_joined_on_one_side(a: Attacker) -> object:
+    tags, user = a.shop.user_tags, a.shop.User
+    return await a.rows(select(user.name, tags.c.tag_id).where(tags.c.user_id == user.id, tags.c.tag_id == 1))
+
+
+@expect("refused", "scoped")
+async def table_between_joined_to_itself(a: Attacker) -> object:
+    tags, user = a.shop.user_tags, a.shop.User
+    other = tags.alias()
+    of_other = (other.c.user_id == 9001, other.c.tag_id == tags.c.tag_id, tags.c.user_id == user.id)
+    return await a.rows(select(user.name).where(*of_other))
+
+
+@expect("refused", "scoped")
+async def table_between_joined_by_either(a: Attacker) -> object:
+    tags, user, tag = a.shop.user_tags, a.shop.User, a.shop.Tag
+    return await a.rows(select(user.name).where(or_(tags.c.user_id == user.id, tags.c.tag_id == tag.id)))
