@@ -163,7 +163,7 @@ async def test_one_tenant_that_fails_one_that_hangs_and_one_with_many_rows_stop_
     )
     tenants = [*TENANTS, *(f"small-{number}" for number in range(20))]
     async with open_shop(project_folder, tenants, settings=place.settings(pool_size=4)) as shop:
-        run = await shop.run(Differs, timeout=timedelta(seconds=1), concurrency=4)
+        run = await shop.run(Differs, timeout=timedelta(seconds=3), concurrency=4)
         assert await shop.statuses(run, "acme", "globex", "initech") == ["failed", "failed", "succeeded"]
         assert (run.executions.succeeded, run.executions.failed) == (21, 2)
         assert (await shop.execution(run, "initech")).result == many + 3
