@@ -121,10 +121,9 @@ async def test_jobs_for_tenants_of_which_one_has_none(separate: Separate, projec
             assert (await shop.execution(run, tenant)).result == [f"{tenant}-changed"]
 
 
+@pytest.mark.parametrize("separate", ["schemas"], indirect=True)
 async def test_nobodys_schema_is_said_to_be_none(separate: Separate) -> None:
     """Beyond its tenant a workspace has no schema; where one is named, all are reached."""
-    if separate.kind != "schemas":
-        pytest.skip("a database is connected to, and what it has is what there is")
     separate.make("acme")
     async with separate.access.unscoped(None, "to see that there is none", "a test") as database:
         with pytest.raises(IsolationError, match=r"'notes' is in a schema of each tenant's own.*as acme\.notes"):
